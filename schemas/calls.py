@@ -1,0 +1,97 @@
+"""A call: one LLM request with its response, as it travels on `llm.calls`."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from jitr.schemas.record import Record
+
+
+class Message(Record, frozen=True, kw_only=True):
+    """One message of a chat.
+
+    ``content`` is text; the parts of a multi-part message are joined by line breaks and whatever is no
+    text stands as ``[image:<digest>]`` and the like, so that equal parts stay equal. ``name`` and
+    ``tool_calls`` (canonical JSON) are kept where they were given.
+    """
+
+    role: str
+    content: str
+    name: str | None = None
+    tool_calls: str | None = None
+
+
+class Usage(Record, frozen=True, kw_only=True):
+    """Tokens as the provider counted them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+
+
+class Response(Record, frozen=True, kw_only=True):
+    """What the teacher answered."""
+
+    text: str
+    model: str = ""
+    fingerprint: str = ""
+    finish_reason: str = "stop"
+    tool_calls: str | None = None
+
+
+class DecisionStamp(Record, frozen=True, kw_only=True):
+    """What our router decided about a call, carried by the call.
+
+    ``answer`` is the surrogate's answer where it was run. ``audit_rate`` is the probability with which
+    an accepted call was also sent to the teacher, ``coin`` the uniform number that decided it: the call
+    is an audit iff ``accepted and coin < audit_rate``. ``due`` says that the audit was owed when the
+    decision was made, so that a lost one can be missed.
+    """
+
+    id: str
+    task: str | None
+    route_version: str = ""
+    target: Literal["teacher", "surrogate"] = "teacher"
+    reason: str = ""
+    surrogate: str | None = None
+    answer: str | None = None
+    label: str | None = None
+    score: float | None = None
+    accepted: bool = False
+    audit_rate: float = 0.0
+    coin: float = 1.0
+    due: bool = False
+    held: bool = False
+
+
+class Call(Record, frozen=True, kw_only=True):
+    """One LLM request with its response.
+
+    ``response`` is always the teacher's: a call that the surrogate answered alone has none, and its
+    answer stands in ``decision``. Only teacher answers are labels. ``time`` is event time in seconds
+    since the epoch; ``latency_s`` is what the caller waited; ``cost_usd`` is what the teacher billed, if
+    the caller knows it (else the price table says). ``task`` is a name given by the caller.
+    ``sampled`` is the probability with which this call was kept, 1 where all are.
+    """
+
+    event_type: ClassVar[str] = "dev.jitr.llm.call.v1"
+
+    id: str
+    model: str
+    messages: tuple[Message, ...]
+    time: float
+    tenant: str = "default"
+    response: Response | None = None
+    usage: Usage = Usage()
+    cost_usd: float | None = None
+    latency_s: float | None = None
+    tools: str | None = None
+    response_format: str | None = None
+    n: int = 1
+    logprobs: bool = False
+    temperature: float | None = None
+    task: str | None = None
+    decision: DecisionStamp | None = None
+    metadata: dict[str, str] = {}
+    error: str | None = None
+    sampled: float = 1.0

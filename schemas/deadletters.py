@@ -1,0 +1,66 @@
+"""A dead letter: an event that could not be used, with its original bytes and the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What stands on the dead-letter topic.
+
+    The record's value is the event's original bytes, its headers are the original headers and, under
+    ``jitr-dlq-``, the reason and where it came from.
+
+    Examples
+    --------
+    >>> letter = DeadLetter(b"{", None, (("k", b"v"),), "bad JSON", "envelope", "", "llm.calls", 3, 17)
+    >>> DeadLetter.read(letter.value, letter.key, letter.headers) == letter
+    True
+    """
+
+    value: bytes
+    key: bytes | None
+    original_headers: tuple[tuple[str, bytes], ...]
+    reason: str
+    stage: str
+    stack: str
+    topic: str
+    partition: int
+    offset: int
+
+    @property
+    def headers(self) -> list[tuple[str, bytes]]:
+        """Original headers, then ours."""
+        ours = {
+            "reason": self.reason,
+            "stage": self.stage,
+            "stack": self.stack,
+            "topic": self.topic,
+            "partition": str(self.partition),
+            "offset": str(self.offset),
+        }
+        return [*self.original_headers, *((f"{PREFIX}{k}", v.encode()) for k, v in ours.items())]
+
+    @classmethod
+    def read(cls, value: bytes, key: bytes | None, headers: Iterable[tuple[str, bytes]]) -> DeadLetter:
+        """Read one back from a record of the dead-letter topic."""
+        heads = list(headers)
+        ours = {
+            k.removeprefix(PREFIX): v.decode("utf-8", "replace") for k, v in heads if k.startswith(PREFIX)
+        }
+        return cls(
+            value=value,
+            key=key,
+            original_headers=tuple((k, v) for k, v in heads if not k.startswith(PREFIX)),
+            reason=ours.get("reason", ""),
+            stage=ours.get("stage", ""),
+            stack=ours.get("stack", ""),
+            topic=ours.get("topic", ""),
+            partition=int(ours.get("partition", -1)),
+            offset=int(ours.get("offset", -1)),
+        )
+
+
+PREFIX = "jitr-dlq-"

@@ -1,0 +1,125 @@
+"""Evidence: anything that may move a route, as it travels on `jitr.evidence`.
+
+Every piece has an id; the same id twice is the same evidence and moves nothing the second time.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from jitr.schemas.money import Money
+from jitr.schemas.record import Record
+from jitr.schemas.routes import Proof, SurrogateRef
+from jitr.schemas.tasks import OutputKind
+
+Rate = Annotated[float, Meta(ge=0, le=1)]
+
+
+class _Evidence(Record, tag_field="kind", frozen=True, kw_only=True):
+    """What all evidence says: whom it concerns and when it was made (event time)."""
+
+    event_type: ClassVar[str] = "dev.jitr.evidence.v1"
+
+    id: str
+    tenant: str
+    task: str
+    time: float
+
+
+class Trained(_Evidence, tag="trained", frozen=True, kw_only=True):
+    """A training ended well: the version begins its shadow run."""
+
+    training: str
+    surrogate: SurrogateRef
+    output: OutputKind
+    cost_usd: float = 0.0
+
+
+class TrainingFailed(_Evidence, tag="training_failed", frozen=True, kw_only=True):
+    """A training gave nothing that could be used, and why."""
+
+    training: str
+    reason: str
+    labels: int = 0
+    cost_usd: float = 0.0
+
+
+class Certified(_Evidence, tag="certified", frozen=True, kw_only=True):
+    """The shadow run proved a threshold of the candidate."""
+
+    surrogate: str
+    proof: Proof
+
+
+class Futile(_Evidence, tag="futile", frozen=True, kw_only=True):
+    """The shadow run shows that the candidate will not be proved: train on."""
+
+    surrogate: str
+    reason: str
+    calls: int = 0
+
+
+class AuditWindow(_Evidence, tag="audit_window", frozen=True, kw_only=True):
+    """Plain counts since the last window, and the audit rate that suspicion now asks for.
+
+    ``calls`` counts all calls of the task, ``accepted`` those that the gate of the live surrogate
+    accepted, ``audits`` and ``agreed`` the audits among them; ``money`` is what they cost. A task
+    without a surrogate has windows too, with ``surrogate`` None.
+    """
+
+    surrogate: str | None = None
+    calls: int = 0
+    accepted: int = 0
+    audits: int = 0
+    agreed: int = 0
+    audit_rate: Rate = 0.0
+    money: Money = Money()
+
+
+class Alarm(_Evidence, tag="alarm", frozen=True, kw_only=True):
+    """Suspicion: a reason to hold. ``monitor`` names what alarmed."""
+
+    surrogate: str
+    monitor: Literal["cusum", "adwin", "label", "blind", "teacher"]
+    statistic: float
+    threshold: float
+    reason: str
+
+
+class Resume(_Evidence, tag="resume", frozen=True, kw_only=True):
+    """In a hold the surrogate was scored and found to keep its target."""
+
+    surrogate: str
+    scored: int
+    disagreement: float
+
+
+class Verdict(_Evidence, tag="verdict", frozen=True, kw_only=True):
+    """The court: the promise is broken. It alone demotes."""
+
+    surrogate: str
+    wealth: float
+    bar: float
+    scored: int
+    disagreement: float
+
+
+class Command(_Evidence, tag="command", frozen=True, kw_only=True):
+    """A person's word."""
+
+    verb: Literal["approve", "promote", "pause", "unpause", "rollback"]
+    by: str = ""
+    note: str = ""
+
+
+class Tick(_Evidence, tag="tick", frozen=True, kw_only=True):
+    """Time or data passed: ``labels`` is how many labels the task has now."""
+
+    labels: int = 0
+
+
+Evidence = (
+    Trained | TrainingFailed | Certified | Futile | AuditWindow | Alarm | Resume | Verdict | Command | Tick
+)

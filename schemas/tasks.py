@@ -1,0 +1,82 @@
+"""A task and what is known about it, as it travels on `jitr.tasks` and `jitr.task-calls`."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from jitr.schemas.calls import DecisionStamp, Response, Usage
+from jitr.schemas.record import Record
+
+OutputKind = Literal["label", "json", "number", "spans", "text"]
+TaskStatus = Literal["candidate", "task", "merged", "retired"]
+
+
+class Skeleton(Record, frozen=True, kw_only=True):
+    """The constant tokens of a task's prompts: what varies between them are its slots."""
+
+    prefix: str = ""
+    inner: tuple[str, ...] = ()
+    suffix: str = ""
+
+
+class Signature(Record, frozen=True, kw_only=True):
+    """What must match for two calls to be one task, besides the skeleton.
+
+    ``shape`` names the message shape (for example ``system+user``); ``tools`` and ``response_format``
+    are digests, empty where the request had none; ``system`` is the digest of a constant system prompt.
+    """
+
+    model: str
+    shape: str
+    system: str = ""
+    tools: str = ""
+    response_format: str = ""
+
+
+class Task(Record, frozen=True, kw_only=True):
+    """A recurring task. The id lasts; the version counts edits of its skeleton."""
+
+    event_type: ClassVar[str] = "dev.jitr.task.detected.v1"
+
+    id: str
+    tenant: str
+    signature: Signature
+    version: int = 1
+    status: TaskStatus = "candidate"
+    name: str = ""
+    caller_name: str | None = None
+    skeletons: tuple[Skeleton, ...] = ()
+    kind: OutputKind = "text"
+    labels: tuple[str, ...] = ()
+    renderings: dict[str, str] = {}
+    calls: int = 0
+    first_seen: float = 0.0
+    examples: tuple[str, ...] = ()
+    merged_into: str | None = None
+
+
+class TaskCall(Record, frozen=True, kw_only=True):
+    """A call with its task: slots, label, decision and audit fields.
+
+    ``input`` is the redacted text that a surrogate reads. ``label`` is the teacher's answer in normal
+    form, None where there is no teacher answer or it does not parse; ``answer`` is that answer verbatim.
+    ``weight`` is 1/p for a call that came to the teacher by sampling.
+    """
+
+    event_type: ClassVar[str] = "dev.jitr.task.call.v1"
+
+    id: str
+    tenant: str
+    task: str
+    task_version: int
+    time: float
+    model: str
+    input: str
+    slots: tuple[str, ...] = ()
+    label: str | None = None
+    response: Response | None = None
+    usage: Usage = Usage()
+    cost_usd: float = 0.0
+    latency_s: float | None = None
+    decision: DecisionStamp | None = None
+    weight: float = 1.0

@@ -1,0 +1,1 @@
+"""Seeded, production-like LLM traffic whose right answers are known."""

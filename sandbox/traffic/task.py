@@ -1,0 +1,149 @@
+"""A task of the generated traffic: its prompt, its texts, and how a teacher answers it."""
+
+import hashlib
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from jitr.sandbox.traffic.grammar import Grammar, Meaning
+from jitr.sandbox.traffic.meaning import Reader
+from jitr.sandbox.traffic.prompt import Prompt
+from jitr.sandbox.traffic.request import Body, Request
+
+
+def unit(*parts: object) -> float:
+    """A number in [0, 1) that depends on nothing but its arguments, in any process.
+
+    Examples
+    --------
+    >>> unit("a", 1) == unit("a", 1) != unit("a", 2)
+    True
+    """
+    text = "\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") / 2**64
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a meaning is written as an answer.
+
+    Parameters
+    ----------
+    form : str
+        `str.format` template over the facets, as `"{queue}"`; empty writes a JSON object of the facets.
+    words : mapping of str to str
+        Value to the word that the teacher writes for it, where the two differ.
+
+    Examples
+    --------
+    >>> Answer("Category: {topic}", {"x": "X-ray"}).write({"topic": "x"})
+    'Category: X-ray'
+    >>> Answer("").write({"item": "lamp", "wish": "refund"})
+    '{"item": "lamp", "wish": "refund"}'
+    """
+
+    form: str
+    words: Mapping[str, str] = field(default_factory=dict)
+
+    def write(self, meaning: Meaning) -> str:
+        """The text of the answer."""
+        spoken = {facet: self.words.get(value, value) for facet, value in meaning.items()}
+        return self.form.format(**spoken) if self.form else json.dumps(spoken)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One recurring task.
+
+    Parameters
+    ----------
+    name, model : str
+        The task's name (never sent) and the model that its requests ask for.
+    prompt : Prompt
+        Its instruction; it must be unlike every other task's.
+    grammar : Grammar
+        Makes its payloads.
+    form : Answer
+        Writes its answers.
+    noise : float
+        Chance in 0..1 that the teacher's answer is another one than the true one, drawn anew at each asking:
+        the teacher agrees with itself about (1 - noise) ** 2 of the time.
+    weight : float
+        Its part of the traffic, relative to the other tasks.
+    extra : mapping
+        Further fields of the request body.
+    """
+
+    name: str
+    model: str
+    prompt: Prompt
+    grammar: Grammar
+    form: Answer
+    noise: float = 0.0
+    weight: float = 1.0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    _reader: Reader = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_reader", self.grammar.reader())
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every answer that the task can have."""
+        names = [facet.name for facet in self.grammar.facets]
+        values = product(*(facet.values for facet in self.grammar.facets))
+        return tuple(self.form.write(dict(zip(names, combination, strict=True))) for combination in values)
+
+    def meaning(self, payload: str) -> dict[str, str]:
+        """What a text says: for each facet the value with most cues; without cues, any but always the same."""
+        scores = self._reader.scores(payload)
+        found = {}
+        for facet in self.grammar.facets:
+            of_facet = scores.get(facet.name, {})
+            found[facet.name] = max(
+                facet.values, key=lambda value: (of_facet.get(value, 0.0), unit(payload, facet.name, value))
+            )
+        return found
+
+    def payload(self, rng: random.Random) -> str:
+        """A text whose meaning is beyond doubt: one value of each facet has more cues than any other."""
+        meaning = self.grammar.meaning(rng)
+        while True:
+            text = self.grammar.write(meaning, rng)
+            if self._plain(text, meaning):
+                return text
+
+    def request(self, rng: random.Random) -> Request:
+        """A request with a fresh payload."""
+        payload = self.payload(rng)
+        return Request(self.body(payload), self.name, self.truth(payload), payload)
+
+    def body(self, payload: str) -> Body:
+        """The request body for a payload."""
+        return {"model": self.model, "messages": self.prompt.render(payload), "temperature": 0.0, **self.extra}
+
+    def truth(self, payload: str) -> str:
+        """The answer of a teacher that makes no mistake."""
+        return self.form.write(self.meaning(payload))
+
+    def answer(self, payload: str, asking: int = 0) -> str:
+        """What the teacher says when it is asked about a payload for the `asking`-th time."""
+        meaning = self.meaning(payload)
+        if unit(self.name, payload, asking) < self.noise:
+            at = int(unit(payload, asking, "facet") * len(self.grammar.facets))
+            facet = self.grammar.facets[at]
+            others = [value for value in facet.values if value != meaning[facet.name]]
+            meaning[facet.name] = others[int(unit(payload, asking, "value") * len(others))]
+        return self.form.write(meaning)
+
+    def _plain(self, text: str, meaning: Meaning) -> bool:
+        scores = self._reader.scores(text)
+        for facet, value in meaning.items():
+            of_facet = scores.get(facet, {})
+            best = of_facet.get(value, 0.0)
+            if best < 1.0 or any(score >= best for other, score in of_facet.items() if other != value):
+                return False
+        return True

@@ -1,0 +1,144 @@
+"""A frozen sentence encoder in ONNX Runtime: tokens in, pooled layers out, the same for any batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from jitr.models.bases.base import Cost
+from jitr.schemas.errors import WeightsError
+
+_LONGEST_TEXT = 20_000
+
+
+class OnnxEncoder:
+    """Mean-pooled sentence vectors, and on request those of inner layers.
+
+    One thread inside a run, so that a router's pool decides what runs beside what. Batches are sorted by
+    length, so that little padding is computed.
+
+    Parameters
+    ----------
+    name : str
+    model, tokenizer : Path
+        The ONNX file (inputs ``input_ids``, ``attention_mask`` and perhaps ``token_type_ids``; first output
+        of shape (batch, tokens, dim)) and the ``tokenizer.json``.
+    dim : int
+    max_tokens : int
+        Longer texts are cut.
+    prefix : str
+        Put before every text (``"query: "`` for e5).
+    layers : tuple of str
+        Tensors inside the graph that hold the outputs of inner layers.
+    sha256 : str
+        Digest of the model file.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        model: Path,
+        tokenizer: Path,
+        dim: int,
+        max_tokens: int = 128,
+        prefix: str = "",
+        layers: tuple[str, ...] = (),
+        sha256: str = "",
+        texts_per_s: float = 100.0,
+        ram_mb: float = 500.0,
+    ) -> None:
+        self.name = name
+        self.dim = dim
+        self.sha256 = sha256
+        self.cost = Cost(texts_per_s=texts_per_s, ram_mb=ram_mb)
+        self._prefix = prefix
+        self._layers = layers
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            graph = model.read_bytes() + _more_outputs(layers)
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            self._tokenizer = Tokenizer.from_file(str(tokenizer))
+        except Exception as error:  # onnxruntime and tokenizers raise types of their own
+            raise WeightsError(
+                f"base `{name}` cannot be loaded from {model} and {tokenizer}: {error}"
+            ) from error
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_tokens)
+        self._inputs = {i.name for i in self._session.get_inputs()}
+        self._last = self._session.get_outputs()[0].name
+
+    @property
+    def views(self) -> int:
+        """Vectors per text that `encode_views` gives."""
+        return len(self._layers) + 2
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Mean of the last layer over the tokens, of norm 1."""
+        return self._encode(texts, ())[:, 0]
+
+    def encode_views(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Shape (texts, views, dim), mean and maximum of the last layer, then inner means."""
+        return self._encode(texts, self._layers)
+
+    def _encode(self, texts: Sequence[str], layers: tuple[str, ...], batch: int = 32) -> NDArray[np.float32]:
+        out = np.zeros((len(texts), len(layers) + 2, self.dim), dtype=np.float32)
+        # a lone surrogate code point is no text; tokenizers refuses it
+        clean = [
+            (self._prefix + text[:_LONGEST_TEXT]).encode("utf-8", "replace").decode("utf-8") for text in texts
+        ]
+        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(clean)]
+        order = sorted(range(len(tokens)), key=lambda i: (len(tokens[i]), i))
+        for start in range(0, len(order), batch):
+            rows = order[start : start + batch]
+            width = max(1, len(tokens[rows[-1]]))
+            ids = np.zeros((len(rows), width), dtype=np.int64)
+            mask = np.zeros((len(rows), width), dtype=np.int64)
+            for r, i in enumerate(rows):
+                ids[r, : len(tokens[i])] = tokens[i]
+                mask[r, : len(tokens[i])] = 1
+            feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+            feed = {key: value for key, value in feed.items() if key in self._inputs}
+            last, *inner = self._session.run([self._last, *layers], feed)
+            weight = mask[..., None].astype(np.float32)
+            count = np.maximum(weight.sum(1), 1)
+            out[rows, 0] = (last * weight).sum(1) / count
+            out[rows, 1] = np.where(weight > 0, last, -np.inf).max(1)
+            for v, hidden in enumerate(inner):
+                out[rows, 2 + v] = (hidden * weight).sum(1) / count
+        out[~np.isfinite(out)] = 0
+        norm = np.linalg.norm(out, axis=2, keepdims=True)
+        return np.asarray(np.divide(out, norm, out=out, where=norm > 0), np.float32)
+
+
+def _more_outputs(names: Sequence[str]) -> bytes:
+    """Bytes that, put after an ONNX file, make inner tensors outputs too.
+
+    Protobuf merges a message field that comes twice and concatenates its repeated fields, so a second
+    `ModelProto.graph` (field 7) with nothing but `GraphProto.output` entries (field 12) adds just these.
+    """
+    values = b""
+    for name in names:
+        float_tensor = _field(1, b"\x08\x01")  # TypeProto.tensor_type { elem_type: FLOAT }
+        values += _field(12, _field(1, name.encode()) + _field(2, float_tensor))
+    return _field(7, values) if names else b""
+
+
+def _field(number: int, payload: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+
+
+def _varint(n: int) -> bytes:
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])

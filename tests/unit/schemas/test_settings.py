@@ -1,0 +1,69 @@
+"""Settings: precedence, secrets from the environment, and errors that name the mend."""
+
+from pathlib import Path
+
+import pytest
+
+from jitr.schemas.errors import ConfigError
+from jitr.schemas.settings import Settings
+
+
+def write(path: Path, text: str) -> Path:
+    file = path / "jitr.toml"
+    file.write_text(text)
+    return file
+
+
+def test_flag_beats_environment_beats_file_beats_default(tmp_path: Path) -> None:
+    file = write(tmp_path, '[kafka]\nbootstrap = "file:1"\nprefix = "file."\n[policy]\ntarget = 0.8\n')
+    environ = {
+        "JITR_KAFKA__BOOTSTRAP": "env:1",
+        "KAFKA_BOOTSTRAP_SERVERS": "std:1",
+        "JITR_POLICY__TARGET": "0.85",
+    }
+    settings = Settings.load(file, environ=environ, flags={"policy.target": 0.9, "redis.url": None})
+    assert settings.kafka.bootstrap == "env:1"
+    assert settings.kafka.prefix == "file."
+    assert settings.policy.target == 0.9
+    assert settings.redis.url == "redis://127.0.0.1:6379/0"
+
+
+def test_a_secret_is_taken_from_the_environment(tmp_path: Path) -> None:
+    file = write(tmp_path, '[redis]\nurl = "redis://:${REDIS_PASSWORD}@h:1/0"\n')
+    assert Settings.load(file, environ={"REDIS_PASSWORD": "s"}).redis.url == "redis://:s@h:1/0"
+    with pytest.raises(ConfigError, match=r"REDIS_PASSWORD.*export it"):
+        Settings.load(file, environ={})
+
+
+def test_an_unknown_key_names_the_nearest_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unknown key `kafka.bootstap`; did you mean `bootstrap`\?"):
+        Settings.load(write(tmp_path, '[kafka]\nbootstap = "x"\n'), environ={})
+
+
+def test_a_value_out_of_range_is_refused() -> None:
+    with pytest.raises(ConfigError, match="target"):
+        Settings.load(environ={"JITR_POLICY__TARGET": "1.5"})
+
+
+def test_policy_is_per_tenant_and_per_task(tmp_path: Path) -> None:
+    file = write(
+        tmp_path,
+        '[[overrides]]\ntask = "t1"\nset = { target = 0.99 }\n'
+        '[[overrides]]\ntenant = "acme"\nset = { target = 0.9, approval = "auto" }\n',
+    )
+    settings = Settings.load(file, environ={})
+    assert settings.policy_of("other", "t2").target == 0.95
+    assert settings.policy_of("acme", "t2").target == 0.9
+    ours = settings.policy_of("acme", "t1")
+    assert (ours.target, ours.approval) == (0.99, "auto")
+
+
+def test_a_wrong_override_fails_when_the_settings_are_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        Settings.load(write(tmp_path, "[[overrides]]\nset = { targte = 0.9 }\n"), environ={})
+
+
+def test_own_prices_stand_beside_the_known_ones(tmp_path: Path) -> None:
+    settings = Settings.load(write(tmp_path, "[prices.mine]\ninput = 1.0\noutput = 2.0\n"), environ={})
+    assert settings.prices["mine"].cost_usd(1_000_000, 0) == 1.0
+    assert "gpt-4.1" in settings.prices

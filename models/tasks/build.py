@@ -1,0 +1,200 @@
+"""From a group of prompts to the skeleton they share."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os.path import commonprefix
+
+from jitr.models.tasks.edges import cut_left, cut_right, trim
+from jitr.models.tasks.skeleton import Pattern
+from jitr.models.tasks.text import ALNUM, CUT, GAP, HEAD, TAIL, WORD, weight
+from jitr.models.tasks.window import Entry
+
+_ENDS = HEAD + TAIL
+_GAP_TEXT = 4000
+_SHORT = 400
+
+
+@dataclass(slots=True)
+class Draft:
+    """A skeleton on trial, with the prompts it was read from.
+
+    Parameters
+    ----------
+    pattern : Pattern
+        The proposed skeleton.
+    members : list of Entry
+        The prompts that share it.
+    texts : list of str
+        Their texts.
+    common : list of str
+        Items that the members share.
+    places : list of (list of int, list of int)
+        Per inner run, where it starts and ends in each text.
+    """
+
+    pattern: Pattern
+    members: list[Entry]
+    texts: list[str]
+    common: list[str]
+    places: list[tuple[list[int], list[int]]]
+
+
+def tolerance(n: int) -> int:
+    """How many of n members must hold an item for it to be common to them."""
+    return n if n < 8 else n - 1 if n < 16 else int(n * 0.92)
+
+
+def common_items(members: Sequence[Entry]) -> list[str]:
+    """Items that (nearly) all members hold, in order of appearance."""
+    # an item that at most n - threshold members lack is held by one of the first few
+    need = tolerance(len(members))
+    few = len(members) - need + 1
+    seen: dict[str, None] = {}
+    for member in members[:few]:
+        seen.update(dict.fromkeys(member.items))
+    counts: Counter[str] = Counter()
+    for member in members:
+        counts.update(member.items)
+    return [item for item in seen if counts[item] >= need]
+
+
+def draft(members: Sequence[Entry], common: list[str], fewest: int) -> Draft | None:
+    """Read a skeleton off prompts that hold the same items.
+
+    Parameters
+    ----------
+    members : sequence of Entry
+        Prompts that hold a seed item.
+    common : list of str
+        Items that nearly all of them hold; members that lack one are left out.
+    fewest : int
+        Give up with fewer members than this.
+
+    Returns
+    -------
+    Draft or None
+        None if too few members remain.
+    """
+    group = list(members)
+    if len(common) > 1:
+        group = [e for e in group if set(common).issubset(e.items)]
+    n = len(group)
+    if n < fewest:
+        return None
+    texts = [e.text for e in group]
+    prefix, suffix = _ends(texts)
+    starts = [len(prefix)] * n
+    stops = [len(t) - len(suffix) for t in texts]
+    inner: list[tuple[int, str]] = []
+    for item in common:
+        if item[0] not in _ENDS:
+            at = texts[0].find(item, starts[0], stops[0])
+            if at >= 0:
+                inner.append((at, item))
+    if weight(prefix) >= 1:
+        inner += _gaps(texts, starts, stops, inner)
+    inner.sort()
+    runs: list[str] = []
+    places: list[tuple[list[int], list[int]]] = []
+    position = starts
+    for _, item in inner:
+        found = [t.find(item, a, b) for t, a, b in zip(texts, position, stops, strict=True)]
+        if min(found) < 0:
+            continue
+        run, begin, end = _widen(texts, found, len(item), position, stops)
+        if run:
+            runs.append(run)
+            places.append((begin, end))
+            position = end
+    if 0 < weight(prefix) < 1 and weight(suffix) + sum(map(weight, runs)) >= 3:
+        prefix = ""  # a lone letter or number is no anchor
+    # a slot may be empty: blanks before a slot are not kept, the run after it keeps its own
+    if any([len(prefix) < len(t) for t in texts]):
+        prefix = prefix.rstrip()
+    open_end = bool(runs) and any([b < len(t) for b, t in zip(places[-1][1], texts, strict=True)])
+    runs = [r.rstrip() if suffix or j < len(runs) - 1 or open_end else r for j, r in enumerate(runs)]
+    return Draft(Pattern(prefix, tuple(runs), suffix), group, texts, common, places)
+
+
+def _ends(texts: list[str]) -> tuple[str, str]:
+    """The longest common prefix and suffix, cut at word edges."""
+    prefix = commonprefix(texts).partition(CUT)[0]
+    prefix = cut_right(prefix, texts, [len(prefix)] * len(texts))
+    suffix = commonprefix([t[::-1] for t in texts])[::-1].rpartition(CUT)[2]
+    suffix = cut_left(suffix, texts, [len(t) - len(suffix) for t in texts])
+    if not ALNUM.search(prefix):
+        prefix = ""
+    if not ALNUM.search(suffix):
+        suffix = ""
+    if any([len(prefix) + len(suffix) > len(t) for t in texts]):
+        suffix = ""
+    if any([len(suffix) < len(t) for t in texts]):
+        suffix = trim(suffix)
+    return prefix, suffix
+
+
+def _widen(
+    texts: list[str], found: list[int], size: int, position: list[int], stops: list[int]
+) -> tuple[str, list[int], list[int]]:
+    """Extend a run both ways while all texts agree, then cut it at word edges."""
+    ends = [at + size for at in found]
+    low = 0
+    while all([at - low > a for at, a in zip(found, position, strict=True)]) and (
+        len({t[at - low - 1] for t, at in zip(texts, found, strict=True)}) == 1
+    ):
+        low += 1
+    high = 0
+    while all([e + high < b for e, b in zip(ends, stops, strict=True)]) and (
+        len({t[e + high] for t, e in zip(texts, ends, strict=True)}) == 1
+    ):
+        high += 1
+    begin = [at - low for at in found]
+    end = [e + high for e in ends]
+    whole = texts[0][begin[0] : end[0]]
+    if CUT in whole:
+        return "", begin, end
+    left = cut_left(whole, texts, begin)
+    begin = [b + len(whole) - len(left) for b in begin]
+    run = cut_right(left, texts, end)
+    end = [e - (len(left) - len(run)) for e in end]
+    if not ALNUM.search(run):
+        return "", begin, end
+    trimmed = trim(run)
+    return trimmed, [b + len(run) - len(trimmed) for b in begin], end
+
+
+def _gaps(
+    texts: list[str], starts: list[int], stops: list[int], inner: list[tuple[int, str]]
+) -> list[tuple[int, str]]:
+    """Words in a row that all hold between the ends though they are no clause: what follows a slot in mid sentence."""
+    shortest = min(range(len(texts)), key=lambda i: (stops[i] - starts[i], i))
+    body = texts[shortest][starts[shortest] : stops[shortest]]
+    if len(body) > _GAP_TEXT:
+        return []
+    rest = [t[a:b] for t, a, b in zip(texts, starts, stops, strict=True)]
+    known = GAP.join([item for _, item in inner])
+    sizes = (3, 2, 1) if len(body) < _SHORT else (3,)
+    other = rest[1 if shortest == 0 else 0]
+    words = [m.span() for m in WORD.finditer(body)]
+    out: list[tuple[int, str]] = []
+    done = 0
+    for i, (begin, _) in enumerate(words):
+        if begin < done:
+            continue
+        for n in sizes:
+            if i + n > len(words):
+                continue
+            end = words[i + n - 1][1]
+            if n == 2 and max(b - a for a, b in words[i : i + 2]) < 4:
+                continue
+            if n == 1:
+                if body[end : end + 1] != ":":
+                    continue
+                end += 1
+            run = body[begin:end]
+            if run in other and run not in known and all([run in r for r in rest]):
+                out.append((texts[0].find(run, starts[0], stops[0]), run))
+                done = begin + len(run)
+                break
+    return out

@@ -1,0 +1,84 @@
+"""How a run of constant text begins and ends: at a sentence's edge, at a comma, or in mid sentence."""
+
+import re
+from collections.abc import Sequence
+
+from jitr.models.tasks.text import DELIMITERS, MARKS, SENTENCE_EDGE, head_of, tail_of, weight
+
+STRONG, WEAK, NONE = 2, 1, 0
+_LEAD = re.compile(r"[\s.?!,;。？！，；।]*[.?!,;。？！，；।]")
+_MOST = 0.8
+
+
+def edge(text: str) -> int:
+    """Strength of a boundary: 2 line break, colon, quote, sentence end or role; 1 comma or bracket; 0 none."""
+    if not SENTENCE_EDGE.isdisjoint(text):
+        return STRONG
+    return NONE if DELIMITERS.isdisjoint(text) else WEAK
+
+
+def right_edge(run: str, texts: Sequence[str]) -> int:
+    """How a prefix ends, looking also at what follows it in the texts."""
+    found = edge(tail_of(run))
+    if found < STRONG:
+        at = len(run)
+        if sum([t[at : at + 1] in _OPENERS for t in texts]) > _MOST * len(texts):
+            return STRONG
+    return found
+
+
+def left_edge(run: str, texts: Sequence[str]) -> int:
+    """How a suffix begins, looking also at what precedes it in the texts."""
+    found = edge(head_of(run))
+    if found < STRONG:
+        # only the end of what precedes decides
+        ends = [t[max(0, len(t) - len(run) - 8) : len(t) - len(run)] for t in texts]
+        if sum([not e or edge(tail_of(e)) == STRONG for e in ends]) > _MOST * len(texts):
+            return STRONG
+        if weight(run) >= 3 and run.lstrip()[:1].isupper():
+            return STRONG
+    return found
+
+
+def cut_right(run: str, texts: Sequence[str], ends: Sequence[int]) -> str:
+    """Shorten a run that ends inside a word of some text; `ends` is where it ends in each."""
+    keep = len(run)
+    size = len(run)
+    while keep and any(
+        [
+            0 < e - size + keep < len(t) and t[e - size + keep - 1].isalnum() and t[e - size + keep].isalnum()
+            for t, e in zip(texts, ends, strict=True)
+        ]
+    ):
+        keep -= 1
+    return run[:keep]
+
+
+def cut_left(run: str, texts: Sequence[str], starts: Sequence[int]) -> str:
+    """Shorten a run that begins inside a word of some text; `starts` is where it begins in each."""
+    skip = 0
+    while skip < len(run) and any(
+        [s + skip > 0 and t[s + skip - 1].isalnum() and t[s + skip].isalnum() for t, s in zip(texts, starts, strict=True)]
+    ):
+        skip += 1
+    return run[skip:]
+
+
+def trim(run: str) -> str:
+    """Sentence punctuation at the left edge of a run belongs to the payload before it.
+
+    Examples
+    --------
+    >>> trim(". Answer:")
+    ' Answer:'
+    """
+    found = _LEAD.match(run)
+    if found:
+        run = run[found.end() :]
+    head = head_of(run)
+    breaks = [head.index(c) for c in _LINE if c in head]
+    return run[min(breaks) :] if breaks else run
+
+
+_OPENERS = frozenset(["\n", '"', "“", *MARKS])
+_LINE = "\n" + MARKS

@@ -1,0 +1,194 @@
+"""Is a draft a skeleton? How many prompts it takes to believe it, and what speaks against it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jitr.models.tasks.build import Draft
+from jitr.models.tasks.edges import NONE, STRONG, WEAK, left_edge, right_edge
+from jitr.models.tasks.skeleton import Pattern
+from jitr.models.tasks.text import ASSISTANT, HEAD, MARKS, TAIL, USER, WORD, weight
+from jitr.models.tasks.window import Entry
+
+_NEVER = 1 << 30
+
+
+@dataclass(slots=True, frozen=True)
+class Ends:
+    """How the anchored runs of a draft stand to the sentence they are in."""
+
+    prefix: bool
+    suffix: bool
+
+
+def aligned_ends(pattern: Pattern, texts: Sequence[str]) -> Ends:
+    """Whether the prefix ends, and the suffix begins, at the edge of a sentence (or of a clause of four words)."""
+    right = right_edge(pattern.prefix, texts) if pattern.prefix else STRONG
+    left = left_edge(pattern.suffix, texts) if pattern.suffix else STRONG
+    return Ends(
+        right == STRONG or (right == WEAK and weight(pattern.prefix) >= 4),
+        left == STRONG or (left == WEAK and weight(pattern.suffix) >= 4),
+    )
+
+
+def terse(members: Sequence[Entry]) -> bool:
+    """Whether the teacher answers these prompts in a few words: what is asked of it is closed."""
+    return sum([e.answer is not None for e in members]) >= 0.9 * len(members)
+
+
+def support_needed(draft: Draft, *, splitting: bool = False) -> int:
+    """How many prompts must share a draft before it is believed.
+
+    Evidence is the number of distinct constant words (letters and digits count a half, text that is not aligned a half),
+    +2 for each further distinct run (+1 if one word), -2 if there is neither prefix nor suffix. In a conversation
+    only the last message counts: what stands before it is the same for all that an application asks.
+
+    Returns
+    -------
+    int
+        6 for strong evidence to 30 for one word; more than any group holds if it is none at all.
+    """
+    pattern = draft.pattern
+    context, own = _last_message(pattern)
+    if context is not None and own.words == 0:
+        return _context_support(context, draft)
+    pattern = own
+    runs = len(pattern.inner) + bool(pattern.prefix) + bool(pattern.suffix)
+    if not runs:
+        return _NEVER
+    ends = aligned_ends(pattern, draft.texts) if context is None else _ends_after(draft.pattern, draft.texts)
+    words = min(pattern.words, pattern.distinct_words)
+    if not ends.prefix:
+        words -= 0.5 * weight(pattern.prefix)
+    if not ends.suffix:
+        words -= 0.5 * weight(pattern.suffix)
+    if runs == 1 and not (ends.prefix and ends.suffix):
+        if pattern.words < 6:
+            return _NEVER
+        words = 2.5 if pattern.words >= 8 else 1.5
+    elif (not ends.prefix and not ends.suffix and pattern.words < 5) or (not ends.suffix and not pattern.prefix):
+        return _NEVER
+    distinct = {run for run in pattern.runs if run}
+    evidence = words + sum(sorted([2 if weight(run) >= 2 else 1 for run in distinct])[1:])
+    if not pattern.prefix and not pattern.suffix:
+        evidence -= 2
+        if pattern.words < 3:
+            return _NEVER
+    for least, support in _SUPPORT:
+        if evidence >= least:
+            return 5 if splitting and support == 6 else support
+    return 30
+
+
+_SUPPORT = ((7, 6), (5, 8), (4, 10), (3, 14), (2, 20))
+
+
+def _last_message(pattern: Pattern) -> tuple[Pattern | None, Pattern]:
+    """A skeleton of a conversation as what leads up to its last user message, and what is constant in that."""
+    runs = pattern.runs
+    for i in range(len(runs) - 1, -1, -1):
+        at = runs[i].rfind(USER)
+        if at >= 0:
+            lead = (*runs[:i], runs[i][:at])
+            # the message begins where the run goes on: what follows the mark is anchored like a prefix
+            context = Pattern(lead[0], tuple([r for r in lead[1:] if r]), "")
+            if i == len(runs) - 1:
+                return context, Pattern(runs[i][at + 1 :].strip(MARKS), (), "")
+            return context, Pattern(runs[i][at + 1 :], runs[i + 1 : -1], runs[-1].strip(MARKS))
+    return None, pattern
+
+
+def _ends_after(pattern: Pattern, texts: Sequence[str]) -> Ends:
+    """Alignment of a conversation's last message, where its first run may be an inner one of the whole text."""
+    if USER in pattern.prefix:
+        return aligned_ends(pattern, texts)
+    suffix = aligned_ends(Pattern("", (), pattern.suffix), texts).suffix
+    return Ends(True, suffix)
+
+
+def _context_support(context: Pattern, draft: Draft) -> int:
+    """Support of a system prompt (or of few-shot turns) whose whole user message is payload.
+
+    "You are a helpful assistant." opens every kind of request: words alone do not make a task of it. Answers of a few
+    words do, and so do example turns or a long instruction.
+    """
+    words = context.distinct_words
+    if terse(draft.members):
+        return 8 if words >= 4 else 20 if words >= 2 else _NEVER
+    if sum([run.count(ASSISTANT) for run in context.runs]) >= 2 and words >= 8:
+        return 10
+    return 20 if words >= 20 else _NEVER
+
+
+def same_payload(draft: Draft) -> bool:
+    """Whether what is left between the runs hardly differs: then the runs are not what recurs."""
+    n = len(draft.texts)
+    return len({draft.pattern.slots(t) for t in draft.texts}) < max(4, 0.5 * n)
+
+
+def stands_at_an_end(draft: Draft) -> bool:
+    """Whether an inner run stands at the very start or end of more than 10% of the texts: two templates in one."""
+    if not draft.places:
+        return False
+    n = len(draft.texts)
+    first, last = draft.places[0][0], draft.places[-1][1]
+    if not draft.pattern.prefix and sum([a == 0 for a in first]) > 0.1 * n:
+        return True
+    return not draft.pattern.suffix and (
+        sum([b == len(t) for b, t in zip(last, draft.texts, strict=True)]) > 0.1 * n
+    )
+
+
+def few_neighbours(draft: Draft) -> bool:
+    """Whether an open side of a run has nearly always the same neighbours: then the run is a piece of a payload."""
+    pattern = draft.pattern
+    limit = max(3.0, min(0.5 * len(draft.texts), 10.0))
+    for j, (begin, end) in enumerate(draft.places):
+        big = weight(pattern.inner[j]) > 20
+        if (big or (not pattern.prefix and j == 0)) and (
+            len({t[max(0, a - 12) : a] for t, a in zip(draft.texts, begin, strict=True)}) < limit
+        ):
+            return True
+        if (big or (not pattern.suffix and j == len(draft.places) - 1)) and (
+            len({t[b : b + 12] for t, b in zip(draft.texts, end, strict=True)}) < limit
+        ):
+            return True
+    return False
+
+
+def repeated_items(draft: Draft) -> dict[str, int]:
+    """Items that two members or more hold and not all: what a second template in the group would show."""
+    common = set(draft.common)
+    counts: Counter[str] = Counter()
+    for member in draft.members:
+        counts.update(member.items)
+    return {item: n for item, n in counts.items() if n >= 2 and item not in common}
+
+
+def telling(item: str, pattern: Pattern) -> bool:
+    """Whether an item could be a constant of a second template: an anchor where there is none, or three words."""
+    if item[0] == HEAD:
+        return not pattern.prefix and weight(item) >= 1
+    if item[0] == TAIL:
+        return not pattern.suffix and weight(item) >= 1
+    return weight(item) >= 3 and not any([item in run for run in pattern.runs])
+
+
+def vocabulary(pattern: Pattern) -> Counter[str]:
+    """The words of a skeleton with their counts."""
+    return Counter(WORD.findall(" ".join(pattern.runs)))
+
+
+__all__ = [
+    "NONE",
+    "Ends",
+    "aligned_ends",
+    "few_neighbours",
+    "repeated_items",
+    "same_payload",
+    "stands_at_an_end",
+    "support_needed",
+    "telling",
+    "terse",
+    "vocabulary",
+]

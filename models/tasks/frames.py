@@ -1,0 +1,79 @@
+"""Frames: constant text round the instructions of many tasks, dissolved so that the tasks can be seen."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from jitr.models.tasks.edges import edge
+from jitr.models.tasks.evidence import vocabulary
+from jitr.models.tasks.mined import Mined
+from jitr.models.tasks.shelf import Shelf
+from jitr.models.tasks.skeleton import Pattern
+from jitr.models.tasks.text import MARKS, tail_of, weight
+from jitr.models.tasks.window import Entry
+
+_KEPT = 64
+YOUNGEST, OLDEST = 64, 1300
+
+
+class Dissolved:
+    """Frames that were dissolved, and how long their like must wait."""
+
+    __slots__ = ("rest", "seen")
+
+    def __init__(self, rest: int = 1500) -> None:
+        self.rest = rest
+        self.seen: list[tuple[int, dict[str, int]]] = []
+
+    def _times(self, pattern: Pattern) -> list[int]:
+        if not self.seen:
+            return []
+        words = vocabulary(pattern)
+        return [at for at, frame in self.seen if all([frame.get(w, 0) >= n for w, n in words.items()])]
+
+    def times(self, pattern: Pattern) -> int:
+        """How often a frame with these words was dissolved."""
+        return len(self._times(pattern))
+
+    def waits(self, pattern: Pattern, now: int) -> bool:
+        """Whether it was dissolved so lately that it must wait; each time four times as long."""
+        times = self._times(pattern)
+        return bool(times) and now - times[-1] < self.rest * 4 ** (len(times) - 1)
+
+    def note(self, pattern: Pattern, now: int) -> None:
+        """Remember that a frame was dissolved."""
+        self.seen.append((now, dict(vocabulary(pattern))))
+        del self.seen[:-_KEPT]
+
+
+def is_frame(mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set[int]) -> bool:
+    """Whether a block slot holds the instructions of many tasks.
+
+    Its beginnings are few and keep coming back, and they are no payload known from elsewhere. A block slot stands at
+    the prompt's start, or on a line of its own after a heading.
+    """
+    if not YOUNGEST <= mined.n < OLDEST:
+        return False
+    pattern = mined.pattern
+    for j in range(len(pattern.inner) + 1):
+        left = pattern.inner[j - 1] if j else pattern.prefix
+        line = left[max(left.rfind(c) for c in _LINES) + 1 :]
+        if left and (edge(tail_of(left)) or any([c in ':"(“' for c in line])):
+            own_line = [pattern.slots(e.text)[j][:1] == "\n" for e in entries]
+            heading = left[-1] == ":" and sum(own_line) > 0.9 * len(entries)
+            if not heading and left[-1] not in MARKS:
+                continue
+        heads = [(head, n) for (slot, head), n in mined.heads.items() if slot == j]
+        total = sum([n for _, n in heads])
+        if total < 48 or len(heads) * 3 > total:
+            continue
+        again = [
+            n for head, n in heads if 2 <= n <= 0.5 * total and weight(head) >= 3 and not shelf.is_payload(head, covering)
+        ]
+        if len(again) >= 3 and sum(again) >= 0.6 * total:
+            return True
+    return False
+
+
+_LINES = ("\n", *MARKS)
+
+__all__ = ["OLDEST", "YOUNGEST", "Counter", "Dissolved", "is_frame"]

@@ -1,0 +1,68 @@
+"""The features a prompt is mined by: its clauses, and the word runs at its two ends."""
+
+from jitr.models.tasks.text import ALNUM, CUT, HEAD, MARKS, TAIL, clauses
+
+MOST_CLAUSES = 48
+LONGEST_CLAUSE = 300
+LONGEST_TEXT = 8000
+_RUNS = (2, 3, 5, 8)
+
+
+def shorten(text: str) -> str:
+    """Both ends of a very long text, the cut marked so that no literal runs across it."""
+    if len(text) <= LONGEST_TEXT:
+        return text
+    half = LONGEST_TEXT // 2
+    return text[:half] + CUT + text[-half:]
+
+
+def items_of(text: str) -> tuple[str, ...]:
+    """The items of a normalised text, ordered and unique.
+
+    Clauses between punctuation (from both ends where there are many), the first and the last clause marked as such,
+    and the runs of 2, 3, 5 and 8 words at the start and the end of the text. In a conversation the start is
+    that of the last message: what stands before it is the same for everything an application sends.
+
+    Parameters
+    ----------
+    text : str
+        A normalised text, shortened by `shorten`.
+
+    Examples
+    --------
+    >>> items_of("Sort this: pears.")
+    ('Sort this:', 'pears.', '\\x02Sort this:', '\\x03pears.', '\\x02Sort this', '\\x03this: pears.')
+    """
+    found = clauses(text)
+    if len(found) > MOST_CLAUSES:
+        found = found[: MOST_CLAUSES // 2] + found[-(MOST_CLAUSES // 2) :]
+    out: dict[str, None] = {}
+    first = last = ""
+    for clause in found:
+        clause = clause.strip(_BLANK)
+        if ALNUM.search(clause):
+            if not first:
+                first = clause
+            last = clause
+            if 2 <= len(clause) <= LONGEST_CLAUSE:
+                out[clause] = None
+    if first:
+        out[HEAD + first[:LONGEST_CLAUSE]] = None
+        out[TAIL + last[-LONGEST_CLAUSE:]] = None
+    start = max([text.rfind(mark) for mark in MARKS]) + 1 if text[:1] in MARKS else 0
+    body = text[start:] if start else text
+    # only the ends are split: a text without blanks must not be copied again and again
+    left, right = body[:LONGEST_CLAUSE], body[-LONGEST_CLAUSE:]
+    for k in _RUNS:
+        words = left.split(None, k)
+        if len(words) <= k:
+            break
+        out[HEAD + left[: len(left) - len(words[k])].rstrip()] = None
+        words = right.rsplit(None, k)
+        if len(words) <= k:
+            break
+        out[TAIL + right[len(words[0]) :].lstrip()] = None
+    return tuple(out)
+
+
+_BLANK = " \n" + MARKS + CUT

@@ -1,0 +1,70 @@
+"""Which clauses are payload: seen in a slot of a known skeleton, and a constant of none."""
+
+from collections import Counter
+from collections.abc import Container, Mapping
+
+from jitr.models.tasks.skeleton import Pattern
+from jitr.models.tasks.text import as_payload, clauses, weight
+
+_LONG_ENOUGH = 12
+_MOST_OWNERS = 6
+
+
+class SlotMemory:
+    """A bounded table from clause to the skeletons whose members held it.
+
+    The same document sent through several templates must not become a skeleton of its own: its clauses have been
+    seen as payload elsewhere.
+    """
+
+    __slots__ = ("literals", "most", "owners")
+
+    def __init__(self, most: int = 60_000) -> None:
+        self.most = most
+        self.owners: dict[str, tuple[int, ...]] = {}
+        self.literals: Counter[str] = Counter()
+
+    def note(self, text: str, owner: int) -> None:
+        """Remember the clauses of a member."""
+        owners = self.owners
+        for clause in clauses(text)[:64]:
+            if len(clause) > _LONG_ENOUGH:
+                key = as_payload(clause)
+                known = owners.get(key)
+                if known is None:
+                    owners[key] = (owner,)
+                elif len(known) < _MOST_OWNERS and owner not in known:
+                    owners[key] = (*known, owner)
+        if len(owners) > self.most:
+            for key in list(owners)[: self.most // 2]:
+                del owners[key]
+
+    def add_literals(self, pattern: Pattern) -> None:
+        """Count the clauses of a skeleton's runs as constants."""
+        self.literals.update([as_payload(c) for run in pattern.runs for c in clauses(run)])
+
+    def remove_literals(self, pattern: Pattern) -> None:
+        """Undo `add_literals`."""
+        for run in pattern.runs:
+            for clause in clauses(run):
+                key = as_payload(clause)
+                self.literals[key] -= 1
+                if self.literals[key] <= 0:
+                    del self.literals[key]
+
+    def is_payload(self, clause: str, patterns: Mapping[int, Pattern], but: Container[int] = ()) -> bool:
+        """Whether a clause was slot text of a live skeleton other than those of `but`."""
+        key = as_payload(clause)
+        if key in self.literals:
+            return False
+        for owner in self.owners.get(key, ()):
+            pattern = patterns.get(owner)
+            if pattern is not None and owner not in but and key not in pattern.lowered:
+                return True
+        return False
+
+    def holds_run(self, run: str, patterns: Mapping[int, Pattern], but: Container[int] = ()) -> bool:
+        """Whether the longest clauses of a run are payload of other skeletons."""
+        long = sorted([c.strip() for c in clauses(run) if len(c) > _LONG_ENOUGH], key=lambda c: (-len(c), c))[:3]
+        long = [c for c in long if weight(c) >= 3]
+        return bool(long) and sum([self.is_payload(c, patterns, but) for c in long]) >= min(2, len(long))

@@ -1,0 +1,140 @@
+"""A second look at an established skeleton: is it two templates, or one with a slot of its own?"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from jitr.models.tasks.build import Draft, common_items, draft
+from jitr.models.tasks.edges import STRONG, left_edge, right_edge
+from jitr.models.tasks.mined import Mined
+from jitr.models.tasks.shelf import Shelf
+from jitr.models.tasks.skeleton import Pattern
+from jitr.models.tasks.text import ALNUM, DELIMITERS, HEAD, TAIL, clauses, head_of, tail_of, weight
+from jitr.models.tasks.window import Entry
+
+FEWEST = 5
+_MOST_SEEDS = 24
+_FORMAT = re.compile(r"\W*[Aa1iI]?\W+|")  # how a list or a quotation begins
+
+
+def seeds(mined: Mined, entries: Sequence[Entry], framed: bool) -> list[str]:
+    """Items that a good part of the members hold and the skeleton does not: what a second template would add."""
+    counts: Counter[str] = Counter()
+    for entry in entries:
+        counts.update(entry.items)
+    n = len(entries)
+    least = max(5 if framed else 6, (0.08 if framed else 0.12) * n)
+    found = [x for x, c in counts.items() if least <= c <= 0.9 * n and _tells(x, mined.pattern)]
+    # several headings that come and go freely are optional fields, and optional fields are payload
+    headings: list[set[int]] = []
+    for item in found:
+        if item[-1] == ":" and weight(item) <= 3:
+            held = {e.seq for e in entries if item in e.items}
+            if all([len(held & other) < 0.7 * len(held | other) for other in headings]):
+                headings.append(held)
+    if len(headings) >= 3:
+        found = [x for x in found if x[-1] != ":" or weight(x) > 5]
+    found.sort(key=lambda x: (-counts[x], -weight(x), x))
+    return found[:_MOST_SEEDS]
+
+
+def _tells(item: str, pattern: Pattern) -> bool:
+    text = item[1:]
+    if item[0] == HEAD:
+        return not (pattern.prefix and text in pattern.prefix) and weight(text) >= 2 and text[-1] in DELIMITERS
+    if item[0] == TAIL:
+        return not (pattern.suffix and text in pattern.suffix) and weight(text) >= 2
+    words = weight(item)
+    return (words >= 3 or (item[-1] == ":" and words >= 1)) and not any([item in run for run in pattern.runs])
+
+
+def split_drafts(mined: Mined, shelf: Shelf, covering: set[int], framed: bool) -> Iterator[Draft]:
+    """Drafts of templates inside a skeleton; the caller judges each and takes its members away."""
+    entries = mined.entries()
+    done: set[tuple[int, ...]] = set()
+    for item in seeds(mined, entries, framed):
+        entries = [e for e in entries if shelf.find(e.text) is mined]
+        part = [e for e in entries if item in e.items]
+        key = tuple([e.seq for e in part])
+        if key in done or len(part) < FEWEST:
+            continue
+        done.add(key)
+        found = draft(part, common_items(part), FEWEST)
+        if found is None or found.pattern.size <= mined.pattern.size or found.pattern.words < mined.pattern.words + 1:
+            continue
+        rest = [e for e in entries if item not in e.items]
+        if _adds(found, mined, part, rest, shelf, covering, framed):
+            yield found
+
+
+def _adds(
+    found: Draft,
+    mined: Mined,
+    part: Sequence[Entry],
+    rest: Sequence[Entry],
+    shelf: Shelf,
+    covering: set[int],
+    framed: bool,
+) -> bool:
+    """A split must add an aligned anchored run of two words, an inner run of three, or a heading; no mere slot value."""
+    child, parent = found.pattern, mined.pattern
+    texts = [e.text for e in part]
+    others = [e.text for e in rest]
+    if _is_slot_value(mined, texts, others, framed):
+        return False
+    new: list[tuple[str, bool]] = []
+    if weight(child.prefix) - weight(parent.prefix) >= 2 and right_edge(child.prefix, texts) == STRONG:
+        more = child.prefix.removeprefix(parent.prefix)
+        new.append((more, False))
+    if weight(child.suffix) - weight(parent.suffix) >= 2 and left_edge(child.suffix, texts) == STRONG:
+        new.append((child.suffix.removesuffix(parent.suffix) if parent.suffix else child.suffix, False))
+    known = [q for q in parent.runs if q]
+    for run in child.inner:
+        if not any([run in q or q in run for q in known]):
+            if weight(run) >= 3:
+                new.append((run, False))
+            elif ":" in tail_of(run) and "\n" in head_of(run):
+                new.append((run, True))
+    for run, heading in new:
+        bare = run.strip()
+        longest = max(clauses(bare) or [bare], key=len).strip()
+        if any([sum([piece in t for t in others]) > 0.1 * len(others) for piece in (bare, longest)]):
+            continue  # the others hold it too, elsewhere: a value of an option
+        if heading or not shelf.holds_run(bare, covering):
+            return True
+    return False
+
+
+def _is_slot_value(mined: Mined, texts: Sequence[str], others: Sequence[str], framed: bool) -> bool:
+    """Whether the part fills a slot with one value while the others fill it with many."""
+    inside = [mined.pattern.slots(t) for t in texts]
+    outside = [mined.pattern.slots(t) for t in others]
+    for j in range(len(mined.pattern.inner) + 1):
+        value = inside[0][j]
+        if len({slots[j] for slots in inside}) != 1 or not ALNUM.search(value) or (framed and weight(value) >= 4):
+            continue
+        top = Counter([slots[j].strip() for slots in outside]).most_common(2)
+        if sum([c for _, c in top]) < 0.6 * len(outside) or (mined.label_slot and weight(value) <= 3):
+            return True
+    return False
+
+
+def format_drafts(mined: Mined) -> list[Draft]:
+    """Two ways to begin a slot ("A." and "-"), both frequent and nothing else: two templates."""
+    entries = mined.entries()
+    filled = [mined.pattern.slots(e.text) for e in entries]
+    for j in range(len(mined.pattern.inner) + 1):
+        groups: dict[str | None, list[Entry]] = {}
+        for entry, slots in zip(entries, filled, strict=True):
+            words = slots[j][:64].split(None, 1)
+            start = words[0] if words else ""
+            groups.setdefault(start if _FORMAT.fullmatch(start) else None, []).append(entry)
+        top = sorted([w for w in groups if w is not None], key=lambda w: (-len(groups[w]), w))[:2]
+        if len(top) < 2:
+            continue
+        first, second = groups[top[0]], groups[top[1]]
+        if len(second) < max(8, 0.25 * len(entries)) or len(first) + len(second) < 0.95 * len(entries):
+            continue
+        drafts = [draft(groups[w], common_items(groups[w]), FEWEST) for w in top if w]
+        return [d for d in drafts if d is not None and d.pattern.size > mined.pattern.size]
+    return []

@@ -1,0 +1,105 @@
+"""The skeletons a miner has found: filed for matching, and known for what their slots held."""
+
+from collections.abc import Container, Sequence
+
+from jitr.models.tasks.index import Index
+from jitr.models.tasks.mined import Mined
+from jitr.models.tasks.payload import SlotMemory
+from jitr.models.tasks.skeleton import Pattern
+
+_TASK_SIZE = 20
+
+
+class Shelf:
+    """Live skeletons by number.
+
+    Parameters
+    ----------
+    most : int
+        How many are kept; small ones go first, then old ones.
+    memory : SlotMemory
+        What their slots held.
+    """
+
+    def __init__(self, most: int, memory: SlotMemory) -> None:
+        self.most = most
+        self.memory = memory
+        self.live: dict[int, Mined] = {}
+        self.aliases: dict[int, int] = {}
+        self.patterns: dict[int, Pattern] = {}
+        self._index: Index[Mined] = Index()
+        self._by_key: dict[tuple[str, tuple[str, ...], str], Mined] = {}
+
+    def __len__(self) -> int:
+        return len(self.live)
+
+    def find(self, text: str) -> Mined | None:
+        """The live skeleton with most constant characters that matches."""
+        found = self._index.find(text)
+        return found[1] if found else None
+
+    def covering(self, texts: Sequence[str]) -> set[int]:
+        """Skeletons that match the first of these texts too: what their slots hold proves nothing about them."""
+        return {mined.id for text in texts[:2] for mined in self._index.all(text)}
+
+    def same(self, pattern: Pattern) -> Mined | None:
+        """The live skeleton with exactly these literals."""
+        return self._by_key.get(pattern.key)
+
+    def resolve(self, id: int) -> int:
+        """The live number behind one that was merged."""
+        while id in self.aliases:
+            id = self.aliases[id]
+        return id
+
+    def put(self, mined: Mined) -> None:
+        """File a skeleton."""
+        self.live[mined.id] = mined
+        self._file(mined)
+
+    def _file(self, mined: Mined) -> None:
+        self.patterns[mined.id] = mined.pattern
+        self._by_key[mined.pattern.key] = mined
+        self._index.add(mined.pattern, mined)
+        self.memory.add_literals(mined.pattern)
+
+    def _unfile(self, mined: Mined) -> None:
+        self.patterns.pop(mined.id, None)
+        if self._by_key.get(mined.pattern.key) is mined:
+            del self._by_key[mined.pattern.key]
+        self._index.remove(mined.pattern)
+        self.memory.remove_literals(mined.pattern)
+
+    def change(self, mined: Mined, pattern: Pattern) -> None:
+        """Give a skeleton other literals; its number stays."""
+        self._unfile(mined)
+        mined.pattern = pattern
+        mined.heads = {}
+        self._file(mined)
+
+    def remove(self, mined: Mined) -> None:
+        """Take a skeleton down."""
+        self._unfile(mined)
+        self.live.pop(mined.id, None)
+
+    def merge(self, mined: Mined, into: Mined, most_members: int) -> None:
+        """Let one skeleton go on under another's number."""
+        self.aliases[mined.id] = into.id
+        into.n += mined.n
+        into.members = (into.members + mined.members)[:most_members]
+        self.remove(mined)
+
+    def weakest(self) -> Mined:
+        """The one to go when the shelf is full."""
+        return min(self.live.values(), key=lambda m: (m.n >= _TASK_SIZE, m.last, m.id))
+
+    def is_payload(self, clause: str, but: Container[int] = ()) -> bool:
+        """Whether a clause is slot text of a live skeleton other than those of `but`."""
+        return self.memory.is_payload(clause, self._owners(clause), but)
+
+    def holds_run(self, run: str, but: Container[int] = ()) -> bool:
+        """Whether a run is made of payload of other skeletons."""
+        return self.memory.holds_run(run, self.patterns, but)
+
+    def _owners(self, clause: str) -> dict[int, Pattern]:
+        return self.patterns

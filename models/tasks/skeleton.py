@@ -1,0 +1,88 @@
+"""A skeleton at work: the constant runs of a prompt, and the slots between them."""
+
+from typing import Final
+
+from jitr.models.tasks.text import GAP, WORD, readable, weight
+
+
+class Pattern:
+    """A compiled skeleton: an optional prefix, ordered inner runs, an optional suffix.
+
+    Parameters
+    ----------
+    prefix, suffix : str
+        Literals at the very start and end of the text; empty where there is none.
+    inner : tuple of str
+        Literals in between, in this order, each found at its first place.
+
+    Examples
+    --------
+    >>> p = Pattern("Review:", ("Stars:",), "Sentiment:")
+    >>> p.matches("Review: fine Stars: 4 Sentiment:")
+    True
+    >>> p.slots("Review: fine Stars: 4 Sentiment:")
+    (' fine ', ' 4 ')
+    """
+
+    __slots__ = ("inner", "lowered", "prefix", "size", "suffix", "words")
+
+    def __init__(self, prefix: str, inner: tuple[str, ...], suffix: str) -> None:
+        self.prefix: Final = prefix
+        self.inner: Final = inner
+        self.suffix: Final = suffix
+        self.words: Final = weight(prefix) + weight(suffix) + sum(map(weight, inner))
+        self.size: Final = len(prefix) + len(suffix) + sum(map(len, inner))
+        self.lowered: Final = GAP.join((prefix, suffix, *inner)).lower()
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All literals in reading order, the ends included even where they are empty."""
+        return (self.prefix, *self.inner, self.suffix)
+
+    @property
+    def key(self) -> tuple[str, tuple[str, ...], str]:
+        return (self.prefix, self.inner, self.suffix)
+
+    @property
+    def distinct_words(self) -> float:
+        """Words of the literals, repeats counted once."""
+        return weight(" ".join(dict.fromkeys(WORD.findall(" ".join(self.runs)))))
+
+    def matches(self, text: str) -> bool:
+        """Whether a normalised text has this skeleton; linear in the text."""
+        if not text.startswith(self.prefix) or not text.endswith(self.suffix):
+            return False
+        start = len(self.prefix)
+        end = len(text) - len(self.suffix)
+        if start > end:
+            return False
+        for run in self.inner:
+            start = text.find(run, start, end)
+            if start < 0:
+                return False
+            start += len(run)
+        return True
+
+    def slots(self, text: str) -> tuple[str, ...]:
+        """What stands between the runs of a matching text; one more than there are inner runs."""
+        start = len(self.prefix)
+        end = len(text) - len(self.suffix)
+        if not self.inner:
+            return (text[start:end],)
+        out = []
+        for run in self.inner:
+            at = text.find(run, start, end)
+            out.append(text[start:at])
+            start = at + len(run)
+        out.append(text[start:end])
+        return tuple(out)
+
+    def show(self) -> str:
+        """The skeleton for people, its slots marked.
+
+        Examples
+        --------
+        >>> Pattern("Sort: ", (), "").show()
+        'Sort: {...}'
+        """
+        return readable("{...}".join([self.prefix, *self.inner, self.suffix]))

@@ -1,0 +1,159 @@
+"""The last prompts that no skeleton explains, and which of them hold which item."""
+
+from dataclasses import dataclass
+
+from jitr.models.tasks.text import HEAD, TAIL
+
+# the sizes of a posting list at which its holders are looked at
+_LOOKS = frozenset([6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64])
+_LOOKS_AT_ENDS = frozenset([6, 8, 12, 16, 24, 32, 64])
+MOST_HOLDERS = 64
+FEWEST = 6
+_MOST_OVERFLOWS = 20_000
+
+
+@dataclass(slots=True)
+class Entry:
+    """A prompt as the miner keeps it.
+
+    Parameters
+    ----------
+    seq : int
+        Its number in the miner's stream.
+    text : str
+        Normalised and shortened.
+    items : tuple of str
+        What it is mined by; empty until they are needed.
+    answer : str or None
+        The teacher's answer if it is short, else None.
+    time : float
+        Event time, seconds since the epoch.
+    """
+
+    seq: int
+    text: str
+    items: tuple[str, ...]
+    answer: str | None
+    time: float
+
+
+class Window:
+    """Distinct unexplained prompts, oldest first, with a posting list per item.
+
+    A list keeps its newest holders, at most 64; once it overflows, it is looked at at powers of two only.
+    """
+
+    __slots__ = ("_by_text", "_postings", "chars", "entries", "overflows")
+
+    def __init__(self) -> None:
+        self.entries: dict[int, Entry] = {}
+        self.chars = 0
+        self.overflows: dict[str, int] = {}
+        self._by_text: dict[str, int] = {}
+        self._postings: dict[str, int | list[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def seq_of(self, text: str) -> int | None:
+        """The number of the prompt with this very text, if it is here."""
+        return self._by_text.get(text)
+
+    def add(self, entry: Entry) -> list[str]:
+        """Keep a prompt; return the items whose holders are worth a look, longest first."""
+        seq = entry.seq
+        self.entries[seq] = entry
+        self._by_text[entry.text] = seq
+        self.chars += len(entry.text)
+        postings = self._postings
+        due: list[str] = []
+        for item in entry.items:
+            held = postings.get(item)
+            if held is None:
+                postings[item] = seq  # one holder needs no list
+            elif held.__class__ is int:
+                postings[item] = [held, seq]
+            else:
+                assert isinstance(held, list)
+                held.append(seq)
+                n = len(held)
+                if n >= FEWEST and self._look(item, held, n):
+                    due.append(item)
+        if len(self.overflows) > _MOST_OVERFLOWS:
+            self.overflows.clear()
+        if len(due) > 1:
+            due.sort(key=lambda item: (-len(item), item))
+        return due
+
+    def _look(self, item: str, held: list[int], n: int) -> bool:
+        overflows = self.overflows
+        if n > MOST_HOLDERS:
+            del held[: MOST_HOLDERS // 2]
+            overflows[item] = overflows.get(item, 0) + 1
+            return False
+        if n not in (_LOOKS_AT_ENDS if item[0] in _ENDS else _LOOKS):
+            return False
+        if item not in overflows:
+            return True
+        return n == MOST_HOLDERS and overflows[item] & (overflows[item] - 1) == 0
+
+    def holders(self, item: str) -> list[int]:
+        """The kept holders of an item, oldest first."""
+        held = self._postings.get(item)
+        if held is None:
+            return []
+        return [held] if isinstance(held, int) else held
+
+    def drop(self, seq: int) -> Entry | None:
+        """Forget a prompt."""
+        entry = self.entries.pop(seq, None)
+        if entry is None:
+            return None
+        del self._by_text[entry.text]
+        self.chars -= len(entry.text)
+        postings = self._postings
+        for item in entry.items:
+            held = postings.get(item)
+            if isinstance(held, list):
+                if seq in held:
+                    held.remove(seq)
+                    if not held:
+                        del postings[item]
+            elif held == seq:
+                del postings[item]
+        return entry
+
+    def oldest(self) -> Entry | None:
+        """The prompt that came first."""
+        return next(iter(self.entries.values()), None)
+
+    def lengths(self) -> dict[str, int]:
+        """Lengths of the lists that do not hold all holders: with the entries, all there is to restore."""
+        return {item: len(self.holders(item)) for item in self.overflows if self.holders(item)}
+
+    def restore(self, entries: list[Entry], overflows: dict[str, int], lengths: dict[str, int]) -> None:
+        """Fill an empty window as it was.
+
+        A list is always the newest holders of its item, so its length says which.
+        """
+        for entry in entries:
+            self.entries[entry.seq] = entry
+            self._by_text[entry.text] = entry.seq
+            self.chars += len(entry.text)
+            for item in entry.items:
+                held = self._postings.get(item)
+                if isinstance(held, list):
+                    held.append(entry.seq)
+                else:
+                    self._postings[item] = entry.seq if held is None else [held, entry.seq]
+        self.overflows = dict(overflows)
+        for item in overflows:
+            keep = lengths.get(item, 0)
+            held = self._postings.get(item)
+            if isinstance(held, list):
+                del held[: len(held) - keep]
+            if not keep:
+                self._postings.pop(item, None)
+
+
+_ENDS = HEAD + TAIL

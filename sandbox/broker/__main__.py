@@ -1,0 +1,3 @@
+from jitr.sandbox.broker.process import main
+
+main()

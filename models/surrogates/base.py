@@ -1,0 +1,100 @@
+"""What every surrogate's head offers while it serves, and the features that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jitr.models.bases.ngrams import NgramBase
+from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.sparse import SparseRows
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Texts as features: n-grams, the encoder's views of shape (n, views, dim), or both."""
+
+    ngrams: SparseRows | None
+    views: NDArray[np.float32] | None
+
+    def __len__(self) -> int:
+        if self.ngrams is not None:
+            return len(self.ngrams)
+        return 0 if self.views is None else len(self.views)
+
+
+@dataclass(frozen=True)
+class Features:
+    """The bases that a surrogate reads its input through."""
+
+    ngrams: NgramBase | None = None
+    encoder: OnnxEncoder | None = None
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """Encode once for all heads."""
+        return Encoded(
+            ngrams=self.ngrams.rows(texts) if self.ngrams else None,
+            views=self.encoder.encode_views(texts) if self.encoder else None,
+        )
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a head says: class probabilities of shape (n, classes), and signals (n, k) for the gate."""
+
+    probs: NDArray[np.float32]
+    signals: NDArray[np.float64]
+
+
+class Head(Protocol):
+    """Features in, class probabilities out; numpy alone.
+
+    ``kind`` names the class in a manifest; ``signals`` counts the columns that it tells the gate.
+    """
+
+    kind: ClassVar[str]
+    signals: int
+
+    @property
+    def classes(self) -> int:
+        """How many answers it chooses from."""
+        ...
+
+    def predict(self, encoded: Encoded) -> Prediction:
+        """Answer every row."""
+        ...
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything there is to save."""
+        ...
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, classes: int, features: Features) -> Self:
+        """Rebuild; raises `ArtifactError` where the arrays do not fit the classes or the features."""
+        ...
+
+
+def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities along the last axis.
+
+    Examples
+    --------
+    >>> softmax(np.array([[1000.0, 1000.0]])).tolist()
+    [[0.5, 0.5]]
+    """
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True), dtype=np.float32)
+
+
+def top_two(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The greatest score of each row and its distance to the next; shape (n, 2)."""
+    if scores.shape[1] == 1:
+        return np.stack([scores[:, 0], np.zeros(len(scores))], axis=1).astype(np.float64)
+    top = np.partition(scores, -2, axis=1)[:, -2:]
+    return np.stack([top[:, 1], top[:, 1] - top[:, 0]], axis=1).astype(np.float64)

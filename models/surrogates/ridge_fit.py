@@ -1,0 +1,157 @@
+"""Fitting a kernel ridge head: one matrix inverse gives the model and every out-of-sample score.
+
+With A = K + lambda / weights and alpha = A^-1 Y, the prediction of the rows of a group by the model fitted
+without that group is Y_g - (A^-1)_gg^-1 alpha_g: leave-one-out where the group has one row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+
+from jitr.models.surrogates.base import Encoded, Prediction, softmax
+from jitr.models.surrogates.linear_fit import csr
+from jitr.models.surrogates.ridge import (
+    GAMMA_LAYERS,
+    GAMMA_SENTENCE,
+    Memory,
+    RidgeHead,
+    neighbours,
+    project_layers,
+)
+from jitr.schemas.errors import TrainingError
+
+MAX_ROWS = 12_000
+_LAMBDA = 0.3
+_WEIGHT_NGRAMS = 0.25
+_WEIGHT_NGRAMS_ALONE = 1.0
+_LAYER_DIM = 256
+_TEMPERATURES = np.geomspace(1.0, 60.0, 34)
+
+
+def fit_ridge(
+    encoded: Encoded,
+    y: NDArray[np.int64],
+    classes: int,
+    weights: NDArray[np.float64],
+    groups: NDArray[np.int64],
+) -> tuple[RidgeHead, Prediction]:
+    """Fit on all rows; every row is also predicted without itself and its near-duplicates.
+
+    Parameters
+    ----------
+    encoded : Encoded
+        N-grams, views or both.
+    y : int array of shape (n,)
+    classes : int
+        Classes 0 .. classes - 1, at least 2; each has a row.
+    weights : array of shape (n,)
+    groups : int array of shape (n,)
+        Rows that leave together.
+
+    Raises
+    ------
+    TrainingError
+        More than `MAX_ROWS` rows: the kernel would not fit in memory.
+    """
+    n = len(y)
+    if n > MAX_ROWS:
+        raise TrainingError(f"kernel ridge takes at most {MAX_ROWS} rows, got {n}; use a linear head")
+    order = np.argsort(y, kind="stable")
+    y, groups = y[order], groups[order]
+    kernel = np.zeros((n, n), dtype=np.float32)
+    sparse: Any = None
+    if encoded.ngrams is not None:
+        sparse = csr(encoded.ngrams)[order]
+        share = _WEIGHT_NGRAMS if encoded.views is not None else _WEIGHT_NGRAMS_ALONE
+        kernel += share * (sparse @ sparse.T).toarray()
+    start = np.searchsorted(y, np.arange(classes))
+    twins = _twins(groups)
+    votes = nearest = None
+    if encoded.views is not None:
+        views = encoded.views[order]
+        sentences = np.ascontiguousarray(views[:, 0])
+        similar = sentences @ sentences.T
+        kernel += np.exp(GAMMA_SENTENCE * (similar - 1))
+        centre, projection = _principal(views.reshape(n, -1))
+        layers = project_layers(views, centre, projection)
+        other = layers @ layers.T
+        other -= 1
+        other *= GAMMA_LAYERS
+        kernel += np.exp(other, out=other)
+        del other
+        for rows in twins:
+            similar[np.ix_(rows, rows)] = -1
+        np.fill_diagonal(similar, -1)
+        votes, nearest = neighbours(similar, start, classes)
+        del similar
+    targets = np.full((n, classes), -1.0 / (classes - 1), dtype=np.float32)
+    targets[np.arange(n), y] = 1.0
+    dual, held_out = _solve(kernel, targets, _LAMBDA / weights[order], twins)
+    temperature = _temperature(held_out, y, weights[order])
+    head = RidgeHead(
+        temperature,
+        classes,
+        None if sparse is None else (share * (sparse.T @ dual)).astype(np.float16),
+        None if votes is None else Memory(sentences, layers, dual, start, centre, projection),
+    )
+    back = np.empty(n, dtype=np.int64)
+    back[order] = np.arange(n)
+    found = RidgeHead.prediction(held_out, temperature, votes, nearest)
+    return head, Prediction(found.probs[back], found.signals[back])
+
+
+def _solve(
+    kernel: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    penalty: NDArray[np.float64],
+    twins: list[NDArray[np.int64]],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Dual weights and out-of-sample scores; destroys the kernel."""
+    n = len(kernel)
+    kernel[np.arange(n), np.arange(n)] += penalty.astype(np.float32)
+    # the kernel is symmetric: its transpose is the same matrix in the order that lapack wants, uncopied
+    factor, failed = lapack.spotrf(kernel.T, lower=1, overwrite_a=1)
+    if failed:
+        raise TrainingError("the kernel is not positive definite; are weights positive and finite?")
+    inverse, _ = lapack.spotri(factor, lower=1, overwrite_c=1)
+    at = np.arange(n)
+    for i in range(0, n, 1024):  # mirror the lower triangle block by block, without a second matrix
+        block = slice(i, min(i + 1024, n))
+        inverse[: i + 1024, block][: block.start] = inverse[block, : block.start].T
+        corner = np.tril(inverse[block, block])
+        inverse[block, block] = corner + np.tril(corner, -1).T
+    dual = np.asarray(inverse @ targets, dtype=np.float32)
+    held_out = targets - dual / inverse[at, at][:, None]
+    for rows in twins:
+        held_out[rows] = targets[rows] - np.linalg.solve(inverse[np.ix_(rows, rows)], dual[rows])
+    return dual, held_out
+
+
+def _twins(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Rows of every group with more than one member."""
+    order = np.argsort(groups, kind="stable")
+    cuts = np.flatnonzero(np.diff(groups[order])) + 1
+    return [rows for rows in np.split(order, cuts) if len(rows) > 1]
+
+
+def _principal(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Centre and leading directions of the inner layers: keeps the kernel, drops most of the size."""
+    centre = x.mean(0)
+    centred = x - centre
+    _, vectors = np.linalg.eigh(centred.T @ centred)
+    keep = min(_LAYER_DIM, x.shape[1])
+    return centre, np.ascontiguousarray(vectors[:, ::-1][:, :keep])
+
+
+def _temperature(scores: NDArray[np.float32], y: NDArray[np.int64], weights: NDArray[np.float64]) -> float:
+    """The softmax temperature with the least out-of-sample log-loss."""
+    rows = np.arange(len(y))
+    losses = []
+    for t in _TEMPERATURES:
+        p = softmax(np.float32(t) * scores)[rows, y]
+        losses.append(float(np.average(-np.log(p + 1e-9), weights=weights)))
+    return float(_TEMPERATURES[int(np.argmin(losses))])

@@ -46,6 +46,10 @@ class TransitionError(JitrError):
     """A command does not fit the state that a route is in."""
 
 
+class NotFoundError(JitrError):
+    """There is no such task, decision or record."""
+
+
 class ArtifactError(JitrError):
     """A surrogate's folder is damaged, foreign or not what its digest says."""
 

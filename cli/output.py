@@ -1,0 +1,64 @@
+"""How a verb shows what it found: a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+
+def console() -> Console:
+    """A console on standard output; without colour where it is no terminal or NO_COLOR is set."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table; columns whose name begins with ``>`` are set flush right.
+
+    Examples
+    --------
+    >>> table("t", ["name", ">calls"], [("a", 3)]).row_count
+    1
+    """
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="dim", pad_edge=False)
+    for column in columns:
+        made.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+    for row in rows:
+        made.add_row(*("" if cell is None else str(cell) for cell in row))
+    return made
+
+
+def progress(quiet: bool = False) -> Progress:
+    """A progress bar on standard error, so that standard output stays clean."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=quiet,
+        transient=True,
+    )
+
+
+def usd(value: float) -> str:
+    """Dollars, with as many digits as say something.
+
+    Examples
+    --------
+    >>> usd(1234.5), usd(0.0421), usd(-2)
+    ('$1,234.50', '$0.0421', '-$2.00')
+    """
+    sign = "-" if value < 0 else ""
+    value = abs(value)
+    return f"{sign}${value:,.2f}" if value >= 1 or value == 0 else f"{sign}${value:.4f}"

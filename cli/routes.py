@@ -1,0 +1,113 @@
+"""`jitr routes`, `jitr offers`, `jitr ledger`: what happens to each task's calls, and why."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import click
+
+from jitr.cli.options import json_option, tenant_option, with_settings
+from jitr.cli.output import console, print_json, table, usd
+from jitr.cli.table import find, rows
+from jitr.cli.topic import records
+from jitr.models.money import saved_usd
+from jitr.router.table import Rows
+from jitr.schemas.events import Event, decode_events
+from jitr.schemas.record import decode
+from jitr.schemas.routes import Route, Transition
+from jitr.schemas.settings import Settings
+
+
+@click.command()
+@tenant_option
+@json_option
+@with_settings
+def routes(settings: Settings, tenant: str, as_json: bool) -> None:
+    """Show the routing table: who answers each task, how well, and what it saved."""
+    found = rows(settings, tenant)
+    _show(
+        found, sorted(found.routes.values(), key=lambda r: (-r.calls, r.task)), f"routes of {tenant}", as_json
+    )
+
+
+@click.command()
+@tenant_option
+@json_option
+@with_settings
+def offers(settings: Settings, tenant: str, as_json: bool) -> None:
+    """Show the certified surrogates that wait for a person's word (`jitr approve TASK`)."""
+    found = rows(settings, tenant)
+    waiting = [
+        r
+        for r in found.routes.values()
+        if r.state == "offered" or (r.candidate is not None and r.candidate.state == "certified")
+    ]
+    _show(found, waiting, f"offers of {tenant}", as_json)
+
+
+def _show(found: Rows, shown: list[Route], title: str, as_json: bool) -> None:
+    if as_json:
+        print_json(shown)
+        return
+    lines = []
+    for route in shown:
+        task = found.tasks.get(route.task)
+        version = route.surrogate or route.candidate
+        proof = version.proof if version else None
+        lines.append(
+            (
+                route.task,
+                task.name if task else "",
+                route.state,
+                version.base if version else "",
+                f">= {proof.bound:.3f} on {proof.coverage:.0%}" if proof else "",
+                f"{route.agreed}/{route.audits}" if route.audits else "",
+                f"{route.audit_rate:.3f}",
+                usd(saved_usd(route.money)),
+                route.reason,
+            )
+        )
+    columns = ["task", "name", "state", "base", "certificate", ">audits", ">rate", ">saved", "why"]
+    console().print(table(f"{len(shown)} {title}", columns, lines))
+
+
+@click.command()
+@click.argument("task", required=False)
+@tenant_option
+@json_option
+@with_settings
+def ledger(settings: Settings, task: str | None, tenant: str, as_json: bool) -> None:
+    """Show every transition, of one TASK or of all, each with its evidence."""
+    id = find(rows(settings, tenant), task) if task else None
+    steps = asyncio.run(_steps(settings, tenant, id))
+    if as_json:
+        print_json(steps)
+        return
+    lines = [
+        (
+            datetime.fromtimestamp(s.time, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+            s.route.task,
+            f"{s.previous} -> {s.route.state}",
+            s.evidence_kind,
+            s.reason,
+            str(s.route.version),
+        )
+        for s in steps
+    ]
+    console().print(
+        table(f"{len(steps)} transitions", ["time", "task", "step", "evidence", "why", "version"], lines)
+    )
+
+
+async def _steps(settings: Settings, tenant: str, task: str | None) -> list[Transition]:
+    seen = {}
+    async for record in records(settings, settings.topics.ledger.name):
+        if record.value is None:
+            continue
+        for event in decode_events(record.value, record.headers, fallback_id="", fallback_time=0.0):
+            if isinstance(event, Event):
+                step = decode(event.data, Transition)
+                if step.route.tenant == tenant and task in (None, step.route.task):
+                    seen[step.route.task, step.route.version] = step
+    return sorted(seen.values(), key=lambda s: (s.time, s.route.version))

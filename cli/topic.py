@@ -1,0 +1,89 @@
+"""Read a topic from a point to its end, without a group, and write to one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
+
+from jitr.schemas.errors import UnavailableError
+from jitr.schemas.settings import Settings
+
+
+@asynccontextmanager
+async def reaching(settings: Settings) -> AsyncIterator[None]:
+    """Say which Kafka does not answer, in the place of the client's own error."""
+    try:
+        yield
+    except KafkaError as error:
+        raise UnavailableError(
+            f"Kafka at {settings.kafka.bootstrap} does not answer ({error}); "
+            "is it running, and is --kafka or KAFKA_BOOTSTRAP_SERVERS right?"
+        ) from error
+
+
+async def records(
+    settings: Settings, topic: str, *, since: float | None = None
+) -> AsyncIterator[ConsumerRecord[bytes | None, bytes | None]]:
+    """Every record of a topic that is there now, from a time (seconds since the epoch) on.
+
+    Raises
+    ------
+    UnavailableError
+        If Kafka does not answer.
+    """
+    consumer: Any = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    async with reaching(settings):
+        try:
+            await consumer.start()
+            partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
+            if not partitions:
+                # the first metadata may not hold the topic yet
+                await consumer._client.fetch_all_metadata()
+                known = consumer._client.cluster.partitions_for_topic(topic) or ()
+                partitions = [TopicPartition(topic, p) for p in known]
+            if not partitions:
+                return
+            consumer.assign(partitions)
+            ends = await consumer.end_offsets(partitions)
+            starts = await consumer.beginning_offsets(partitions)
+            if since is not None:
+                found = await consumer.offsets_for_times({p: int(since * 1000) for p in partitions})
+                starts = {p: found[p].offset if found.get(p) else ends[p] for p in partitions}
+            left = {p for p in partitions if starts[p] < ends[p]}
+            for p in partitions:
+                consumer.seek(p, starts[p])
+            while left:
+                batches = await consumer.getmany(*left, timeout_ms=500)
+                for partition, batch in batches.items():
+                    for record in batch:
+                        if record.offset < ends[partition]:
+                            yield record
+                for p in list(left):
+                    if await consumer.position(p) >= ends[p]:
+                        left.discard(p)
+        finally:
+            await consumer.stop()
+
+
+@asynccontextmanager
+async def producer(settings: Settings) -> AsyncIterator[Any]:
+    """A producer that is flushed and closed at the end."""
+    made = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka.bootstrap,
+        linger_ms=20,
+        enable_idempotence=True,
+        max_request_size=4 << 20,
+    )
+    async with reaching(settings):
+        try:
+            await made.start()
+            yield made
+        finally:
+            await made.stop()

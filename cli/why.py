@@ -1,0 +1,102 @@
+"""`jitr why`: who answered one call, and on what grounds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import click
+
+from jitr.cli.options import json_option, with_settings
+from jitr.cli.output import console, print_json
+from jitr.cli.topic import records
+from jitr.schemas.calls import Call
+from jitr.schemas.dialects import read_call
+from jitr.schemas.errors import NotFoundError, RecordError
+from jitr.schemas.events import Event, decode_events
+from jitr.schemas.record import decode
+from jitr.schemas.routes import Transition
+from jitr.schemas.settings import Settings
+
+
+@click.command()
+@click.argument("decision_id")
+@click.option("--days", default=7.0, show_default=True, help="How far back to look.")
+@json_option
+@with_settings
+def why(settings: Settings, decision_id: str, days: float, as_json: bool) -> None:
+    """Explain one decision: DECISION_ID is the `x-jitr-decision-id` header of the answer.
+
+    Shows who answered, the gate's score, the audit and the transition that put the route in force.
+    """
+    call = asyncio.run(_find(settings, decision_id, time.time() - days * 86_400))
+    if call is None or call.decision is None:
+        raise NotFoundError(f"no call with decision {decision_id!r} in the last {days:g} days; try --days")
+    stamp = call.decision
+    step = (
+        asyncio.run(_transition(settings, call.tenant, stamp.task, stamp.route_version))
+        if stamp.task
+        else None
+    )
+    if as_json:
+        print_json({"decision": stamp, "call": call, "transition": step})
+        return
+    out = console()
+
+    def say(text: str) -> None:
+        out.print(text, markup=False, soft_wrap=True)
+
+    say(f"decision {stamp.id}: {'the surrogate' if stamp.target == 'surrogate' else 'the teacher'} answered")
+    say(f"  reason    {stamp.reason}")
+    say(f"  task      {stamp.task or 'none: no known task matched'}")
+    if stamp.surrogate:
+        verdict = "accepted" if stamp.accepted else "deferred"
+        say(f"  surrogate {stamp.surrogate}, score {stamp.score}, {verdict}")
+    if stamp.answer is not None:
+        say(f"  answer    {stamp.answer!r}")
+    if call.response is not None:
+        say(f"  teacher   {call.response.text[:200]!r}")
+    if stamp.accepted:
+        verdict = "an audit" if stamp.due else "no audit"
+        say(f"  audit     {verdict}: coin {stamp.coin:.4f}, rate {stamp.audit_rate:.4f}")
+    if step:
+        say(f"  route     {step.route.state} since version {step.route.version}: {step.reason}")
+
+
+async def _find(settings: Settings, decision_id: str, since: float) -> Call | None:
+    needle = decision_id.encode()
+    async for record in records(settings, settings.topics.calls.name, since=since):
+        if record.value is None or needle not in record.value:
+            continue
+        events = decode_events(record.value, record.headers, fallback_id="", fallback_time=0.0)
+        for event in events:
+            if isinstance(event, Event) and needle in event.data:
+                try:
+                    call = read_call(event)
+                except RecordError:
+                    continue
+                if call.decision is not None and call.decision.id == decision_id:
+                    return call
+    return None
+
+
+async def _transition(settings: Settings, tenant: str, task: str, version: str) -> Transition | None:
+    """The last step of the ledger at or before the version that the decision was made under."""
+    best: Transition | None = None
+    wanted = tuple(int(part) for part in version.split(".")) if version else None
+    async for record in records(settings, settings.topics.ledger.name):
+        if record.value is None or task.encode() not in record.value:
+            continue
+        for event in decode_events(record.value, record.headers, fallback_id="", fallback_time=0.0):
+            if not isinstance(event, Event):
+                continue
+            step = decode(event.data, Transition)
+            at = (step.route.version.incarnation, step.route.version.offset)
+            ours = step.route.task == task and step.route.tenant == tenant
+            if (
+                ours
+                and (wanted is None or at <= wanted)
+                and (best is None or step.route.version > best.route.version)
+            ):
+                best = step
+    return best

@@ -1,7 +1,7 @@
 """Which requests the broker takes, in which versions, and who answers each.
 
-The versions end where the protocol's flexible encoding begins; every client negotiates, so none misses it. Only
-ApiVersions itself is spoken flexibly, for clients open with it.
+The versions end where the protocol's flexible encoding begins; every client negotiates, so none misses it.
+Only ApiVersions itself is spoken flexibly, for clients open with it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,7 @@ async def api_versions(_: Node, request: Request) -> Writer:
     if request.version < 3:
         out.int16(Code.NONE).array(APIS.values(), _write_api)
         return out.int32(0) if request.version >= 1 else out
-    # flexible: a compact array says its count plus one, and every structure ends with its tagged fields, none here
+    # flexible: a compact array says its count plus one; every structure ends with tagged fields, none here
     out.int16(Code.NONE).int8(len(APIS) + 1)
     for api in APIS.values():
         _write_api(out, api)

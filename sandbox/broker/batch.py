@@ -70,8 +70,8 @@ def check_batch(data: bytes, max_bytes: int) -> BatchHeader:
     Raises
     ------
     RefusalError
-        CORRUPT_MESSAGE (length, format version, CRC or counts do not fit), MESSAGE_TOO_LARGE, INVALID_RECORD (not
-        exactly one batch; a control batch), TRANSACTIONAL_ID_AUTHORIZATION_FAILED (a batch of a transaction).
+        CORRUPT_MESSAGE (length, format version or CRC do not fit), MESSAGE_TOO_LARGE, INVALID_RECORD (not
+        exactly one batch; counts do not fit; a control batch), TRANSACTIONAL_ID_AUTHORIZATION_FAILED.
     """
     if len(data) < HEADER_BYTES:
         raise RefusalError(Code.CORRUPT_MESSAGE, f"{len(data)} bytes are no record batch")

@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from jitr.schemas.errors import JitrError
+
 
 class Code(IntEnum):
     """Error codes this broker answers with."""
@@ -67,7 +69,7 @@ class ApiKey(IntEnum):
     INCREMENTAL_ALTER_CONFIGS = 44
 
 
-class RefusalError(Exception):
+class RefusalError(JitrError):
     """A request, or one item of it, that is answered with an error code of the protocol."""
 
     def __init__(self, code: Code, message: str) -> None:

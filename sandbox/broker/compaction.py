@@ -1,9 +1,9 @@
 """Log compaction: of the records with one key only the last stays, offsets unchanged.
 
-One pass reads the closed segments that were not compacted yet and notes the last offset of every key (of at most
-a million keys; the rest waits for the next pass), then rewrites the closed segments without the records that a
-later one supersedes, several small files into one. A tombstone goes once it was compacted before and its file has
-been older than `delete.retention.ms`. Source: kafka.apache.org/documentation/#compaction.
+One pass reads the closed segments that were not compacted yet and notes the last offset of every key (of at
+most a million keys; the rest waits for the next pass), then rewrites the closed segments without the records
+that a later one supersedes, several small files into one. A tombstone goes once it was compacted before and
+its file is older than `delete.retention.ms`. Source: kafka.apache.org/documentation/#compaction.
 
 Batches of a codec that cannot be read here (all but gzip) stay as they are, which loses nothing.
 """

@@ -139,7 +139,7 @@ def _collect(
                 continue
             code, data = Code.NONE, b""
             try:
-                # only the first partition with data may go beyond the limit, so that a large batch passes at all
+                # only the first data may go beyond the limit, so that a large batch passes at all
                 data = log.read(want.offset, min(want.max_bytes, max_bytes - size), at_least_one=size == 0)
             except RefusalError as refusal:
                 code, failed = refusal.code, True

@@ -2,8 +2,8 @@
 
     Empty -> PreparingRebalance -> CompletingRebalance -> Stable -> PreparingRebalance ...
 
-A rebalance ends when every known member has joined again, or when the longest rebalance timeout is over; who has
-not joined by then is out. No static membership: every member that comes back is a new one.
+A rebalance ends when every known member has joined again, or when the longest rebalance timeout is over; who
+has not joined by then is out. No static membership: every member that comes back is a new one.
 """
 
 import asyncio
@@ -94,7 +94,7 @@ class Group:
             )
 
     def join(self, arrival: Member, protocol_type: str) -> "asyncio.Future[Joined]":
-        """Let a member in, new (with an empty or a promised id) or known; the future resolves after the rebalance.
+        """Let a member in, new (id empty or promised) or known; the future resolves after the rebalance.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Committed offsets of consumer groups, kept in one file that is appended to and rewritten when it has grown."""
+"""Committed offsets of consumer groups, kept in one file that is rewritten when it has grown."""
 
 import os
 from pathlib import Path

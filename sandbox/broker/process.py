@@ -8,6 +8,7 @@ import click
 
 from jitr.sandbox.broker.node import Limits
 from jitr.sandbox.broker.server import Broker
+from jitr.schemas.errors import JitrError
 
 
 async def serve(data_dir: Path, host: str, port: int, limits: Limits) -> None:
@@ -27,9 +28,7 @@ async def serve(data_dir: Path, host: str, port: int, limits: Limits) -> None:
 
 @click.command("broker")
 @click.option("--port", default=9092, show_default=True, help="Port to listen on; 0 lets the system choose.")
-@click.option(
-    "--host", default="127.0.0.1", show_default=True, help="A loopback address; others are refused."
-)
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
 @click.option(
     "--data",
     "data_dir",
@@ -48,5 +47,5 @@ def main(port: int, host: str, data_dir: Path, partitions: int, auto_create: boo
         asyncio.run(
             serve(data_dir, host, port, Limits(auto_create_topics=auto_create, num_partitions=partitions))
         )
-    except (ValueError, OSError) as error:
+    except (JitrError, OSError) as error:
         raise click.ClickException(str(error)) from error

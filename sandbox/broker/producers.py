@@ -17,7 +17,7 @@ class _Producer:
 
 
 class ProducerSequences:
-    """What one partition remembers of its producers: the last five batches of each, of the last 1000 producers.
+    """What a partition remembers of its producers: the last five batches of each, the last 1000 of them.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """One append-only file of a partition's log, with a sparse index of it in memory.
 
-As in Kafka the index has an entry about every 4 KiB of log, so memory grows with 24 bytes per 4096 stored, and
-the file system's cache is the only cache of data.
+As in Kafka the index has an entry about every 4 KiB of log, so memory grows with 24 bytes per 4096 stored,
+and the file system's cache is the only cache of data.
 """
 
 import os
@@ -18,7 +18,7 @@ _SCAN_BYTES = 1024 * 1024
 
 
 class OpenFiles:
-    """File descriptors by path, the least recently used closed first: partitions may outnumber what ulimit gives."""
+    """File descriptors by path, the least recently used closed first: partitions may outnumber ulimit."""
 
     def __init__(self, limit: int = 128) -> None:
         self._limit = limit

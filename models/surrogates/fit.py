@@ -1,0 +1,109 @@
+"""Fitting one candidate on encoded rows: heads, gates, and what was seen out of sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jitr.models.datasets.splits import group_folds
+from jitr.models.promise.gate import Gate, cross_fit
+from jitr.models.surrogates.base import Encoded, Features, Head, Prediction
+from jitr.models.surrogates.candidates import Candidate
+from jitr.models.surrogates.constant import ConstantHead
+from jitr.models.surrogates.fields import FieldSpec
+from jitr.models.surrogates.forecast import Forecast, forecast
+from jitr.models.surrogates.linear_fit import fit_linear
+from jitr.models.surrogates.model import FieldModel, Model, joint_signals
+from jitr.models.surrogates.ridge_fit import fit_ridge
+
+_FOLDS = 5
+_GATE_FOLDS = 10
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model with its out-of-sample record on the rows it was fitted on.
+
+    Attributes
+    ----------
+    agrees : bool array of shape (n,)
+        Whether the answer given without the row (and its near-duplicates) is the teacher's.
+    scores : array of shape (n,)
+        Gate scores, by gates that have not seen the row.
+    """
+
+    model: Model
+    agrees: NDArray[np.bool_]
+    scores: NDArray[np.float64]
+    forecast: Forecast
+    accuracy: float
+
+
+def fit_model(
+    features: Features,
+    encoded: Encoded,
+    candidate: Candidate,
+    fields: tuple[FieldSpec, ...],
+    numbers: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    groups: NDArray[np.int64],
+    seed: int,
+) -> Fitted:
+    """Fit heads and gates of every field, and the joint gate where there are several.
+
+    Parameters
+    ----------
+    features : Features
+        Bases that the model will serve with.
+    encoded : Encoded
+        The rows, by those bases.
+    numbers : int array of shape (n, fields)
+        Index of each row's value in each field; every value has a row.
+    weights, groups : arrays of shape (n,)
+    seed : int
+    """
+    n = len(numbers)
+    fold = group_folds(groups, _FOLDS, seed)
+    gate_fold = group_folds(groups, _GATE_FOLDS, seed + 1)
+    models, scores, right = [], [], []
+    for column, spec in enumerate(fields):
+        y = numbers[:, column]
+        head, found = _fit_head(encoded, candidate, y, len(spec.values), weights, groups, fold)
+        agrees = found.probs.argmax(1) == y
+        scores.append(cross_fit(found.probs, found.signals, agrees, weights, gate_fold, seed))
+        right.append(agrees)
+        gate = Gate.fit(found.probs, found.signals, agrees, weights, seed)
+        models.append(FieldModel(spec, head, gate))
+    whole = np.all(right, axis=0)
+    joint = None
+    score = scores[0]
+    if len(fields) > 1:
+        ones, signals = np.ones((n, 1), np.float32), joint_signals(scores)
+        score = cross_fit(ones, signals, whole, weights, gate_fold, seed)
+        joint = Gate.fit(ones, signals, whole, weights, seed)
+    return Fitted(
+        model=Model(features, tuple(models), joint),
+        agrees=whole,
+        scores=score,
+        forecast=forecast(score, whole, weights),
+        accuracy=float(np.average(whole, weights=weights)),
+    )
+
+
+def _fit_head(
+    encoded: Encoded,
+    candidate: Candidate,
+    y: NDArray[np.int64],
+    classes: int,
+    weights: NDArray[np.float64],
+    groups: NDArray[np.int64],
+    fold: NDArray[np.int64],
+) -> tuple[Head, Prediction]:
+    if classes == 1:
+        constant = ConstantHead()
+        return constant, constant.predict(encoded)
+    if candidate.head == "ridge":
+        return fit_ridge(encoded, y, classes, weights, groups)
+    return fit_linear(encoded, y, classes, weights, fold)

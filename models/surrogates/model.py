@@ -1,0 +1,59 @@
+"""A surrogate's model while it serves: features, one head and one gate per field, one joint gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jitr.models.promise.gate import Gate
+from jitr.models.surrogates.base import Encoded, Features, Head
+from jitr.models.surrogates.fields import FieldSpec, join_label
+
+
+@dataclass(frozen=True)
+class FieldModel:
+    """Head and gate of one closed field."""
+
+    spec: FieldSpec
+    head: Head
+    gate: Gate
+
+
+@dataclass(frozen=True)
+class Model:
+    """Answers texts; agreement is on the whole answer, so with several fields a joint gate decides."""
+
+    features: Features
+    fields: tuple[FieldModel, ...]
+    joint: Gate | None = None
+
+    def answer(self, texts: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
+        """Labels and the gate's scores, one per text."""
+        return self.decide(self.features.encode(texts))
+
+    def decide(self, encoded: Encoded) -> tuple[list[str], NDArray[np.float64]]:
+        """The same for texts that are encoded already."""
+        choices, scores = [], []
+        for field in self.fields:
+            prediction = field.head.predict(encoded)
+            choices.append(prediction.probs.argmax(1).tolist())
+            scores.append(field.gate.score(prediction.probs, prediction.signals))
+        names = [field.spec.name for field in self.fields]
+        labels = [
+            join_label(names, [f.spec.values[i] for f, i in zip(self.fields, row, strict=True)])
+            for row in zip(*choices, strict=True)
+        ]
+        if self.joint is None:
+            return labels, scores[0]
+        signals = joint_signals(scores)
+        return labels, self.joint.score(np.ones((len(labels), 1), np.float32), signals)
+
+
+def joint_signals(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """What the joint gate sees of the fields' scores: the least sure one, and all together; shape (n, 2)."""
+    p = np.clip(np.stack(scores, axis=1), 1e-9, 1 - 1e-9)
+    least = p.min(1)
+    return np.stack([np.log(least / (1 - least)), np.log(p).sum(1)], axis=1)

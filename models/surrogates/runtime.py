@@ -1,0 +1,151 @@
+"""A surrogate at work: loaded from its folder, it answers texts. No torch, scikit-learn or scipy.
+
+surrogate = Surrogate.load("surrogates/3f2a...", digest="9c1d...")
+answer = surrogate.answer("where is my card?")
+answer.text if answer.score >= threshold else ask_the_teacher()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from jitr.models.bases.ngrams import NgramBase
+from jitr.models.bases.weights import Weights
+from jitr.models.promise.gate import Gate
+from jitr.models.surrogates.artifact import Manifest, Measured, read_manifest, read_measured, read_payload
+from jitr.models.surrogates.base import Features, Head
+from jitr.models.surrogates.constant import ConstantHead
+from jitr.models.surrogates.linear import LinearHead
+from jitr.models.surrogates.model import FieldModel, Model
+from jitr.models.surrogates.ridge import RidgeHead
+from jitr.schemas.errors import ArtifactError
+
+HEADS: Mapping[str, type[Head]] = {head.kind: head for head in (ConstantHead, LinearHead, RidgeHead)}
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a surrogate says: the label in normal form, the teacher's way to write it, how sure the gate is.
+
+    ``score`` is the gate's probability that the teacher would agree; the route's threshold is compared
+    with it: accept where ``score >= threshold``.
+    """
+
+    label: str
+    text: str
+    score: float
+
+
+class Surrogate:
+    """One surrogate version, ready to answer from any number of threads.
+
+    Parameters
+    ----------
+    model : Model
+    manifest : Manifest
+    digest : str
+    measured : Measured
+    """
+
+    def __init__(self, model: Model, manifest: Manifest, digest: str, measured: Measured) -> None:
+        self.manifest = manifest
+        self.digest = digest
+        self.measured = measured
+        self._model = model
+
+    @classmethod
+    def load(cls, path: str | Path, digest: str | None = None, weights: Weights | None = None) -> Surrogate:
+        """Load and verify an artifact.
+
+        Parameters
+        ----------
+        path : str or Path
+            Its folder.
+        digest : str, optional
+            What the artifact must be; a route always says.
+        weights : Weights, optional
+            Where encoders come from. Share one among all surrogates of a process: each encoder is loaded
+            once.
+
+        Raises
+        ------
+        ArtifactError
+            The folder is damaged, foreign, hostile, or not what the digest says.
+        WeightsError
+            Its encoder is not on this machine.
+        """
+        folder = Path(path)
+        manifest, found = read_manifest(folder, digest)
+        arrays, grams = read_payload(folder, manifest)
+        ngrams = None
+        if grams is not None:
+            idf = arrays.get("ngrams.idf")
+            if idf is None or idf.shape != (len(grams),) or not all(g[:1] in ("w", "c") for g in grams):
+                raise ArtifactError(f"{folder}: n-grams and their weights do not fit; train it again")
+            ngrams = NgramBase(grams, idf)
+        encoder = None
+        if manifest.encoder is not None:
+            encoder = (weights or Weights()).encoder(manifest.encoder.name, manifest.encoder.sha256)
+        model = build_model(manifest, arrays, Features(ngrams, encoder))
+        return cls(model, manifest, found, read_measured(folder))
+
+    def answer(self, text: str) -> Answer:
+        """Answer one text."""
+        return self.answer_many([text])[0]
+
+    def answer_many(self, texts: Sequence[str]) -> list[Answer]:
+        """Answer texts in order; the same answers as one by one, faster."""
+        answers: list[Answer] = []
+        for at in range(0, len(texts), _BLOCK):
+            labels, scores = self._model.answer(texts[at : at + _BLOCK])
+            answers += [
+                Answer(label, self.render(label), float(score))
+                for label, score in zip(labels, scores, strict=True)
+            ]
+        return answers
+
+    def render(self, label: str) -> str:
+        """A label as the teacher usually writes it."""
+        known = self.manifest.renderings.get(label)
+        if known is not None:
+            return known
+        return self.manifest.style.render(label) if self.manifest.style else label
+
+
+def build_model(manifest: Manifest, arrays: Mapping[str, NDArray[Any]], features: Features) -> Model:
+    """Put heads and gates together from a manifest's fields and the arrays of `model_arrays`."""
+    if not manifest.fields:
+        raise ArtifactError("the manifest has no fields; train the surrogate again")
+    fields = []
+    for i, entry in enumerate(manifest.fields):
+        kind = HEADS.get(entry.head)
+        if kind is None:
+            raise ArtifactError(f"there is no head `{entry.head}`; known: {', '.join(HEADS)}")
+        own = _under(arrays, f"{i}.")
+        head = kind.from_arrays(own, len(entry.spec.values), features)
+        fields.append(FieldModel(entry.spec, head, Gate.from_arrays(own, head.classes, head.signals)))
+    joint = Gate.from_arrays(_under(arrays, "joint."), 1, 2) if len(fields) > 1 else None
+    return Model(features, tuple(fields), joint)
+
+
+def model_arrays(model: Model) -> dict[str, NDArray[Any]]:
+    """Every array of a model, under the names by which `build_model` finds them."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for i, field in enumerate(model.fields):
+        arrays |= {f"{i}.{name}": array for name, array in field.head.arrays().items()}
+        arrays |= {f"{i}.{name}": array for name, array in field.gate.arrays().items()}
+    if model.joint is not None:
+        arrays |= {f"joint.{name}": array for name, array in model.joint.arrays().items()}
+    if model.features.ngrams is not None:
+        arrays["ngrams.idf"] = model.features.ngrams.idf
+    return arrays
+
+
+def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,0 +1,224 @@
+"""Training as one call: parts in, a verified folder out. Runs in a child process of the train agent."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+import jitr
+from jitr.models.bases.weights import Weights
+from jitr.models.datasets.examples import Dataset
+from jitr.models.datasets.parts import read_parts
+from jitr.models.search.race import Clock, Progress, Race, race
+from jitr.models.surrogates.artifact import (
+    EncoderRef,
+    FieldEntry,
+    Lineage,
+    Manifest,
+    Measured,
+    read_manifest,
+    read_measured,
+    read_payload,
+    write_artifact,
+)
+from jitr.models.surrogates.card import card
+from jitr.models.surrogates.fields import JsonStyle
+from jitr.models.surrogates.runtime import model_arrays
+from jitr.schemas.errors import ArtifactError
+from jitr.schemas.routes import SurrogateRef
+from jitr.schemas.tasks import OutputKind
+from jitr.schemas.trainings import Limits, PartRef
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """What to train, besides the data.
+
+    ``renderings`` maps labels to the teacher's usual way to write them. ``encoders`` names those that
+    race; None takes every one that is known.
+    """
+
+    task: str
+    kind: OutputKind = "label"
+    renderings: dict[str, str] = {}
+    target: float = 0.95
+    encoders: tuple[str, ...] | None = None
+
+
+class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A trained surrogate: where it lies, what it forecasts, what it took.
+
+    ``version`` is the digest of data, recipe, seed and code; ``digest`` that of the folder's files.
+    """
+
+    version: str
+    path: str
+    digest: str
+    manifest: Manifest
+    measured: Measured
+
+    def ref(self) -> SurrogateRef:
+        """The same as it travels in evidence and routes."""
+        return SurrogateRef(
+            version=self.version,
+            uri=self.path,
+            digest=self.digest,
+            base=self.manifest.base,
+            labels=self.manifest.rows,
+            accuracy=self.manifest.accuracy,
+            train_s=self.measured.train_s,
+            size_mb=self.measured.size_mb,
+            p99_ms=self.measured.p99_ms,
+            shares=self.manifest.shares,
+            thresholds=self.manifest.thresholds,
+            forecast=self.manifest.forecast_agreement,
+        )
+
+
+def training_id(parts: Sequence[PartRef], recipe: Recipe, limits: Limits, seed: int) -> str:
+    """Digest of everything that a training depends on: the same twice is trained once.
+
+    Examples
+    --------
+    >>> a, b = PartRef(url="x", digest="1", rows=5), PartRef(url="y", digest="2", rows=5)
+    >>> recipe = Recipe(task="t")
+    >>> training_id([a, b], recipe, Limits(), 0) == training_id([b, a], recipe, Limits(), 0)
+    True
+    """
+    data = sorted((part.digest, part.rows) for part in parts)
+    whole = msgspec.json.encode((data, recipe, limits, seed, jitr.__version__), order="deterministic")
+    return hashlib.sha256(whole).hexdigest()[:32]
+
+
+def train(
+    parts: Sequence[PartRef],
+    recipe: Recipe,
+    limits: Limits,
+    out_dir: str | Path,
+    seed: int = 0,
+    *,
+    weights: Weights | None = None,
+    clock: Clock = time.perf_counter,
+    progress: Progress | None = None,
+) -> TrainingResult:
+    """Read the parts, race, and write the winner to ``<out_dir>/<version>``; if that exists, take it.
+
+    Raises
+    ------
+    TrainingError
+        The data cannot be read or learned within the limits.
+    """
+    version = training_id(parts, recipe, limits, seed)
+    folder = Path(out_dir) / version
+    if (folder / "manifest.json").is_file():
+        return load_result(folder, version)
+    started = clock()
+    dataset = read_parts(parts)
+    digests = tuple(sorted(part.digest for part in parts))
+    return train_dataset(
+        dataset,
+        recipe,
+        limits,
+        folder,
+        seed,
+        version=version,
+        parts=digests,
+        weights=weights,
+        clock=clock,
+        progress=progress,
+        started=started,
+    )
+
+
+def train_dataset(
+    dataset: Dataset,
+    recipe: Recipe,
+    limits: Limits,
+    folder: str | Path,
+    seed: int = 0,
+    *,
+    version: str | None = None,
+    parts: tuple[str, ...] = (),
+    weights: Weights | None = None,
+    clock: Clock = time.perf_counter,
+    progress: Progress | None = None,
+    started: float | None = None,
+) -> TrainingResult:
+    """The same from a dataset in memory, into exactly this folder."""
+    started = clock() if started is None else started
+    folder = Path(folder)
+    won = race(
+        dataset,
+        limits=limits,
+        target=recipe.target,
+        seed=seed,
+        weights=weights or Weights(),
+        clock=clock,
+        encoders=recipe.encoders,
+        progress=progress,
+    )
+    version = version or dataset.digest[:32]
+    manifest = _manifest(
+        won,
+        dataset,
+        recipe,
+        version,
+        Lineage(parts=parts, dataset=dataset.digest, code=jitr.__version__, seed=seed),
+    )
+    measured = Measured(train_s=round(clock() - started, 3), p99_ms=won.p99_ms, race=won.entries)
+    ngrams = won.fitted.model.features.ngrams
+    write_artifact(
+        folder,
+        manifest,
+        model_arrays(won.fitted.model),
+        ngrams.grams if ngrams else None,
+        measured,
+        card(manifest, measured, won.fitted, dataset),
+    )
+    return load_result(folder, version)
+
+
+def load_result(folder: Path, version: str) -> TrainingResult:
+    """What a finished training's folder says, its files verified."""
+    manifest, digest = read_manifest(folder)
+    if manifest.version != version:
+        raise ArtifactError(f"{folder} holds version {manifest.version}, not {version}; give another folder")
+    read_payload(folder, manifest)
+    return TrainingResult(
+        version=version,
+        path=str(folder),
+        digest=digest,
+        manifest=manifest,
+        measured=read_measured(folder),
+    )
+
+
+def _manifest(won: Race, dataset: Dataset, recipe: Recipe, version: str, lineage: Lineage) -> Manifest:
+    model, forecast = won.fitted.model, won.fitted.forecast
+    encoder = model.features.encoder
+    objects = model.fields[0].spec.name != "" or len(model.fields) > 1
+    labels = set(dataset.labels)
+    return Manifest(
+        version=version,
+        task=recipe.task,
+        kind=recipe.kind,
+        candidate=won.candidate.name,
+        base=won.candidate.base,
+        encoder=None if encoder is None else EncoderRef(name=encoder.name, sha256=encoder.sha256),
+        fields=tuple(FieldEntry(spec=f.spec, head=f.head.kind) for f in model.fields),
+        renderings={label: text for label, text in sorted(recipe.renderings.items()) if label in labels},
+        style=JsonStyle.infer(recipe.renderings) if objects else None,
+        files={},
+        shares=forecast.shares,
+        thresholds=forecast.thresholds,
+        forecast_agreement=forecast.agreement,
+        accuracy=won.fitted.accuracy,
+        rows=len(dataset),
+        calls=dataset.calls,
+        conflicts=dataset.conflicts,
+        self_agreement=dataset.self_agreement,
+        lineage=lineage,
+    )

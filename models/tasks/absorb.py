@@ -26,7 +26,7 @@ def absorbs(pattern: Pattern, texts: Sequence[str], n: int, other: Mined) -> boo
     if not other.members or pattern.size >= other.pattern.size:
         return False
     theirs = other.texts()
-    if not all([pattern.matches(t) for t in theirs]):
+    if not all(pattern.matches(t) for t in theirs):
         return False
     rest = [t for t in texts if not other.pattern.matches(t)]
     if _repeated_value(pattern, theirs, rest, other.n, n + len(texts)):
@@ -67,7 +67,9 @@ def _adds_little(pattern: Pattern, other: Pattern, theirs: list[str], rest: list
         said = weight(more)
         if not optional(more) and (
             said > 5
-            or (said >= 1 and (said >= 3 or not pattern.prefix) and right_edge(other.prefix, theirs) == STRONG)
+            or (
+                said >= 1 and (said >= 3 or not pattern.prefix) and right_edge(other.prefix, theirs) == STRONG
+            )
         ):
             return False
     if other.suffix != pattern.suffix:
@@ -82,7 +84,7 @@ def _adds_little(pattern: Pattern, other: Pattern, theirs: list[str], rest: list
             return False
     known = (*pattern.inner, other.prefix, other.suffix)
     for run in other.inner:
-        if not any([q in run or run in q for q in known]) and (
+        if not any(q in run or run in q for q in known) and (
             (weight(run) >= 3 or ":" in tail_of(run)) and not optional(run)
         ):
             return False

@@ -110,9 +110,9 @@ def draft(members: Sequence[Entry], common: list[str], fewest: int) -> Draft | N
     if 0 < weight(prefix) < 1 and weight(suffix) + sum(map(weight, runs)) >= 3:
         prefix = ""  # a lone letter or number is no anchor
     # a slot may be empty: blanks before a slot are not kept, the run after it keeps its own
-    if any([len(prefix) < len(t) for t in texts]):
+    if any(len(prefix) < len(t) for t in texts):
         prefix = prefix.rstrip()
-    open_end = bool(runs) and any([b < len(t) for b, t in zip(places[-1][1], texts, strict=True)])
+    open_end = bool(runs) and any(b < len(t) for b, t in zip(places[-1][1], texts, strict=True))
     runs = [r.rstrip() if suffix or j < len(runs) - 1 or open_end else r for j, r in enumerate(runs)]
     return Draft(Pattern(prefix, tuple(runs), suffix), group, texts, common, places)
 
@@ -127,9 +127,9 @@ def _ends(texts: list[str]) -> tuple[str, str]:
         prefix = ""
     if not ALNUM.search(suffix):
         suffix = ""
-    if any([len(prefix) + len(suffix) > len(t) for t in texts]):
+    if any(len(prefix) + len(suffix) > len(t) for t in texts):
         suffix = ""
-    if any([len(suffix) < len(t) for t in texts]):
+    if any(len(suffix) < len(t) for t in texts):
         suffix = trim(suffix)
     return prefix, suffix
 
@@ -140,12 +140,12 @@ def _widen(
     """Extend a run both ways while all texts agree, then cut it at word edges."""
     ends = [at + size for at in found]
     low = 0
-    while all([at - low > a for at, a in zip(found, position, strict=True)]) and (
+    while all(at - low > a for at, a in zip(found, position, strict=True)) and (
         len({t[at - low - 1] for t, at in zip(texts, found, strict=True)}) == 1
     ):
         low += 1
     high = 0
-    while all([e + high < b for e, b in zip(ends, stops, strict=True)]) and (
+    while all(e + high < b for e, b in zip(ends, stops, strict=True)) and (
         len({t[e + high] for t, e in zip(texts, ends, strict=True)}) == 1
     ):
         high += 1
@@ -193,7 +193,7 @@ def _gaps(
                     continue
                 end += 1
             run = body[begin:end]
-            if run in other and run not in known and all([run in r for r in rest]):
+            if run in other and run not in known and all(run in r for r in rest):
                 out.append((texts[0].find(run, starts[0], stops[0]), run))
                 done = begin + len(run)
                 break

@@ -45,10 +45,8 @@ def cut_right(run: str, texts: Sequence[str], ends: Sequence[int]) -> str:
     keep = len(run)
     size = len(run)
     while keep and any(
-        [
-            0 < e - size + keep < len(t) and t[e - size + keep - 1].isalnum() and t[e - size + keep].isalnum()
+        0 < e - size + keep < len(t) and t[e - size + keep - 1].isalnum() and t[e - size + keep].isalnum()
             for t, e in zip(texts, ends, strict=True)
-        ]
     ):
         keep -= 1
     return run[:keep]
@@ -58,7 +56,8 @@ def cut_left(run: str, texts: Sequence[str], starts: Sequence[int]) -> str:
     """Shorten a run that begins inside a word of some text; `starts` is where it begins in each."""
     skip = 0
     while skip < len(run) and any(
-        [s + skip > 0 and t[s + skip - 1].isalnum() and t[s + skip].isalnum() for t, s in zip(texts, starts, strict=True)]
+        s + skip > 0 and t[s + skip - 1].isalnum() and t[s + skip].isalnum()
+            for t, s in zip(texts, starts, strict=True)
     ):
         skip += 1
     return run[skip:]

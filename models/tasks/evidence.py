@@ -66,7 +66,9 @@ def support_needed(draft: Draft, *, splitting: bool = False) -> int:
         if pattern.words < 6:
             return _NEVER
         words = 2.5 if pattern.words >= 8 else 1.5
-    elif (not ends.prefix and not ends.suffix and pattern.words < 5) or (not ends.suffix and not pattern.prefix):
+    elif (not ends.prefix and not ends.suffix and pattern.words < 5) or (
+        not ends.suffix and not pattern.prefix
+    ):
         return _NEVER
     distinct = {run for run in pattern.runs if run}
     evidence = words + sum(sorted([2 if weight(run) >= 2 else 1 for run in distinct])[1:])
@@ -171,7 +173,7 @@ def telling(item: str, pattern: Pattern) -> bool:
         return not pattern.prefix and weight(item) >= 1
     if item[0] == TAIL:
         return not pattern.suffix and weight(item) >= 1
-    return weight(item) >= 3 and not any([item in run for run in pattern.runs])
+    return weight(item) >= 3 and not any(item in run for run in pattern.runs)
 
 
 def vocabulary(pattern: Pattern) -> Counter[str]:

@@ -28,7 +28,7 @@ class Dissolved:
         if not self.seen:
             return []
         words = vocabulary(pattern)
-        return [at for at, frame in self.seen if all([frame.get(w, 0) >= n for w, n in words.items()])]
+        return [at for at, frame in self.seen if all(frame.get(w, 0) >= n for w, n in words.items())]
 
     def times(self, pattern: Pattern) -> int:
         """How often a frame with these words was dissolved."""
@@ -57,7 +57,7 @@ def is_frame(mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set
     for j in range(len(pattern.inner) + 1):
         left = pattern.inner[j - 1] if j else pattern.prefix
         line = left[max(left.rfind(c) for c in _LINES) + 1 :]
-        if left and (edge(tail_of(left)) or any([c in ':"(“' for c in line])):
+        if left and (edge(tail_of(left)) or any(c in ':"(“' for c in line)):
             own_line = [pattern.slots(e.text)[j][:1] == "\n" for e in entries]
             heading = left[-1] == ":" and sum(own_line) > 0.9 * len(entries)
             if not heading and left[-1] not in MARKS:
@@ -67,7 +67,9 @@ def is_frame(mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set
         if total < 48 or len(heads) * 3 > total:
             continue
         again = [
-            n for head, n in heads if 2 <= n <= 0.5 * total and weight(head) >= 3 and not shelf.is_payload(head, covering)
+            n
+            for head, n in heads
+            if 2 <= n <= 0.5 * total and weight(head) >= 3 and not shelf.is_payload(head, covering)
         ]
         if len(again) >= 3 and sum(again) >= 0.6 * total:
             return True

@@ -42,13 +42,14 @@ class Index(Generic[Owner]):
     def add(self, pattern: Pattern, owner: Owner) -> None:
         """File a pattern under its owner."""
         table, length, key = self._bucket(pattern)
-        bucket = table.setdefault(length, {}).setdefault(key, []) if length else self._floating
-        # the largest first: the first match of a bucket is its best; ties keep their order of arrival
-        at = next((i for i, (other, _) in enumerate(bucket) if other.size < pattern.size), len(bucket))
-        bucket.insert(at, (pattern, owner))
-        for t in (self._heads, self._tails):
-            for n in sorted(t, reverse=True):
-                t[n] = t.pop(n)
+        if length and length not in table:
+            table[length] = {}
+            for n in sorted(table, reverse=True):
+                table[n] = table.pop(n)
+        bucket = table[length].setdefault(key, []) if length else self._floating
+        # the largest first: the first match of a bucket is its best; ties by the literals, not by arrival
+        bucket.append((pattern, owner))
+        bucket.sort(key=lambda entry: (-entry[0].size, entry[0].key))
 
     def remove(self, pattern: Pattern) -> None:
         """Take a pattern out; it must be the object that was added."""

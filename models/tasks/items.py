@@ -31,7 +31,7 @@ def items_of(text: str) -> tuple[str, ...]:
     Examples
     --------
     >>> items_of("Sort this: pears.")
-    ('Sort this:', 'pears.', '\\x02Sort this:', '\\x03pears.', '\\x02Sort this', '\\x03this: pears.')
+    ('Sort this:', 'pears.', '\\x02Sort this:', '\\x03pears.', '\\x03this: pears.')
     """
     found = clauses(text)
     if len(found) > MOST_CLAUSES:

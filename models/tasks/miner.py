@@ -349,14 +349,20 @@ class Miner:
         texts = mined.texts()
         size = mined.pattern.size
         for other in list(shelf.live.values()):
-            if other is not mined and other.pattern.size > size and absorbs(mined.pattern, texts, mined.n, other):
+            if (
+                other is not mined
+                and other.pattern.size > size
+                and absorbs(mined.pattern, texts, mined.n, other)
+            ):
                 self._merge(other, mined)
         entries = mined.entries()
         covering = shelf.covering(texts)
         framed = is_frame(mined, entries, shelf, covering)
         if framed:
             mined.next_refinement = min(mined.next_refinement, mined.n + 64)
-            if self.dissolved.times(mined.pattern) < 3 and not self.dissolved.waits(mined.pattern, self.clock):
+            if self.dissolved.times(mined.pattern) < 3 and not self.dissolved.waits(
+                mined.pattern, self.clock
+            ):
                 self._dissolve(mined)
                 return
         for found in format_drafts(mined):

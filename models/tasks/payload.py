@@ -65,6 +65,8 @@ class SlotMemory:
 
     def holds_run(self, run: str, patterns: Mapping[int, Pattern], but: Container[int] = ()) -> bool:
         """Whether the longest clauses of a run are payload of other skeletons."""
-        long = sorted([c.strip() for c in clauses(run) if len(c) > _LONG_ENOUGH], key=lambda c: (-len(c), c))[:3]
+        long = sorted([c.strip() for c in clauses(run) if len(c) > _LONG_ENOUGH], key=lambda c: (-len(c), c))[
+            :3
+        ]
         long = [c for c in long if weight(c) >= 3]
         return bool(long) and sum([self.is_payload(c, patterns, but) for c in long]) >= min(2, len(long))

@@ -30,7 +30,7 @@ def seeds(mined: Mined, entries: Sequence[Entry], framed: bool) -> list[str]:
     for item in found:
         if item[-1] == ":" and weight(item) <= 3:
             held = {e.seq for e in entries if item in e.items}
-            if all([len(held & other) < 0.7 * len(held | other) for other in headings]):
+            if all(len(held & other) < 0.7 * len(held | other) for other in headings):
                 headings.append(held)
     if len(headings) >= 3:
         found = [x for x in found if x[-1] != ":" or weight(x) > 5]
@@ -41,11 +41,13 @@ def seeds(mined: Mined, entries: Sequence[Entry], framed: bool) -> list[str]:
 def _tells(item: str, pattern: Pattern) -> bool:
     text = item[1:]
     if item[0] == HEAD:
-        return not (pattern.prefix and text in pattern.prefix) and weight(text) >= 2 and text[-1] in DELIMITERS
+        return (
+            not (pattern.prefix and text in pattern.prefix) and weight(text) >= 2 and text[-1] in DELIMITERS
+        )
     if item[0] == TAIL:
         return not (pattern.suffix and text in pattern.suffix) and weight(text) >= 2
     words = weight(item)
-    return (words >= 3 or (item[-1] == ":" and words >= 1)) and not any([item in run for run in pattern.runs])
+    return (words >= 3 or (item[-1] == ":" and words >= 1)) and not any(item in run for run in pattern.runs)
 
 
 def split_drafts(mined: Mined, shelf: Shelf, covering: set[int], framed: bool) -> Iterator[Draft]:
@@ -60,7 +62,11 @@ def split_drafts(mined: Mined, shelf: Shelf, covering: set[int], framed: bool) -
             continue
         done.add(key)
         found = draft(part, common_items(part), FEWEST)
-        if found is None or found.pattern.size <= mined.pattern.size or found.pattern.words < mined.pattern.words + 1:
+        if (
+            found is None
+            or found.pattern.size <= mined.pattern.size
+            or found.pattern.words < mined.pattern.words + 1
+        ):
             continue
         rest = [e for e in entries if item not in e.items]
         if _adds(found, mined, part, rest, shelf, covering, framed):
@@ -90,7 +96,7 @@ def _adds(
         new.append((child.suffix.removesuffix(parent.suffix) if parent.suffix else child.suffix, False))
     known = [q for q in parent.runs if q]
     for run in child.inner:
-        if not any([run in q or q in run for q in known]):
+        if not any(run in q or q in run for q in known):
             if weight(run) >= 3:
                 new.append((run, False))
             elif ":" in tail_of(run) and "\n" in head_of(run):
@@ -98,7 +104,7 @@ def _adds(
     for run, heading in new:
         bare = run.strip()
         longest = max(clauses(bare) or [bare], key=len).strip()
-        if any([sum([piece in t for t in others]) > 0.1 * len(others) for piece in (bare, longest)]):
+        if any(sum([piece in t for t in others]) > 0.1 * len(others) for piece in (bare, longest)):
             continue  # the others hold it too, elsewhere: a value of an option
         if heading or not shelf.holds_run(bare, covering):
             return True
@@ -111,7 +117,11 @@ def _is_slot_value(mined: Mined, texts: Sequence[str], others: Sequence[str], fr
     outside = [mined.pattern.slots(t) for t in others]
     for j in range(len(mined.pattern.inner) + 1):
         value = inside[0][j]
-        if len({slots[j] for slots in inside}) != 1 or not ALNUM.search(value) or (framed and weight(value) >= 4):
+        if (
+            len({slots[j] for slots in inside}) != 1
+            or not ALNUM.search(value)
+            or (framed and weight(value) >= 4)
+        ):
             continue
         top = Counter([slots[j].strip() for slots in outside]).most_common(2)
         if sum([c for _, c in top]) < 0.6 * len(outside) or (mined.label_slot and weight(value) <= 3):

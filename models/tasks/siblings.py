@@ -53,7 +53,7 @@ class Siblings:
             wide = _with_slot(key)
             if not (wide.prefix or wide.suffix or wide.inner) or wide.words < 3:
                 continue
-            if all([wide.matches(t) for i in ids for t in live[i].texts()[:3]]):
+            if all(wide.matches(t) for i in ids for t in live[i].texts()[:3]):
                 return wide, ids
         return None
 
@@ -69,7 +69,7 @@ class Siblings:
 
 
 def _with_slot(key: Key) -> Pattern:
-    size, before, left, right, after = key
+    _size, before, left, right, after = key
     runs = [*before, left, right, *after]
     prefix = runs[0] if before or ALNUM.search(left) else ""
     suffix = runs[-1] if after or ALNUM.search(right) else ""

@@ -129,7 +129,7 @@ def weight(text: str) -> float:
     3.5
     """
     words = WORD.findall(text)
-    return len(words) - 0.5 * sum([len(w) == 1 or w.isdigit() for w in words])
+    return float(len(words)) - 0.5 * sum([len(w) == 1 or w.isdigit() for w in words])
 
 
 def clauses(text: str) -> list[str]:
@@ -139,7 +139,7 @@ def clauses(text: str) -> list[str]:
 
 def as_payload(clause: str) -> str:
     """A clause without the punctuation around it and without case: how payload is remembered."""
-    return clause.strip(" \n.,;:?!\"()-" + MARKS).lower()
+    return clause.strip(' \n.,;:?!"()-' + MARKS).lower()
 
 
 def tail_of(run: str) -> str:

@@ -1,5 +1,6 @@
 """The last prompts that no skeleton explains, and which of them hold which item."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from jitr.models.tasks.text import HEAD, TAIL
@@ -128,32 +129,41 @@ class Window:
         return next(iter(self.entries.values()), None)
 
     def lengths(self) -> dict[str, int]:
-        """Lengths of the lists that do not hold all holders: with the entries, all there is to restore."""
-        return {item: len(self.holders(item)) for item in self.overflows if self.holders(item)}
+        """Lengths of the lists that lack a holder: with the entries, all there is to restore."""
+        counts: Counter[str] = Counter()
+        for entry in self.entries.values():
+            counts.update(entry.items)
+        out = {}
+        for item, n in counts.items():
+            if n > 1:
+                held = len(self.holders(item))
+                if held != n:
+                    out[item] = held
+        return out
 
     def restore(self, entries: list[Entry], overflows: dict[str, int], lengths: dict[str, int]) -> None:
         """Fill an empty window as it was.
 
         A list is always the newest holders of its item, so its length says which.
         """
+        postings = self._postings
         for entry in entries:
             self.entries[entry.seq] = entry
             self._by_text[entry.text] = entry.seq
             self.chars += len(entry.text)
             for item in entry.items:
-                held = self._postings.get(item)
+                held = postings.get(item)
                 if isinstance(held, list):
                     held.append(entry.seq)
                 else:
-                    self._postings[item] = entry.seq if held is None else [held, entry.seq]
+                    postings[item] = entry.seq if held is None else [held, entry.seq]
         self.overflows = dict(overflows)
-        for item in overflows:
-            keep = lengths.get(item, 0)
-            held = self._postings.get(item)
-            if isinstance(held, list):
-                del held[: len(held) - keep]
+        for item, keep in lengths.items():
+            held = postings[item]
             if not keep:
-                self._postings.pop(item, None)
+                del postings[item]
+            elif isinstance(held, list):
+                del held[: len(held) - keep]
 
 
 _ENDS = HEAD + TAIL

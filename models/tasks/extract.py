@@ -1,0 +1,304 @@
+"""From a call to an example: its slots become the surrogate's input, the answer a label."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from jitr.models.tasks.answers import json_of, normal, number_of, same
+from jitr.models.tasks.renderings import render
+from jitr.models.tasks.text import readable
+from jitr.schemas.tasks import OutputKind, Task
+
+SEPARATOR = "\n"
+_MOST_ANSWERS = 2_000
+_MOST_RENDERINGS = 6
+_LONGEST = 400
+_MOST_LABELS = 300
+_SHARE = 0.9
+
+
+def input_of(slots: Sequence[str]) -> str:
+    """The text a surrogate reads: the filled slots in order, one a line.
+
+    Examples
+    --------
+    >>> input_of((" great film ", "", "4 stars"))
+    'great film\\n4 stars'
+    """
+    if len(slots) == 1:
+        return readable(slots[0].strip())
+    return readable(SEPARATOR.join([s for s in [slot.strip() for slot in slots] if s]))
+
+
+class LabelState(msgspec.Struct):
+    """What a label space has counted; plain data, so that it can be saved."""
+
+    seen: int = 0
+    objects: int = 0
+    numbers: int = 0
+    spans: int = 0
+    answers: dict[str, dict[str, int]] = {}
+    overflow: int = 0
+
+
+class LabelSpace:
+    """The answers of one task: their kind, their labels, and how the teacher writes them.
+
+    An answer becomes a label when it recurs. Answers that do not parse are counted and are never a class.
+
+    Parameters
+    ----------
+    state : LabelState, optional
+        What an earlier one has counted.
+
+    Examples
+    --------
+    >>> space = LabelSpace()
+    >>> for answer in ["Spam", "The label is **spam**.", "Ham", "ham", "Spam", "As an AI I cannot say."]:
+    ...     space.learn(answer)
+    >>> space.kind, space.labels
+    ('label', ('spam', 'ham'))
+    >>> space.parse("HAM."), space.parse("no idea"), space.render("spam")
+    ('ham', None, 'Spam')
+    """
+
+    def __init__(self, state: LabelState | None = None) -> None:
+        self.state = state if state is not None else LabelState()
+        self._labels: tuple[str, ...] | None = None
+        self._kind: OutputKind | None = None
+        self._known: dict[str, str] | None = None
+
+    @classmethod
+    def of(cls, task: Task) -> LabelSpace:
+        """The label space that a task's record holds; it parses and renders, and has counted nothing."""
+        space = cls()
+        space._kind = task.kind
+        space._labels = task.labels
+        space._known = dict(task.renderings)
+        return space
+
+    def learn(self, answer: str, input: str = "") -> None:
+        """Count one answer of the teacher.
+
+        Parameters
+        ----------
+        answer : str
+            Its text as it came.
+        input : str
+            The surrogate's input of the same call: an answer that stands in it is a span.
+        """
+        state = self.state
+        state.seen += 1
+        self._labels = self._kind = self._known = None
+        text = answer.strip()
+        if json_of(text) is not None:
+            state.objects += 1
+        elif number_of(text) is not None:
+            state.numbers += 1
+        if input and len(text) > 1 and text.strip(" .\"'").casefold() in input.casefold():
+            state.spans += 1
+        if len(text) > _LONGEST:
+            state.overflow += 1
+            return
+        label = normal(text)
+        texts = state.answers.get(label)
+        if texts is None:
+            if len(state.answers) >= _MOST_ANSWERS:
+                # answers that came once make room; those that recur stay
+                for rare in [k for k, v in state.answers.items() if sum(v.values()) == 1]:
+                    del state.answers[rare]
+                    state.overflow += 1
+                if len(state.answers) >= _MOST_ANSWERS:
+                    state.overflow += 1
+                    return
+            state.answers[label] = {answer: 1}
+        elif answer in texts:
+            texts[answer] += 1
+        elif len(texts) < _MOST_RENDERINGS:
+            texts[answer] = 1
+        else:
+            rarest = min(texts, key=lambda t: (texts[t], t))
+            # the count is handed on, as in Space-Saving (Metwally et al., 2005)
+            texts[answer] = texts.pop(rarest) + 1
+
+    def absorb(self, other: LabelSpace) -> None:
+        """Add what another label space has counted."""
+        mine, theirs = self.state, other.state
+        mine.seen += theirs.seen
+        mine.objects += theirs.objects
+        mine.numbers += theirs.numbers
+        mine.spans += theirs.spans
+        mine.overflow += theirs.overflow
+        for label, texts in theirs.answers.items():
+            held = mine.answers.setdefault(label, {})
+            for text, n in texts.items():
+                held[text] = held.get(text, 0) + n
+        self._labels = self._kind = self._known = None
+
+    def counts(self) -> Counter[str]:
+        """How often each normal form came."""
+        return Counter({label: sum(texts.values()) for label, texts in self.state.answers.items()})
+
+    @property
+    def kind(self) -> OutputKind:
+        """The kind of the answers, as far as those seen tell."""
+        if self._kind is None:
+            self._kind = self._infer()
+        return self._kind
+
+    def _infer(self) -> OutputKind:
+        state = self.state
+        if not state.seen:
+            return "text"
+        if state.objects >= _SHARE * state.seen:
+            return "json"
+        counts = self.counts()
+        least = _least(state.seen)
+        recurring = [n for n in counts.values() if n >= least]
+        covered = sum(recurring)
+        few = len(recurring) <= _MOST_LABELS
+        if few and covered >= 0.8 * state.seen:
+            return "label"
+        if state.numbers >= _SHARE * state.seen:
+            return "number"
+        if state.spans >= 0.8 * state.seen:
+            return "spans"
+        # many classes recur late: half of the answers did, and all are short
+        short = sum([n for label, n in counts.items() if len(label) <= 80 and len(label.split()) <= 6])
+        if few and covered >= 0.3 * state.seen and short >= _SHARE * state.seen:
+            return "label"
+        return "text"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, most frequent first; empty for numbers, spans, free text and objects of open fields."""
+        if self._labels is None:
+            counts = self.counts()
+            least = _least(self.state.seen)
+            if self.kind == "label" or (self.kind == "json" and self.closed):
+                # a tie in counts is decided by the text: the order is the same in every process
+                ranked = sorted(counts.items(), key=lambda kv: (-kv[1], kv[0]))
+                is_object = self.kind == "json"
+                self._labels = tuple(
+                    [k for k, n in ranked if n >= least and (not is_object or k[:1] == "{")][:_MOST_LABELS]
+                )
+            else:
+                self._labels = ()
+        return self._labels
+
+    @property
+    def closed(self) -> bool:
+        """Whether every answer is one of a closed set: labels, or objects whose fields all take few values."""
+        if self.kind == "label":
+            return True
+        if self.kind != "json":
+            return False
+        values = self.fields()
+        total = max(1, sum([n for counts in values.values() for n in counts.values()]))
+        per_field = total / max(1, len(values))
+        return bool(values) and all(
+            len(counts) <= max(8, 0.2 * per_field) and len(counts) <= _MOST_LABELS
+                for counts in values.values()
+        )
+
+    def fields(self) -> dict[str, Counter[str]]:
+        """The fields of the objects, and how often each took each value (as JSON)."""
+        out: dict[str, Counter[str]] = {}
+        for label, n in self.counts().items():
+            value = json_of(label)
+            if value is not None:
+                for field, held in value.items():
+                    out.setdefault(field, Counter())[msgspec.json.encode(held, order="sorted").decode()] += n
+        return out
+
+    @property
+    def renderings(self) -> dict[str, str]:
+        """The usual text of each label."""
+        if self._known is None:
+            answers = self.state.answers
+            self._known = {
+                label: max(answers[label].items(), key=lambda kv: (kv[1], kv[0]))[0] for label in self.labels
+            }
+        return self._known
+
+    def parse(self, answer: str) -> str | None:
+        """The label of an answer, or None where it does not parse.
+
+        Labels: a known one, also inside a sentence that names exactly one. Objects: canonical JSON. Numbers and
+        spans: the normal form. Free text: white space folded.
+        """
+        label = normal(answer)
+        if self.kind == "label":
+            known = self.renderings
+            if label in known:
+                return label
+            return self._named_in(answer)
+        if self.kind == "json":
+            return label if json_of(label) is not None else None
+        if self.kind == "number":
+            return number_of(answer)
+        return label or None
+
+    def _named_in(self, answer: str) -> str | None:
+        """The one label that a short sentence names; the longest where one is part of another."""
+        text = " ".join(answer.split()).casefold()
+        if len(text) > _LONGEST:
+            return None
+        padded = f" {''.join([c if c.isalnum() or c in '_-' else ' ' for c in text])} "
+        padded = " ".join(padded.split()).join((" ", " "))
+        held = [k for k in self.labels if f" {k} " in padded]
+        held = [k for k in held if not any(k != other and k in other for other in held)]
+        # a sentence that denies or hedges is no answer
+        if len(held) != 1 or any(
+            f" {word} " in padded for word in ("not", "no", "neither", "or", "cannot")
+        ):
+            return None
+        return held[0]
+
+    def render(self, label: str) -> str:
+        """The teacher's usual text for a label."""
+        return render(label, self.renderings)
+
+    def unparsed(self) -> int:
+        """How many of the answers that were counted do not parse."""
+        if self.kind != "label":
+            return 0
+        counts = self.counts()
+        known = set(self.labels)
+        lost = [n for label, n in counts.items() if label not in known and self._named_in(label) is None]
+        return sum(lost) + self.state.overflow
+
+
+def _least(seen: int) -> int:
+    """How often an answer must recur to be a label: twice, and once in a thousand."""
+    return max(2, seen // 1000)
+
+
+def label_of(task: Task, answer: str) -> str | None:
+    """The label of an answer under a task's record, for the stream.
+
+    A short answer that the record does not know yet is given in its normal form: a class shows itself by recurring,
+    and whoever trains counts that with `LabelSpace`. Prose where a label was due is None.
+    """
+    space = LabelSpace.of(task)
+    label = space.parse(answer)
+    if label is None and task.kind == "label":
+        found = normal(answer)
+        longest = max([len(k) for k in task.labels], default=40)
+        if found and len(found) <= 2 * longest + 8 and len(found.split()) <= 8:
+            return found
+    return label
+
+
+def space_of(answers: Iterable[str]) -> LabelSpace:
+    """A label space that has learned these answers."""
+    space = LabelSpace()
+    for answer in answers:
+        space.learn(answer)
+    return space
+
+
+__all__ = ["LabelSpace", "LabelState", "input_of", "label_of", "normal", "same", "space_of"]

@@ -1,0 +1,294 @@
+"""Finds the tasks of one tenant: the mine agent is a shell round this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from jitr.models.tasks import state
+from jitr.models.tasks.build import common_items, draft
+from jitr.models.tasks.extract import input_of
+from jitr.models.tasks.items import items_of, shorten
+from jitr.models.tasks.miner import Miner, MinerPolicy
+from jitr.models.tasks.pool import Found, Pool
+from jitr.models.tasks.registry import Case, record
+from jitr.models.tasks.signature import SignatureKey, key_of, text_of
+from jitr.models.tasks.skeleton import Pattern
+from jitr.models.tasks.text import MARKS
+from jitr.models.tasks.window import Entry
+from jitr.schemas.calls import Call
+from jitr.schemas.errors import RecordError
+from jitr.schemas.tasks import Task
+
+FORMAT = 1
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FinderPolicy:
+    """Bounds and thresholds of a finder.
+
+    Parameters
+    ----------
+    support : int
+        Calls before a candidate is a task.
+    keep : int
+        Calls kept for a candidate, so that no early example is lost.
+    pools : int
+        Signatures without a task that are remembered.
+    miner : MinerPolicy
+        Bounds of mining; the window holds for all signatures together.
+    """
+
+    support: int = 30
+    keep: int = 64
+    pools: int = 256
+    miner: MinerPolicy = field(default_factory=MinerPolicy)
+
+
+class Named:
+    """A task that its callers name: nothing is guessed, the skeleton only says where the payload is."""
+
+    __slots__ = ("case", "key", "name", "patterns")
+
+    def __init__(self, key: SignatureKey, name: str, case: Case) -> None:
+        self.key = key
+        self.name = name
+        self.case = case
+        self.patterns: tuple[Pattern, ...] = ()
+
+
+class Finder:
+    """Learns from the calls of one tenant that no known task explains.
+
+    Deterministic for a stream, in bounded memory; a snapshot resumed goes on exactly as if it had never stopped.
+
+    Parameters
+    ----------
+    tenant : str
+        The tenant whose calls it sees.
+    policy : FinderPolicy
+        Bounds and thresholds.
+
+    Examples
+    --------
+    >>> from jitr.schemas.calls import Message, Response
+    >>> finder = Finder("acme", FinderPolicy(support=10))
+    >>> found = []
+    >>> for i, word in enumerate("ant bee cat cow dog elk fox gnu hen jay".split()):
+    ...     prompt = f"Say how many legs this animal has, as a number. Animal: {word}"
+    ...     found += finder.learn(Call(id=str(i), tenant="acme", model="m", time=float(i),
+    ...         messages=(Message(role="user", content=prompt),), response=Response(text="4")))
+    >>> [(f.task.name, len(f.calls)) for f in found]
+    [('say-many-legs-animal', 10)]
+    """
+
+    def __init__(self, tenant: str, policy: FinderPolicy | None = None) -> None:
+        self.tenant = tenant
+        self.policy = policy or FinderPolicy()
+        self._seq = 0
+        self._pools: dict[SignatureKey, Pool] = {}
+        self._named: dict[tuple[str, str], Named] = {}
+        self._waiting = 0
+
+    def learn(self, call: Call) -> list[Found]:
+        """Learn from a call that matched no task.
+
+        Parameters
+        ----------
+        call : Call
+            A call of this tenant.
+
+        Returns
+        -------
+        list of Found
+            Tasks that this call established or changed, with the calls that must now be handed on; a call that belongs
+            to a known task comes out at once.
+
+        Raises
+        ------
+        ValueError
+            If the call is another tenant's.
+        """
+        if call.tenant != self.tenant:
+            raise ValueError(
+                f"call {call.id} is of tenant {call.tenant!r}; this finder serves {self.tenant!r} only"
+            )
+        self._seq += 1
+        if call.task is not None:
+            return self._learn_named(call, call.task)
+        text = text_of(call)
+        if not text.strip(MARKS):
+            return []
+        pool = self._pool(key_of(call))
+        before = len(pool.miner.window)
+        found = pool.learn(self._seq, text, call)
+        self._waiting += len(pool.miner.window) - before
+        if self._waiting > self.policy.miner.window:
+            largest = max(self._pools.values(), key=lambda p: len(p.miner.window))
+            self._waiting -= largest.forget(_BATCH)
+        return found
+
+    def observe(self, call: Call) -> list[Found]:
+        """Let a sampled call that matched a task refine what is known; it is not handed on again."""
+        self._seq += 1
+        if call.task is not None:
+            return []
+        pool = self._pools.get(key_of(call))
+        if pool is None:
+            return []
+        before = len(pool.miner.window)
+        found = pool.observe(self._seq, text_of(call), call)
+        self._waiting += len(pool.miner.window) - before
+        return found
+
+    @property
+    def tasks(self) -> list[Task]:
+        """Current records, candidates included; by age."""
+        out: list[tuple[int, Task]] = []
+        for pool in self._pools.values():
+            for id, case in pool.cases.items():
+                mined = pool.miner.shelf.live.get(id)
+                if case.task is not None:
+                    out.append((case.order, case.task))
+                elif mined is not None:
+                    out.append((case.order, record(case, pool.key, (mined.pattern,), frozenset())))
+        for named in self._named.values():
+            case = named.case
+            out.append(
+                (case.order, case.task or record(case, named.key, named.patterns, frozenset(), named.name))
+            )
+        return [task for _, task in sorted(out, key=lambda pair: (pair[0], pair[1].id))]
+
+    @property
+    def waiting(self) -> int:
+        """Distinct prompts that are kept unexplained."""
+        return self._waiting
+
+    def snapshot(self) -> bytes:
+        """Everything its future depends on, as bytes; equal for equal histories."""
+        return state.encode(
+            state.FinderState(
+                format=FORMAT,
+                tenant=self.tenant,
+                seq=self._seq,
+                pools=[
+                    state.PoolState(
+                        key=key,
+                        miner=state.save_miner(pool.miner),
+                        cases={id: state.save_case(case) for id, case in pool.cases.items()},
+                        waiting=list(pool.waiting.items()),
+                    )
+                    for key, pool in self._pools.items()
+                ],
+                named=[
+                    state.NamedState(
+                        key=named.key,
+                        name=named.name,
+                        case=state.save_case(named.case),
+                        patterns=[p.key for p in named.patterns],
+                    )
+                    for named in self._named.values()
+                ],
+            )
+        )
+
+    @classmethod
+    def restore(cls, data: bytes, policy: FinderPolicy | None = None) -> Finder:
+        """The finder that was saved.
+
+        Parameters
+        ----------
+        data : bytes
+            A snapshot.
+        policy : FinderPolicy
+            The policy it ran under, or a new one.
+
+        Raises
+        ------
+        RecordError
+            If the bytes are no snapshot of this format.
+        """
+        try:
+            saved = state.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise RecordError(
+                f"these {len(data)} bytes are no snapshot of a finder: {error}", stage="mine"
+            ) from error
+        if saved.format != FORMAT:
+            raise RecordError(
+                f"snapshot format {saved.format} given, {FORMAT} expected; mine afresh", stage="mine"
+            )
+        finder = cls(saved.tenant, policy)
+        finder._seq = saved.seq
+        for part in saved.pools:
+            pool = finder._new_pool(part.key, state.load_miner(part.miner, finder.policy.miner))
+            pool.cases = {id: state.load_case(case) for id, case in part.cases.items()}
+            pool.waiting = dict(part.waiting)
+            finder._waiting += len(pool.miner.window)
+        for kept in saved.named:
+            named = Named(kept.key, kept.name, state.load_case(kept.case))
+            named.patterns = tuple([Pattern(*literals) for literals in kept.patterns])
+            finder._named[kept.key.model, kept.name] = named
+        return finder
+
+    def _new_pool(self, key: SignatureKey, miner: Miner) -> Pool:
+        pool = self._pools[key] = Pool(key, miner, self.policy.support, self.policy.keep, self._names)
+        return pool
+
+    def _pool(self, key: SignatureKey) -> Pool:
+        """The pool of a signature; the least recently used one without a task makes room."""
+        pool = self._pools.pop(key, None)
+        if pool is not None:
+            self._pools[key] = pool
+            return pool
+        if len(self._pools) >= self.policy.pools:
+            idle = next((k for k, p in self._pools.items() if not p.has_tasks), None)
+            if idle is not None:
+                self._waiting -= len(self._pools.pop(idle).miner.window)
+        return self._new_pool(key, Miner(self.policy.miner))
+
+    def _names(self) -> frozenset[str]:
+        cases = [case for pool in self._pools.values() for case in pool.cases.values()]
+        cases += [named.case for named in self._named.values()]
+        return frozenset([case.task.name for case in cases if case.task is not None])
+
+    def _learn_named(self, call: Call, name: str) -> list[Found]:
+        named = self._named.get((call.model, name))
+        if named is None:
+            named = Named(key_of(call), name, Case(self._seq, call.id, call.time))
+            self._named[call.model, name] = named
+        case = named.case
+        text = text_of(call)
+        slots = next((p.slots(text) for p in named.patterns if p.matches(text)), (text,))
+        case.learn(self._seq, call, input_of(slots))
+        case.ids = {}
+        case.kept[self._seq] = call
+        if case.status != "task":
+            if case.count < self.policy.support:
+                while len(case.kept) > self.policy.keep:
+                    del case.kept[next(iter(case.kept))]
+                return []
+            case.status = "task"
+            named.patterns = _shared(list(case.kept.values()))
+        before = case.task
+        changed = before is None or case.count & (case.count - 1) == 0
+        if changed:
+            case.task = record(case, named.key, named.patterns, frozenset(), name)
+        assert case.task is not None
+        calls, case.kept = tuple(case.kept.values()), {}
+        return [Found(case.task, calls, changed)]
+
+
+def _shared(calls: Sequence[Call]) -> tuple[Pattern, ...]:
+    """The skeleton that all of these calls have, if they have one."""
+    texts = dict.fromkeys([shorten(text_of(call)) for call in calls])
+    entries = [Entry(i, text, items_of(text), None, 0.0) for i, text in enumerate(texts)]
+    if len(entries) < 2:
+        return ()
+    found = draft(entries, common_items(entries), 2)
+    if found is None or not found.pattern.size or len(found.members) < len(entries):
+        return ()
+    return (found.pattern,)

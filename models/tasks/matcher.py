@@ -1,0 +1,97 @@
+"""The compiled matcher: which task is this call? The same code in the detector and in the router."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from jitr.models.tasks.extract import input_of
+from jitr.models.tasks.index import Index
+from jitr.models.tasks.signature import SignatureKey, key_of, key_of_task, text_of
+from jitr.models.tasks.skeleton import Pattern
+from jitr.schemas.calls import Call
+from jitr.schemas.tasks import Task
+
+
+class Match(msgspec.Struct, frozen=True):
+    """A call's task, and what varies in the call.
+
+    Parameters
+    ----------
+    task_id : str
+        The task.
+    version : int
+        Version of the task's record that matched.
+    slots : tuple of str
+        What stands between the constant runs, in order.
+    input : str
+        The text a surrogate reads, made from the slots.
+    """
+
+    task_id: str
+    version: int
+    slots: tuple[str, ...]
+    input: str
+
+
+class Matcher:
+    """Matches calls against a snapshot of tasks; stateless, it learns nothing.
+
+    A call that its caller has named matches the task of that name and no other: nothing is guessed. Every other call
+    matches, among the skeletons of its own signature, the one with most constant characters.
+
+    Parameters
+    ----------
+    tasks : iterable of Task
+        Any records; those that are no established task are left out.
+
+    Examples
+    --------
+    >>> from jitr.schemas.calls import Message
+    >>> from jitr.schemas.tasks import Signature, Skeleton
+    >>> task = Task(id="t1", tenant="acme", status="task", signature=Signature(model="m", shape="user"),
+    ...             skeletons=(Skeleton(prefix="Sentiment of:"),))
+    >>> call = Call(id="1", tenant="acme", model="m", time=0.0,
+    ...             messages=(Message(role="user", content="Sentiment of:  lovely"),))
+    >>> Matcher([task]).match(call)
+    Match(task_id='t1', version=1, slots=(' lovely',), input='lovely')
+    """
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._indexes: dict[SignatureKey, Index[Task]] = {}
+        self._named: dict[tuple[str, str, str], tuple[Task, tuple[Pattern, ...]]] = {}
+        # in the order of their ids: two snapshots with the same tasks decide ties alike
+        for task in sorted(tasks, key=lambda t: t.id):
+            if task.status != "task":
+                continue
+            patterns = tuple([Pattern(s.prefix, s.inner, s.suffix) for s in task.skeletons])
+            if task.caller_name is not None:
+                self._named[task.tenant, task.signature.model, task.caller_name] = (task, patterns)
+                continue
+            index = self._indexes.setdefault(key_of_task(task.tenant, task.signature), Index())
+            for pattern in patterns:
+                index.add(pattern, task)
+
+    def match(self, call: Call) -> Match | None:
+        """The task of a call, with or without a response; None where it has none."""
+        if call.task is not None:
+            named = self._named.get((call.tenant, call.model, call.task))
+            if named is None:
+                return None
+            task, patterns = named
+            text = text_of(call)
+            slots: tuple[str, ...] = (text,)
+            for pattern in patterns:
+                if pattern.matches(text):
+                    slots = pattern.slots(text)
+                    break
+            return Match(task.id, task.version, slots, input_of(slots))
+        index = self._indexes.get(key_of(call))
+        if index is None:
+            return None
+        text = text_of(call)
+        found = index.find(text)
+        if found is None:
+            return None
+        pattern, task = found
+        slots = pattern.slots(text)
+        return Match(task.id, task.version, slots, input_of(slots))

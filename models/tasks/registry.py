@@ -1,0 +1,141 @@
+"""The record of a task: an id that lasts, a version that counts, and what is known of it."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from jitr.models.tasks.extract import LabelSpace
+from jitr.models.tasks.naming import name_of
+from jitr.models.tasks.signature import SignatureKey, digest, record_of
+from jitr.models.tasks.skeleton import Pattern
+from jitr.schemas.calls import Call
+from jitr.schemas.tasks import Skeleton, Task
+
+_EXAMPLES = 3
+_LONGEST_EXAMPLE = 300
+
+
+class Case:
+    """A skeleton (or a name given by callers) on its way to being a task, and the task it became.
+
+    Its founder is the first call that it explains: the task's id is a hash of that, so it stays
+    whatever happens to the skeleton.
+    """
+
+    __slots__ = (
+        "count",
+        "first_seen",
+        "founder",
+        "ids",
+        "inputs",
+        "kept",
+        "labels",
+        "order",
+        "status",
+        "task",
+    )
+
+    def __init__(self, order: int, founder: str, first_seen: float) -> None:
+        self.order = order
+        self.founder = founder
+        self.first_seen = first_seen
+        self.count = 0
+        self.labels = LabelSpace()
+        self.kept: dict[int, Call] = {}
+        self.ids: dict[int, str] = {}
+        self.inputs: list[str] = []
+        self.task: Task | None = None
+        self.status = "candidate"
+
+    def absorb(self, other: "Case") -> None:
+        """Go on with another case's calls too; the older of the two gives the founder."""
+        self.kept = dict(sorted({**self.kept, **other.kept}.items()))
+        self.ids = {**other.ids, **self.ids}
+        self.count += other.count
+        self.first_seen = min(self.first_seen, other.first_seen)
+        self.labels.absorb(other.labels)
+        self.inputs = (self.inputs + [i for i in other.inputs if i not in self.inputs])[:_EXAMPLES]
+
+    def learn(self, seq: int, call: Call, input: str) -> None:
+        """Count a call of this case."""
+        self.count += 1
+        self.first_seen = min(self.first_seen, call.time)
+        self.ids[seq] = call.id
+        if call.response is not None:
+            self.labels.learn(call.response.text, input)
+        if len(self.inputs) < _EXAMPLES:
+            shown = input[:_LONGEST_EXAMPLE]
+            if shown not in self.inputs:
+                self.inputs.append(shown)
+
+
+def task_id(tenant: str, founder: str) -> str:
+    """The id of a task: a hash of its tenant and its founding call.
+
+    Examples
+    --------
+    >>> task_id("acme", "call-1") == task_id("acme", "call-1") != task_id("other", "call-1")
+    True
+    """
+    return "t" + digest(tenant, founder)
+
+
+def record(
+    case: Case,
+    key: SignatureKey,
+    patterns: Sequence[Pattern],
+    taken: frozenset[str],
+    caller_name: str | None = None,
+) -> Task:
+    """The record of a case as it stands; its version is one more than that of the record before if that differs.
+
+    Parameters
+    ----------
+    case : Case
+        What is known.
+    key : SignatureKey
+        Its signature.
+    patterns : sequence of Pattern
+        Its skeletons, the current one first.
+    taken : frozenset of str
+        Names of other tasks.
+    caller_name : str, optional
+        The name callers gave it.
+    """
+    before = case.task
+    skeletons = tuple([Skeleton(prefix=p.prefix, inner=p.inner, suffix=p.suffix) for p in patterns])
+    if before is not None:
+        name = before.name
+    elif caller_name is not None:
+        name = caller_name
+    else:
+        name = name_of(" ".join([run for p in patterns for run in p.runs]), taken)
+    version = 1
+    if before is not None:
+        version = before.version + (before.skeletons != skeletons)
+    return Task(
+        id=task_id(key.tenant, case.founder),
+        tenant=key.tenant,
+        signature=record_of(key),
+        version=version,
+        status="task" if case.status == "task" else "candidate",
+        name=name,
+        caller_name=caller_name,
+        skeletons=skeletons,
+        kind=case.labels.kind,
+        labels=case.labels.labels,
+        renderings=case.labels.renderings,
+        calls=case.count,
+        first_seen=case.first_seen,
+        examples=tuple(case.inputs),
+    )
+
+
+def merged(task: Task, into: str) -> Task:
+    """The record of a task that goes on as another."""
+    return msgspec.structs.replace(task, status="merged", merged_into=into, version=task.version + 1)
+
+
+def retired(task: Task) -> Task:
+    """The record of a task whose skeleton is gone."""
+    return msgspec.structs.replace(task, status="retired", version=task.version + 1)

@@ -1,0 +1,187 @@
+"""What a miner and a finder must remember to go on as if they had never stopped: plain records, no pickle."""
+
+from __future__ import annotations
+
+import msgspec
+
+from jitr.models.tasks.extract import LabelSpace, LabelState
+from jitr.models.tasks.items import items_of
+from jitr.models.tasks.mined import Mined
+from jitr.models.tasks.miner import Miner, MinerPolicy
+from jitr.models.tasks.registry import Case
+from jitr.models.tasks.signature import SignatureKey
+from jitr.models.tasks.skeleton import Pattern
+from jitr.models.tasks.window import Entry
+from jitr.schemas.calls import Call
+from jitr.schemas.tasks import Task
+
+EntryState = tuple[int, str, str | None, float]
+
+
+class MinedState(msgspec.Struct, array_like=True):
+    """A live skeleton."""
+
+    id: int
+    prefix: str
+    inner: tuple[str, ...]
+    suffix: str
+    n: int
+    last: int
+    next_refinement: int
+    label_slot: bool
+    members: list[EntryState]
+    heads: list[tuple[int, str, int]]
+
+
+class MinerState(msgspec.Struct):
+    """A miner."""
+
+    clock: int
+    next_id: int
+    window: list[EntryState]
+    overflows: dict[str, int]
+    lengths: dict[str, int]
+    shelf: list[MinedState]
+    aliases: dict[int, int]
+    owners: dict[str, tuple[int, ...]]
+    siblings: list[tuple[int, tuple[str, ...], str, str, tuple[str, ...], list[int]]]
+    dissolved: list[tuple[int, dict[str, int]]]
+    seen: list[list[int]]
+
+
+class CaseState(msgspec.Struct):
+    """What a finder keeps of one skeleton, or of one name given by callers."""
+
+    order: int
+    founder: str
+    count: int
+    first_seen: float
+    labels: LabelState
+    kept: list[tuple[int, Call]]
+    ids: dict[int, str]
+    inputs: list[str]
+    task: Task | None
+    status: str
+
+
+class PoolState(msgspec.Struct):
+    """A finder's part for one signature."""
+
+    key: SignatureKey
+    miner: MinerState
+    cases: dict[int, CaseState]
+    waiting: list[tuple[int, list[Call]]]
+
+
+class NamedState(msgspec.Struct):
+    """A task that its callers name."""
+
+    key: SignatureKey
+    name: str
+    case: CaseState
+    patterns: list[tuple[str, tuple[str, ...], str]]
+
+
+class FinderState(msgspec.Struct):
+    """A finder."""
+
+    format: int
+    tenant: str
+    seq: int
+    pools: list[PoolState]
+    named: list[NamedState]
+
+
+def save_miner(miner: Miner) -> MinerState:
+    """Everything a miner's future depends on."""
+    shelf = miner.shelf
+    return MinerState(
+        clock=miner.clock,
+        next_id=miner.next_id,
+        window=[_entry(e) for e in miner.window.entries.values()],
+        overflows=miner.window.overflows,
+        lengths=miner.window.lengths(),
+        shelf=[
+            MinedState(
+                id=m.id,
+                prefix=m.pattern.prefix,
+                inner=m.pattern.inner,
+                suffix=m.pattern.suffix,
+                n=m.n,
+                last=m.last,
+                next_refinement=m.next_refinement,
+                label_slot=m.label_slot,
+                members=[_entry(e) for e in m.members],
+                heads=[(j, head, n) for (j, head), n in m.heads.items()],
+            )
+            for m in shelf.live.values()
+        ],
+        aliases=shelf.aliases,
+        owners=shelf.memory.owners,
+        siblings=[(*key, ids) for key, ids in miner.siblings.table.items()],
+        dissolved=miner.dissolved.seen,
+        seen=[sorted(generation) for generation in miner.seen],
+    )
+
+
+def load_miner(state: MinerState, policy: MinerPolicy) -> Miner:
+    """A miner that goes on where the saved one stood."""
+    miner = Miner(policy)
+    miner.clock = state.clock
+    miner.next_id = state.next_id
+    miner.window.restore(
+        [Entry(seq, text, items_of(text), answer, time) for seq, text, answer, time in state.window],
+        state.overflows,
+        state.lengths,
+    )
+    for kept in state.shelf:
+        mined = Mined(kept.id, Pattern(kept.prefix, kept.inner, kept.suffix), kept.last)
+        mined.n = kept.n
+        mined.next_refinement = kept.next_refinement
+        mined.label_slot = kept.label_slot
+        mined.members = [Entry(seq, text, (), answer, time) for seq, text, answer, time in kept.members]
+        mined.heads = {(j, head): n for j, head, n in kept.heads}
+        miner.shelf.put(mined)
+    miner.shelf.aliases = state.aliases
+    miner.shelf.memory.owners = state.owners
+    miner.siblings.table = {(size, a, b, c, d): ids for size, a, b, c, d, ids in state.siblings}
+    miner.dissolved.seen = [(at, words) for at, words in state.dissolved]
+    miner.seen = [set(generation) for generation in state.seen]
+    return miner
+
+
+def _entry(entry: Entry) -> EntryState:
+    return (entry.seq, entry.text, entry.answer, entry.time)
+
+
+encode = msgspec.msgpack.Encoder().encode  # the order of insertion matters, and is the stream's
+decode = msgspec.msgpack.Decoder(FinderState).decode
+
+
+def save_case(case: Case) -> CaseState:
+    """Everything that is known of a case."""
+    return CaseState(
+        order=case.order,
+        founder=case.founder,
+        count=case.count,
+        first_seen=case.first_seen,
+        labels=case.labels.state,
+        kept=list(case.kept.items()),
+        ids=case.ids,
+        inputs=case.inputs,
+        task=case.task,
+        status=case.status,
+    )
+
+
+def load_case(state: CaseState) -> Case:
+    """The case that was saved."""
+    case = Case(state.order, state.founder, state.first_seen)
+    case.count = state.count
+    case.labels = LabelSpace(state.labels)
+    case.kept = dict(state.kept)
+    case.ids = state.ids
+    case.inputs = state.inputs
+    case.task = state.task
+    case.status = state.status
+    return case

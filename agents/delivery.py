@@ -1,0 +1,211 @@
+"""The delivery helper: one Faust agent whose events reach a plain handler, none of them lost.
+
+Faust acknowledges and skips an event when an agent's body raises, `take()` loses its batch, and more than
+one actor commits past unfinished events. So the body here only hands records on; lanes, one per source
+partition, work on them in batches and acknowledge in order what has become durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import faust
+from faust.types import TP
+from mode.utils.logging import get_logger
+
+from jitr.agents.handler import Handler
+from jitr.agents.lane import Lane, LaneSettings
+from jitr.agents.metrics import Metrics
+from jitr.agents.unpack import Source
+from jitr.schemas.settings import Settings
+from jitr.schemas.topics import Topic
+
+T = TypeVar("T")
+log = get_logger(__name__)
+
+MOST_QUEUED = 2_000
+_FINISH_S = 8.0
+
+
+@dataclass(frozen=True)
+class Agent(Generic[T]):
+    """What makes an agent: a name, a source, and a handler for each partition of it.
+
+    ``linger_s`` is how long the producer waits to fill a request; the rest is as in `LaneSettings`.
+    """
+
+    name: str
+    source: Topic
+    make: Callable[[int], Handler[T]]
+    batch: int = 1000
+    batch_s: float = 0.02
+    idle_s: float = 1.0
+    snapshot_s: float = 0.0
+    linger_s: float = 0.005
+
+
+class Delivery(Generic[T]):
+    """One agent as a Faust app with a consumer group of its own.
+
+    Parameters
+    ----------
+    agent : Agent
+    settings : Settings
+    metrics : Metrics
+    """
+
+    def __init__(self, agent: Agent[T], settings: Settings, metrics: Metrics) -> None:
+        self.agent = agent
+        self.group = f"{settings.kafka.prefix}jitr-{agent.name}"
+        self.assigned = asyncio.Event()
+        self.lanes: dict[int, Lane[T]] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._settings = settings
+        self._metrics = metrics
+        self._room = asyncio.Event()
+        self._finished = False
+        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.app = self._build()
+
+    def _build(self) -> Any:
+        kafka = self._settings.kafka
+        session_s = kafka.session_timeout_s
+        app = faust.App(
+            self.group,
+            broker=[f"kafka://{server}" for server in kafka.bootstrap.split(",")],
+            autodiscover=False,
+            # Faust makes this folder, and nothing in it is ours
+            datadir=tempfile.gettempdir(),
+            store="memory://",
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            web_enabled=False,
+            consumer_auto_offset_reset="earliest",
+            broker_session_timeout=session_s,
+            broker_heartbeat_interval=max(0.5, session_s / 4),
+            broker_rebalance_timeout=max(session_s, 15.0),
+            broker_request_timeout=max(session_s, 15.0) + 20.0,
+            broker_commit_interval=0.5,
+            producer_linger=self.agent.linger_s,
+            producer_max_request_size=4_000_000,
+            stream_buffer_maxsize=256,
+        )
+        topic = app.topic(
+            self.agent.source.name,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            allow_empty=True,
+        )
+        app.agent(topic, name=self.agent.name)(self._body)
+        # mode keeps a weak reference to a bound method; these live as long as we do
+        app.on_partitions_assigned.connect(self._on_assigned)
+        app.on_partitions_revoked.connect(self._on_revoked)
+        return app
+
+    async def _body(self, stream: Any) -> None:
+        events: AsyncIterator[Any] = stream.noack().events()
+        async for event in events:
+            if not self._finished:
+                message = event.message
+                self._lane(message.partition).put(_source(message, event.ack))
+                while sum(lane.queued for lane in self.lanes.values()) > MOST_QUEUED:
+                    await asyncio.sleep(0.01)
+
+    def _lane(self, partition: int) -> Lane[T]:
+        lane = self.lanes.get(partition)
+        if lane is None:
+            agent = self.agent
+            tp = TP(agent.source.name, partition)
+            lane = Lane(
+                partition,
+                lambda: agent.make(partition),
+                self._send,
+                LaneSettings(
+                    agent=agent.name,
+                    dead_letters=self._settings.topics.dead_letters.name,
+                    state_url=f"{self._settings.state.root.rstrip('/')}/agents/{self.group}",
+                    batch=agent.batch,
+                    linger_s=agent.batch_s,
+                    idle_s=agent.idle_s,
+                    snapshot_s=agent.snapshot_s,
+                ),
+                self._metrics,
+                lambda: self._end_offset(tp),
+            )
+            self.lanes[partition] = lane
+            task = asyncio.get_running_loop().create_task(lane.run(), name=f"{self.group}/{partition}")
+            task.add_done_callback(self._on_lane_done)
+            self._tasks[partition] = task
+        return lane
+
+    def _end_offset(self, tp: TP) -> int | None:
+        try:
+            end = self.app.consumer.highwater(tp)
+        except Exception:
+            return None
+        return int(end) if end is not None else None
+
+    async def _send(
+        self, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]
+    ) -> Awaitable[object]:
+        future: Awaitable[object] = await self.app.producer.send(topic, key, value, None, None, headers)
+        return future
+
+    def _on_lane_done(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.failure.done():
+            log.error("%s: a lane failed", self.group, exc_info=error)
+            self.failure.set_exception(error)
+
+    async def _on_assigned(self, app: Any, assigned: set[TP], **_: Any) -> None:
+        self.assigned.set()
+
+    async def _on_revoked(self, app: Any, revoked: set[TP], **_: Any) -> None:
+        await self._end({tp.partition for tp in revoked if tp.topic == self.agent.source.name}, ack=False)
+
+    async def _end(self, partitions: set[int], *, ack: bool) -> None:
+        """Let lanes end after the batch in hand; the one that takes too long is cut off, which is safe."""
+        tasks = []
+        for partition in partitions & set(self.lanes):
+            self.lanes.pop(partition).finish(ack=ack)
+            tasks.append(self._tasks.pop(partition))
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=_FINISH_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def start(self) -> None:
+        """Join the group."""
+        await self.app.start()
+
+    async def stop(self) -> None:
+        """Finish what is in hand, commit it, leave the group."""
+        self._finished = True
+        await self._end(set(self.lanes), ack=True)
+        await self.app.stop()
+        if not self.failure.done():
+            self.failure.cancel()
+
+
+def _source(message: Any, ack: Callable[[], object]) -> Source:
+    headers = message.headers or ()
+    if isinstance(headers, dict):
+        headers = headers.items()
+    return Source(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        timestamp=message.timestamp or 0.0,
+        key=message.key,
+        value=message.value or b"",
+        headers=tuple((str(k), bytes(v) if v is not None else b"") for k, v in headers),
+        ack=ack,
+    )

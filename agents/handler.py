@@ -1,0 +1,99 @@
+"""What an agent is made of: a plain handler that turns deliveries into outputs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from jitr.schemas.events import Event
+from jitr.schemas.record import Record
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery(Generic[T]):
+    """One event as a handler gets it: what it says and where it stands.
+
+    ``offset`` is that of the Kafka record; ``index`` counts the events packed in it. ``end`` says that no
+    later event of the same record follows.
+    """
+
+    id: str
+    time: float
+    value: T
+    partition: int
+    offset: int
+    index: int = 0
+    end: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One event to be sent: topic and key, and its id, which makes a second sending harmless.
+
+    ``alone`` keeps it from being packed with others into one Kafka record, so that its offset is its own.
+    """
+
+    topic: str
+    key: str
+    id: str
+    time: float
+    record: Record
+    alone: bool = False
+
+
+Outputs = Sequence[Output]
+
+
+class Handler(Generic[T]):
+    """A handler without state: events in, outputs out.
+
+    `read` must not change anything: what it raises dead-letters one event and harms no other. `handle`
+    may be a coroutine; an `UnavailableError` or an `OSError` from it means that a server is away, and the
+    batch is tried again later; anything else is taken to be the fault of one of the events.
+
+    Attributes
+    ----------
+    results : Counter
+        What became of the events, by name, for `jitr_events_total`; left empty they count as handled.
+    """
+
+    def __init__(self) -> None:
+        self.results: Counter[str] = Counter()
+
+    def read(self, event: Event) -> T:
+        """Decode one event, or raise a `RecordError`."""
+        raise NotImplementedError
+
+    def handle(self, batch: Sequence[Delivery[T]]) -> Outputs | Awaitable[Outputs]:
+        """Work on a batch, in the order of its offsets."""
+        raise NotImplementedError
+
+
+class StatefulHandler(Handler[T]):
+    """A handler whose state lives as long as its source partition, and moves with it.
+
+    Outputs leave only after a snapshot that contains them, so that they are the same after any crash.
+
+    Attributes
+    ----------
+    waiting : bool
+        Something is held back that `flush` would give out.
+    """
+
+    waiting = False
+
+    def snapshot(self) -> bytes:
+        """Everything that must survive."""
+        raise NotImplementedError
+
+    def restore(self, state: bytes) -> None:
+        """Take up a snapshot; called before the first event, on a fresh handler."""
+        raise NotImplementedError
+
+    def flush(self) -> Outputs:
+        """What should not wait any longer, now that no event has come for a while."""
+        return ()

@@ -1,0 +1,129 @@
+"""What a worker counts: Prometheus metrics, and the same counters as windows on `jitr.metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from jitr.schemas.metrics import MetricsWindow
+from jitr.schemas.routes import Route
+from jitr.schemas.tasks import Task
+
+MOST_TASKS = 200
+_STATES = ("teacher", "offered", "canary", "active", "hold", "demoted", "paused")
+
+
+class Metrics:
+    """The metrics of one worker, in a registry of their own.
+
+    Examples
+    --------
+    >>> metrics = Metrics("w1")
+    >>> metrics.event("detect", "matched", 3)
+    >>> b'jitr_events_total{agent="detect",result="matched"} 3.0' in metrics.page()
+    True
+    >>> metrics.window("detect", 1.0, 2.0).counters
+    {'jitr_events_total{agent="detect",result="matched"}': 3.0}
+    """
+
+    def __init__(self, worker: str) -> None:
+        self.worker = worker
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.events = Counter(
+            "jitr_events", "Events by what became of them.", ["agent", "result"], registry=r
+        )
+        self.dead_letters = Counter("jitr_dead_letters", "Dead letters.", ["agent", "stage"], registry=r)
+        self.batch_seconds = Histogram(
+            "jitr_batch_seconds", "From a batch in hand to its acknowledgement.", ["agent"], registry=r
+        )
+        self.trainings = Counter("jitr_trainings", "Trainings ended.", ["result"], registry=r)
+        self.tasks = Gauge("jitr_tasks", "Tasks known, merged and retired ones apart.", registry=r)
+        self.labels = Gauge("jitr_labels", "Labels collected.", ["task"], registry=r)
+        self.route_state = Gauge(
+            "jitr_route_state", "1 for the state a route is in.", ["task", "state"], registry=r
+        )
+        self.bound = Gauge(
+            "jitr_agreement_lower_bound", "Proved lower bound on agreement.", ["task"], registry=r
+        )
+        self.cost = Gauge(
+            "jitr_cost_usd", "Dollars spent since the task began.", ["task", "kind"], registry=r
+        )
+        self.saved = Gauge("jitr_saved_usd", "Dollars saved since the task began.", ["task"], registry=r)
+        info = Gauge("jitr_build_info", "Always 1.", ["version"], registry=r)
+        info.labels(_version()).set(1)
+        self._known: dict[str, str] = {}
+        self._last: dict[str, dict[str, float]] = {}
+
+    def event(self, agent: str, result: str, n: int = 1) -> None:
+        """Count events."""
+        if n:
+            self.events.labels(agent, result).inc(n)
+
+    def task_label(self, task: str) -> str:
+        """A task as a label value: beyond the first many they are all ``other``."""
+        if task not in self._known:
+            self._known[task] = task if len(self._known) < MOST_TASKS else "other"
+        return self._known[task]
+
+    def show_tasks(self, tasks: Iterable[Task]) -> None:
+        """Take the gauges of tasks from what `jitr.tasks` says."""
+        self.tasks.set(sum(task.status in ("candidate", "task") for task in tasks))
+
+    def show_routes(self, routes: Iterable[Route]) -> None:
+        """Take the gauges of routes from what `jitr.routes` says."""
+        sums: dict[tuple[str, str], float] = {}
+        states: dict[tuple[str, str], int] = {}
+
+        def add(task: str, kind: str, usd: float) -> None:
+            sums[task, kind] = sums.get((task, kind), 0.0) + usd
+
+        for route in routes:
+            label, money = self.task_label(route.task), route.money
+            self.labels.labels(label).set(route.labels)
+            states[label, route.state] = states.get((label, route.state), 0) + 1
+            for kind in ("teacher", "audit", "surrogate", "shadow", "train"):
+                add(label, kind, getattr(money, f"{kind}_usd"))
+            billed = money.teacher_calls + money.audit_calls
+            mean = (money.teacher_usd + money.audit_usd) / billed if billed else 0.0
+            extra = money.audit_usd + money.surrogate_usd + money.shadow_usd + money.train_usd
+            add(label, "saved", money.answered_calls * mean - extra)
+            proof = route.surrogate.proof if route.surrogate else None
+            if proof is not None and label != "other":
+                self.bound.labels(label).set(proof.bound)
+        for label in {label for label, _ in states}:
+            for state in _STATES:
+                self.route_state.labels(label, state).set(states.get((label, state), 0))
+        for (label, kind), usd in sums.items():
+            if kind == "saved":
+                self.saved.labels(label).set(usd)
+            else:
+                self.cost.labels(label, kind).set(usd)
+
+    def page(self) -> bytes:
+        """The text that Prometheus reads."""
+        return generate_latest(self.registry)
+
+    def window(self, agent: str, start: float, end: float) -> MetricsWindow:
+        """What an agent counted since its last window."""
+        now: dict[str, float] = {}
+        for metric in self.registry.collect():
+            if metric.type != "counter":
+                continue
+            for sample in metric.samples:
+                if sample.name.endswith("_total") and sample.labels.get("agent") == agent:
+                    labels = ",".join(f'{k}="{v}"' for k, v in sorted(sample.labels.items()))
+                    now[f"{sample.name}{{{labels}}}"] = sample.value
+        before = self._last.get(agent, {})
+        self._last[agent] = now
+        counters = {k: v - before.get(k, 0.0) for k, v in now.items() if v != before.get(k, 0.0)}
+        return MetricsWindow(agent=agent, worker=self.worker, start=start, end=end, counters=counters)
+
+
+def _version() -> str:
+    try:
+        return version("jitr")
+    except PackageNotFoundError:
+        return "0"

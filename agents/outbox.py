@@ -1,0 +1,65 @@
+"""Outputs on their way to Kafka: packed by topic and key, sent, and waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from jitr.agents.handler import Output
+from jitr.agents.state import Outgoing
+from jitr.schemas.errors import UnavailableError
+from jitr.schemas.events import encode_batch
+
+PACK = 200
+PACK_BYTES = 400_000
+
+# topic, key, value, headers -> a future of Kafka's acknowledgement
+Send = Callable[[str, bytes | None, bytes, list[tuple[str, bytes]]], Awaitable[Awaitable[object]]]
+
+
+def pack(outputs: Iterable[Output], *, source: str) -> list[Outgoing]:
+    """Put outputs of one topic and key together, in order, within Kafka's limits.
+
+    Examples
+    --------
+    >>> from jitr.schemas.calls import Message
+    >>> hi = Message(role="user", content="hi")
+    >>> out = [Output("t", key, str(i), 0.0, hi) for i, key in enumerate("aba")]
+    >>> [(o.key, o.value.count(b"specversion")) for o in pack(out, source="/doc")]
+    [(b'a', 2), (b'b', 1)]
+    """
+    groups: dict[tuple[str, str, str], list[Output]] = {}
+    for output in outputs:
+        groups.setdefault((output.topic, output.key, output.id if output.alone else ""), []).append(output)
+    packed: list[Outgoing] = []
+    for (topic, key, _), members in groups.items():
+        for start in range(0, len(members), PACK):
+            packed += _fit(topic, key, members[start : start + PACK], source)
+    return packed
+
+
+def _fit(topic: str, key: str, members: Sequence[Output], source: str) -> list[Outgoing]:
+    value, headers = encode_batch(((m.id, m.time, m.record) for m in members), source=source)
+    if len(value) > PACK_BYTES and len(members) > 1:
+        half = len(members) // 2
+        return _fit(topic, key, members[:half], source) + _fit(topic, key, members[half:], source)
+    return [Outgoing(topic, key.encode(), value, headers)]
+
+
+async def send_all(outgoing: Sequence[Outgoing], send: Send) -> None:
+    """Send records in order and wait until Kafka has acknowledged every one.
+
+    Raises
+    ------
+    UnavailableError
+        If one was not acknowledged; all of them may safely be sent again.
+    """
+    if not outgoing:
+        return
+    try:
+        futures = [await send(o.topic, o.key, o.value, o.headers) for o in outgoing]
+        await asyncio.gather(*futures)
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        raise UnavailableError(f"Kafka did not acknowledge {len(outgoing)} records: {error!r}") from error

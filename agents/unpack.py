@@ -1,0 +1,128 @@
+"""From a Kafka record to its events: whatever cannot be read becomes a dead letter, alone."""
+
+from __future__ import annotations
+
+import hashlib
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import msgspec
+
+from jitr.agents.handler import Delivery
+from jitr.agents.state import Outgoing
+from jitr.schemas.deadletters import DeadLetter
+from jitr.schemas.errors import RecordError
+from jitr.schemas.events import BATCH, Event, Malformed, decode_events
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One record as Kafka gave it, and how to acknowledge it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: float
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    ack: Callable[[], object]
+
+
+@dataclass(slots=True)
+class Unpacked(Generic[T]):
+    """A record with the events in it that can be read, and letters for those that cannot."""
+
+    source: Source
+    events: list[Delivery[T]] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+
+
+def unpack(source: Source, read: Callable[[Event], T]) -> Unpacked[T]:
+    """Decode a record event by event.
+
+    Examples
+    --------
+    >>> source = Source("t", 0, 7, 0.0, None, b'[{"id": "a"}, {"specversion": "1.0", "id": "b",'
+    ...     b' "source": "/", "type": "x", "data": 1}]', (("content-type", BATCH.encode()),), lambda: None)
+    >>> unpacked = unpack(source, lambda event: event.data)
+    >>> [d.id for d in unpacked.events], [letter.reason for letter in unpacked.letters]
+    (['b'], ['$.specversion: is required but missing'])
+    """
+    unpacked: Unpacked[T] = Unpacked(source)
+    place = f"{source.topic}/{source.partition}/{source.offset}"
+    try:
+        found = decode_events(source.value, source.headers, fallback_id=place, fallback_time=source.timestamp)
+    except Exception as error:
+        unpacked.letters.append(letter(source, source.value, source.headers, error, "envelope"))
+        return unpacked
+    last = len(found) - 1
+    for index, event in enumerate(found):
+        if isinstance(event, Malformed):
+            unpacked.letters.append(_alone(source, event.raw, event.error))
+            continue
+        try:
+            value = read(event)
+            delivery = Delivery(
+                event.id, event.time, value, source.partition, source.offset, index, index == last
+            )
+            unpacked.events.append(delivery)
+        except Exception as error:
+            raw = _raw(source, index)
+            unpacked.letters.append(_alone(source, raw, error))
+    return unpacked
+
+
+def blame(source: Source, delivery: Delivery[T], error: BaseException, stage: str) -> DeadLetter:
+    """A letter for an event that could be read but not worked on."""
+    return _alone(source, _raw(source, delivery.index), error, stage)
+
+
+def letter(
+    source: Source,
+    value: bytes,
+    headers: Sequence[tuple[str, bytes]],
+    error: BaseException,
+    stage: str = "",
+) -> DeadLetter:
+    """A dead letter for a value that stood at a place."""
+    stack = "".join(traceback.format_exception(error, limit=-8)) if error.__traceback__ else repr(error)
+    return DeadLetter(
+        value=value,
+        key=source.key,
+        original_headers=tuple(headers),
+        reason=(str(error) or type(error).__name__)[:2000],
+        stage=error.stage if isinstance(error, RecordError) else stage,
+        stack=hashlib.sha256(stack.encode("utf-8", "replace")).hexdigest()[:16],
+        topic=source.topic,
+        partition=source.partition,
+        offset=source.offset,
+    )
+
+
+def outgoing(dead: DeadLetter, topic: str) -> Outgoing:
+    """A dead letter as a record for Kafka."""
+    return Outgoing(topic, dead.key, dead.value, dead.headers)
+
+
+def _alone(source: Source, raw: bytes, error: BaseException, stage: str = "record") -> DeadLetter:
+    if _is_batch(source):
+        # one event of many: the letter is a batch of one, so that it can be replayed as it is
+        raw = b"[" + raw + b"]"
+    return letter(source, raw, source.headers, error, stage)
+
+
+def _raw(source: Source, index: int) -> bytes:
+    if not _is_batch(source):
+        return source.value
+    return bytes(msgspec.json.decode(source.value, type=list[msgspec.Raw])[index])
+
+
+def _is_batch(source: Source) -> bool:
+    heads = dict(source.headers)
+    plain = not ("ce_specversion" in heads or "ce_type" in heads)
+    return plain and heads.get("content-type", b"").lower().startswith(BATCH.encode())

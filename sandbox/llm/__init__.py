@@ -1,7 +1,6 @@
 """A simulated LLM behind an OpenAI-compatible server. It is a simulation, and says so in every answer."""
 
-from jitr.sandbox.llm.price import PRICES, Price
 from jitr.sandbox.llm.server import SimulatedLLM
 from jitr.sandbox.llm.teacher import Change, Teacher
 
-__all__ = ["PRICES", "Change", "Price", "SimulatedLLM", "Teacher"]
+__all__ = ["Change", "SimulatedLLM", "Teacher"]

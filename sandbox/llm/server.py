@@ -3,18 +3,19 @@
 import asyncio
 import random
 import time
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from jitr.sandbox.llm.price import OTHER, PRICES, Price, count_prompt, count_text
+from jitr.sandbox.llm.meter import Meter
 from jitr.sandbox.llm.teacher import Change, Teacher
+from jitr.sandbox.llm.tokens import count_prompt, count_text
 from jitr.sandbox.llm.wire import Json, Refusal, check, chunks, completion, cut, decode, flat
 from jitr.sandbox.traffic.request import Traffic
 from jitr.sandbox.traffic.task import unit
+from jitr.schemas.prices import DEFAULT_PRICES, Price
 
 SPREAD = 0.25  # of the logarithm of the latency: with a median of 45 ms nine of ten lie within 30-68 ms
 HEADERS = {"x-simulation": "true"}
@@ -37,7 +38,7 @@ class SimulatedLLM:
     error_rate : float
         Share of calls answered with 429 or 500, in 0..1.
     prices : mapping of str to Price
-        By model; other models cost what `simulated-large` does.
+        By model or the beginning of its name; a model without a price costs nothing.
     key : str, optional
         Demanded as a bearer token if given. Take it from the environment, never from a command line.
     seed : int
@@ -63,23 +64,22 @@ class SimulatedLLM:
         port: int = 0,
         latency_s: float = 0.045,
         error_rate: float = 0.0,
-        prices: Mapping[str, Price] = PRICES,
+        prices: Mapping[str, Price] = DEFAULT_PRICES,
         key: str | None = None,
         seed: int = 0,
     ) -> None:
         if latency_s < 0.0 or not 0.0 <= error_rate <= 1.0:
-            raise ValueError(f"latency_s={latency_s} must not be negative, error_rate={error_rate} within 0..1")
+            raise ValueError(
+                f"latency_s={latency_s} must not be negative, error_rate={error_rate} within 0..1"
+            )
         self.teacher = Teacher(traffic)
         self.port = port
         self.latency_s = latency_s
         self.error_rate = error_rate
         self._traffic = traffic
-        self._prices = prices
+        self._meter = Meter(prices)
         self._key = key
         self._rng = random.Random(seed)
-        self._count: Counter[str] = Counter()
-        self._by_task: Counter[str] = Counter()
-        self._cost_usd = 0.0
         self._fingerprint = f"simulation-{int(unit(*traffic.names) * 2**40):010x}"
         self._started = int(time.time())
         self._runner: web.AppRunner | None = None
@@ -113,20 +113,12 @@ class SimulatedLLM:
             self._runner = None
 
     def true_answer(self, body: Mapping[str, Any], version: int | None = None) -> str | None:
-        """What it would answer without mistakes, now or under an earlier behaviour; None for ad-hoc questions."""
+        """What it says when it makes no mistake, now or under an earlier behaviour; None if ad hoc."""
         return self.teacher.true_answer(flat(dict(body)), version)
 
     def stats(self) -> Json:
-        """Calls, tokens and dollars since the start."""
-        return {
-            "calls": self._count["calls"],
-            "errors": self._count["errors"],
-            "prompt_tokens": self._count["prompt_tokens"],
-            "completion_tokens": self._count["completion_tokens"],
-            "cost_usd": self._cost_usd,
-            "calls_by_task": dict(self._by_task),
-            "behaviour_version": self.teacher.version,
-        }
+        """Calls, errors, tokens, dollars, calls by task, and the number of the present behaviour."""
+        return {**self._meter.read(), "behaviour_version": self.teacher.version}
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
@@ -136,7 +128,7 @@ class SimulatedLLM:
             response: web.StreamResponse = await handler(request)
             return response
         except Refusal as refusal:
-            self._count["errors"] += 1
+            self._meter.refuse()
             return _json(refusal.body, refusal.status, refusal.headers)
         except web.HTTPException as error:
             message = f"{error.reason}: {request.method} {request.path}"
@@ -166,8 +158,8 @@ class SimulatedLLM:
         limit = body.get("max_completion_tokens", body.get("max_tokens"))
         drawn = [self.teacher.answer(plain) for _ in range(body.get("n") or 1)]
         answers = [cut(text, limit) for text, _ in drawn]
-        usage = self._charge(model, plain["messages"], [text for text, _ in answers])
-        self._by_task[drawn[0][1] or "ad-hoc"] += 1
+        usage = _usage(count_prompt(plain["messages"]), sum(count_text(text) for text, _ in answers))
+        self._meter.count(model, drawn[0][1], usage["prompt_tokens"], usage["completion_tokens"])
         head = {
             "id": f"chatcmpl-simulation-{self._rng.getrandbits(96):024x}",
             "created": int(time.time()),
@@ -226,22 +218,18 @@ class SimulatedLLM:
             return
         if self._rng.random() < 0.5:
             wait = {"retry-after": "1", "retry-after-ms": "50"}
-            raise Refusal(
-                429, "Simulated rate limit.", "requests", code="rate_limit_exceeded", headers=wait
-            )
+            raise Refusal(429, "Simulated rate limit.", "requests", code="rate_limit_exceeded", headers=wait)
         raise Refusal(500, "Simulated server error.", "server_error")
 
-    def _charge(self, model: str, messages: list[Json], answers: list[str]) -> Json:
-        prompt, written = count_prompt(messages), sum(map(count_text, answers))
-        self._count.update(calls=1, prompt_tokens=prompt, completion_tokens=written)
-        self._cost_usd += self._prices.get(model, OTHER).cost_usd(prompt, written)
-        return {
-            "prompt_tokens": prompt,
-            "completion_tokens": written,
-            "total_tokens": prompt + written,
-            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
-        }
+
+def _usage(prompt: int, written: int) -> Json:
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": written,
+        "total_tokens": prompt + written,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+    }
 
 
 def _json(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -82,7 +82,9 @@ class Teacher:
         labels = self._traffic.labels(change.task)
         for word in change.swap:
             if all(_swap(label, {word: ""}) == label for label in labels):
-                raise ValueError(f"no answer of {change.task!r} holds {word!r}; they are {', '.join(labels[:30])}")
+                raise ValueError(
+                    f"no answer of {change.task!r} holds {word!r}; they are {', '.join(labels[:30])}"
+                )
         self._versions.append({**self._versions[-1], change.task: change})
         return self.version
 

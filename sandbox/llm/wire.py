@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from jitr.sandbox.llm.price import CHARACTERS_PER_TOKEN, text_of
+from jitr.sandbox.llm.tokens import CHARACTERS_PER_TOKEN, text_of
 
 Json = dict[str, Any]
 

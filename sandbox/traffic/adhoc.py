@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words)
 """One-off questions: traffic that is no task.
 
 A miner of prompts would find any frame that comes back, so no clause here is fixed: openings, questions, conditions
@@ -10,7 +11,7 @@ from jitr.sandbox.traffic.request import Body, Request
 from jitr.sandbox.traffic.task import unit
 from jitr.sandbox.traffic.template import expand
 
-MODELS = ("simulated-large", "simulated-small")
+MODELS = ("gpt-4.1-simulated", "gpt-4.1-mini-simulated")
 
 RULES = {
     "text": "[<ask>|<ask>|<ask> <why>|<setting> <ask>|<setting>. <ask>|<ask>. <wish>|<setting>, and <setting>. <ask> <why>|"
@@ -34,7 +35,7 @@ RULES = {
     "[explain|summarise|compare|sketch|outline|defend|question] <np> [to|for|like] <people>|"
     "[compare|rank|contrast] <np>, <np> and <np>|"
     "[help me|teach me to|remind me how to|show me how to] <verb> <np>|"
-    "[translate|rephrase|shorten|correct] \"<state>\"[ into <tongue>|]|"
+    '[translate|rephrase|shorten|correct] "<state>"[ into <tongue>|]|'
     "[plan|design|budget] [a|one] [<adj> |] [weekend|evening|workshop|dinner|trip|lesson] [with|around|without] <np>|"
     "<verb> <np> and then <verb> <np>|"
     "tell <people> [why|that|how] <np> [matters|failed|sells|lasts]]",

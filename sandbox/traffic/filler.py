@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words)
 """Words that every task may use: names, days, things, manners, and ways of dismissing what one mentions."""
 
 import random

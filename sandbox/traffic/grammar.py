@@ -1,6 +1,7 @@
 """Texts that mean something: clauses, distractors, fillers and the slips of a hurried writer."""
 
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -72,7 +73,9 @@ class Grammar:
         for facet in self.facets:
             for value, templates in facet.values.items():
                 for template in templates:
-                    phrases = WORD.findall(template) if facet.every_word else cues(template)
+                    phrases = (
+                        WORD.findall(re.sub(r"<\w+>", " ", template)) if facet.every_word else cues(template)
+                    )
                     found += [Cue(phrase, facet.name, value) for phrase in phrases]
         return Reader(found, DISMISSALS, self.opposites or {})
 
@@ -124,7 +127,9 @@ class Grammar:
         clause = self._clause(rng.choice(about), {**meaning, facet.name: other}, rng, set())
         if rng.random() >= self.dismissed:
             return clause
-        return expand(rng.choice(DISMISSED), rng, lambda name: clause if name == "clause" else common(rng)(name))
+        return expand(
+            rng.choice(DISMISSED), rng, lambda name: clause if name == "clause" else common(rng)(name)
+        )
 
 
 def _with_manners(parts: list[str], rng: random.Random) -> list[str]:

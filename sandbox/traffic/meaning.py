@@ -1,8 +1,8 @@
 """Reading the meaning of a text back from its words.
 
-The label of a generated text is a function of the text alone, so that a simulated LLM in another process knows
-the right answer without asking the generator. The function is not a keyword rule: it adds up every cue, skips
-sentences that dismiss what they mention, and turns or drops what stands behind a negation.
+The label of a generated text is a function of the text alone, so that a simulated LLM in another process
+knows the right answer without asking the generator. The function is not a keyword rule: it adds up every
+cue, skips sentences that dismiss what they mention, and turns or drops what stands behind a negation.
 """
 
 import re

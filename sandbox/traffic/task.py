@@ -98,7 +98,7 @@ class Task:
         return tuple(self.form.write(dict(zip(names, combination, strict=True))) for combination in values)
 
     def meaning(self, payload: str) -> dict[str, str]:
-        """What a text says: for each facet the value with most cues; without cues, any but always the same."""
+        """What a text says: for each facet the value with most cues, else any, but always the same."""
         scores = self._reader.scores(payload)
         found = {}
         for facet in self.grammar.facets:
@@ -123,7 +123,12 @@ class Task:
 
     def body(self, payload: str) -> Body:
         """The request body for a payload."""
-        return {"model": self.model, "messages": self.prompt.render(payload), "temperature": 0.0, **self.extra}
+        return {
+            "model": self.model,
+            "messages": self.prompt.render(payload),
+            "temperature": 0.0,
+            **self.extra,
+        }
 
     def truth(self, payload: str) -> str:
         """The answer of a teacher that makes no mistake."""

@@ -74,21 +74,21 @@ def parse(template: str) -> Sequence_:
     """
     stack: list[list[list[str | Hole | Choice]]] = [[[]]]
     starred: list[bool] = []
-    for token in re.findall(r"\[\*|\[|\]|\||<\w+>|[^\[\]|<]+|<", template):
-        if token in ("[", "[*"):
+    for mark in re.findall(r"\[\*|\[|\]|\||<\w+>|[^\[\]|<]+|<", template):
+        if mark in ("[", "[*"):
             stack.append([[]])
-            starred.append(token == "[*")
-        elif token == "]":
+            starred.append(mark == "[*")
+        elif mark == "]":
             if not starred:
                 raise ValueError(f"template {template!r} closes a bracket that it did not open")
             options = tuple(tuple(option) for option in stack.pop())
             stack[-1][-1].append(Choice(options, starred.pop()))
-        elif token == "|" and starred:
+        elif mark == "|" and starred:
             stack[-1].append([])
-        elif len(token) > 2 and token[0] == "<":
-            stack[-1][-1].append(Hole(token[1:-1]))
+        elif len(mark) > 2 and mark[0] == "<":
+            stack[-1][-1].append(Hole(mark[1:-1]))
         else:
-            stack[-1][-1].append(token)
+            stack[-1][-1].append(mark)
     if starred:
         raise ValueError(f"template {template!r} leaves {len(starred)} bracket(s) open")
     return tuple(stack[0][0])

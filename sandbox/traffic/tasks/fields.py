@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words)
 """Closed fields of an order complaint, as a JSON object: system prompt, response format, payload with a header."""
 
 from jitr.sandbox.traffic.filler import CHATTER
@@ -91,7 +92,7 @@ def fields() -> Task:
     """Complaints with three closed fields."""
     return Task(
         name="complaint-fields",
-        model="simulated-large",
+        model="gpt-4.1-simulated",
         prompt=Prompt((("system", SYSTEM), ("user", "Customer's message:\n{payload}"))),
         grammar=Grammar(
             (Facet("area", AREAS), Facet("wish", WISHES), Facet("contact", CONTACTS)),

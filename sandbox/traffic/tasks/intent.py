@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words)
 """Thirty intents of a bank's assistant: chat turns as few-shot examples. An intent is an action on an object."""
 
 from jitr.sandbox.traffic.filler import CHATTER
@@ -82,7 +83,7 @@ def intent() -> Task:
     """Messages to a bank, in thirty classes."""
     return Task(
         name="intent",
-        model="simulated-large",
+        model="gpt-4.1-simulated",
         prompt=Prompt((("system", SYSTEM), *TURNS, ("user", HOLE))),
         grammar=Grammar(
             (Facet("action", ACTIONS), Facet("object", OBJECTS)),

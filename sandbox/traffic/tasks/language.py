@@ -18,6 +18,9 @@ LANGUAGES = {
         "we should meet after work and talk about it",
         "the children would rather stay at home today",
         "nobody knows where the old bicycle went",
+        "<name> [says|thinks|hopes] that the shop in <place> [opens|closes] early",
+        "please send <amount> photographs of the garden",
+        "what a strange evening we had with <name>",
     ),
     "de": (
         "kannst du bitte [prüfen|bestätigen|wiederholen], wann der Zug abfährt",
@@ -27,6 +30,9 @@ LANGUAGES = {
         "wir sollten uns nach der Arbeit treffen und darüber reden",
         "die Kinder möchten heute lieber zu Hause bleiben",
         "niemand weiß, wo das alte Fahrrad geblieben ist",
+        "<name> [sagt|meint|hofft], dass der Laden in <place> früh [öffnet|schließt]",
+        "bitte schick mir <amount> Bilder vom Garten",
+        "was für ein seltsamer Abend war das mit <name>",
     ),
     "fr": (
         "peux-tu [vérifier|confirmer|répéter] à quelle heure part le train",
@@ -36,6 +42,9 @@ LANGUAGES = {
         "nous devrions nous voir après le travail pour en parler",
         "les enfants préfèrent rester à la maison aujourd'hui",
         "personne ne sait où est passé le vieux vélo",
+        "<name> [dit|pense|espère] que le magasin de <place> [ouvre|ferme] tôt",
+        "envoie-moi <amount> photos du jardin s'il te plaît",
+        "quelle drôle de soirée avec <name>",
     ),
     "es": (
         "puedes [comprobar|confirmar|repetir] a qué hora sale el tren",
@@ -45,6 +54,9 @@ LANGUAGES = {
         "deberíamos vernos después del trabajo y hablar de ello",
         "los niños prefieren quedarse hoy en casa",
         "nadie sabe dónde está la bicicleta vieja",
+        "<name> [dice|cree|espera] que la tienda de <place> [abra|cierre] temprano",
+        "mándame <amount> fotos del jardín por favor",
+        "qué noche tan rara pasamos con <name>",
     ),
     "it": (
         "puoi [controllare|confermare|ripetere] a che ora parte il treno",
@@ -54,6 +66,9 @@ LANGUAGES = {
         "dovremmo vederci dopo il lavoro e parlarne",
         "i bambini preferiscono restare a casa oggi",
         "nessuno sa dove sia finita la vecchia bicicletta",
+        "<name> [dice|pensa|spera] che il negozio di <place> [apra|chiuda] presto",
+        "mandami <amount> foto del giardino per favore",
+        "che strana serata abbiamo passato con <name>",
     ),
     "nl": (
         "kun je even [nakijken|bevestigen|herhalen] hoe laat de trein vertrekt",
@@ -63,6 +78,9 @@ LANGUAGES = {
         "we moeten na het werk afspreken en erover praten",
         "de kinderen blijven vandaag liever thuis",
         "niemand weet waar de oude fiets gebleven is",
+        "<name> [zegt|denkt|hoopt] dat de winkel in <place> vroeg [opengaat|sluit]",
+        "stuur me alsjeblieft <amount> plaatjes van de tuin",
+        "wat een vreemde avond was dat met <name>",
     ),
     "pt": (
         "podes [verificar|confirmar|repetir] a que horas parte o comboio",
@@ -72,6 +90,9 @@ LANGUAGES = {
         "devíamos encontrar-nos depois do trabalho e falar disso",
         "as crianças preferem ficar hoje em casa",
         "ninguém sabe onde ficou a bicicleta velha",
+        "<name> [diz|acha|espera] que a loja em <place> [abra|feche] cedo",
+        "manda-me <amount> fotografias do jardim por favor",
+        "que noite tão estranha passámos com <name>",
     ),
     "sv": (
         "kan du [kontrollera|bekräfta|upprepa] när tåget går",
@@ -81,6 +102,9 @@ LANGUAGES = {
         "vi borde träffas efter jobbet och prata om det",
         "barnen vill hellre stanna hemma idag",
         "ingen vet var den gamla cykeln tog vägen",
+        "<name> [säger|tror|hoppas] att affären i <place> [öppnar|stänger] tidigt",
+        "skicka mig <amount> bilder från trädgården tack",
+        "vilken konstig kväll vi hade med <name>",
     ),
 }
 NAMES = ("<name>!", "<number>", "<place> <number>", "<name>, <name>")
@@ -90,7 +114,7 @@ def language() -> Task:
     """Short messages in eight languages."""
     return Task(
         name="language-id",
-        model="simulated-small",
+        model="gpt-4.1-mini-simulated",
         prompt=Prompt((("user", PROMPT),)),
         grammar=Grammar(
             (Facet("language", LANGUAGES, every_word=True),),

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words)
 """How warm a sales lead is. Hard on purpose: the teacher does not agree with itself, so nothing may be offered."""
 
 from jitr.sandbox.traffic.filler import CHATTER
@@ -31,7 +32,7 @@ def lead() -> Task:
     """Notes of sales calls; a quarter of the answers are drawn anew at each asking."""
     return Task(
         name="lead-score",
-        model="simulated-small",
+        model="gpt-4.1-mini-simulated",
         prompt=Prompt((("user", PROMPT),)),
         grammar=Grammar((Facet("warmth", WARMTH),), (("<warmth>",),), CHATTER, distraction=0.4),
         form=Answer("{warmth}"),

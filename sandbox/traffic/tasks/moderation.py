@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words)
 """Moderation of forum posts: a system prompt and an instruction around the payload."""
 
 from jitr.sandbox.traffic.filler import CHATTER
@@ -57,7 +58,7 @@ def moderation() -> Task:
     """Forum posts with five verdicts."""
     return Task(
         name="moderation",
-        model="simulated-small",
+        model="gpt-4.1-mini-simulated",
         prompt=Prompt((("system", SYSTEM), ("user", PROMPT))),
         grammar=Grammar((Facet("verdict", VERDICTS),), (("<verdict>",),), CHATTER, clauses=(0.35, 0.45, 0.2)),
         form=Answer("Verdict: {verdict}"),

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words)
 """The sentiment of a product review: one user message, instruction before the payload."""
 
 from jitr.sandbox.traffic.grammar import Facet, Grammar
@@ -61,7 +62,7 @@ def sentiment() -> Task:
     }
     return Task(
         name="sentiment",
-        model="simulated-large",
+        model="gpt-4.1-simulated",
         prompt=Prompt((("user", PROMPT),)),
         grammar=Grammar(
             (Facet("mood", moods),),

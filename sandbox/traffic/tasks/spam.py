@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words)
 """Spam or not: the payload stands between two parts of the instruction."""
 
 from jitr.sandbox.traffic.grammar import Facet, Grammar
@@ -54,7 +55,7 @@ def spam() -> Task:
     """Messages to a company's inbox."""
     return Task(
         name="spam",
-        model="simulated-small",
+        model="gpt-4.1-mini-simulated",
         prompt=Prompt((("user", PROMPT),)),
         grammar=Grammar((Facet("kind", KINDS),), (("<kind>",),), EITHER, clauses=(0.35, 0.45, 0.2)),
         form=Answer("{kind}", {"spam": "SPAM", "ham": "OK"}),

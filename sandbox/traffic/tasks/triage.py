@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words)
 """Which queue a support ticket belongs to: a system prompt, and the ticket as the user's message."""
 
 from jitr.sandbox.traffic.filler import CHATTER
@@ -71,7 +72,7 @@ def triage() -> Task:
     """Support tickets to six queues."""
     return Task(
         name="ticket-triage",
-        model="simulated-large",
+        model="gpt-4.1-simulated",
         prompt=Prompt((("system", SYSTEM), ("user", HOLE))),
         grammar=Grammar((Facet("queue", QUEUES),), (("<queue>",),), CHATTER),
         form=Answer("{queue}"),

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words)
 """How urgent a request is: a few-shot block in one user message."""
 
 from jitr.sandbox.traffic.filler import CHATTER
@@ -57,7 +58,7 @@ def urgency() -> Task:
     """Requests to an IT desk at three levels."""
     return Task(
         name="urgency",
-        model="simulated-large",
+        model="gpt-4.1-simulated",
         prompt=Prompt((("user", PROMPT),)),
         grammar=Grammar((Facet("level", LEVELS),), (("<level>",),), CHATTER, clauses=(0.35, 0.45, 0.2)),
         form=Answer("{level}"),

@@ -1,39 +1,14 @@
-"""What the simulation counts as tokens, and what it charges for them."""
+"""What the simulation counts as tokens. It charges the list prices of `jitr.schemas.prices`.
+
+The generated workload asks for models such as `gpt-4.1-simulated`, which is charged like the model it is
+named after; a model without a price costs nothing.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """Dollars for a million tokens, in and out.
-
-    Examples
-    --------
-    >>> Price(2.0, 8.0).cost_usd(1_000_000, 500_000)
-    6.0
-    """
-
-    input_usd_per_mtok: float
-    output_usd_per_mtok: float
-
-    def cost_usd(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """What a call costs."""
-        return (
-            prompt_tokens * self.input_usd_per_mtok + completion_tokens * self.output_usd_per_mtok
-        ) / 1_000_000
-
-
-# the list prices of GPT-4.1 and GPT-4.1 mini in 2025
-PRICES: Mapping[str, Price] = {
-    "simulated-large": Price(2.00, 8.00),
-    "simulated-small": Price(0.40, 1.60),
-}
-OTHER = PRICES["simulated-large"]  # recorded models keep their names and are charged like this
 
 
 def count_text(text: str) -> int:

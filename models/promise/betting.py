@@ -1,0 +1,86 @@
+"""Testing by betting: mixtures of likelihood ratios on agreement, in logs.
+
+A mixture of ``prod LR(y; b, m)`` with ``LR(y; b, m) = (b/m)^y ((1-b)/(1-m))^(1-y)`` is an e-process for
+"agreement <= m" if every b > m, and for "agreement >= m" if every b < m: whoever stops when it reaches
+1/delta errs with probability <= delta, however often he looks (Ville's inequality; Waudby-Smith and
+Ramdas, 2024). Products over hundreds of calls leave the range of floats, so all is kept in logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+class Mixture:
+    """A weighted mixture of bets against one null rate.
+
+    The counts are sufficient: nothing but agreed and disagreed calls has to be remembered.
+
+    Parameters
+    ----------
+    null : float
+        The rate m under test, in (0, 1).
+    bets : array of shape (..., k)
+        Alternatives b in (0, 1), all above or all below the null.
+    weights : sequence of k floats, optional
+        Non-negative, summing to 1; equal by default.
+
+    Raises
+    ------
+    ValueError
+        If a rate is out of range or the weights do not sum to 1.
+
+    Examples
+    --------
+    >>> bet = Mixture(0.5, [0.75, 1 - 1e-9])
+    >>> round(float(bet.log_wealth(0, 0)), 6)
+    0.0
+    >>> round(float(np.exp(bet.log_wealth(4, 0))), 2)  # (1.5^4 + 2^4) / 2
+    10.53
+    """
+
+    def __init__(self, null: float, bets: ArrayLike, weights: Sequence[float] | None = None) -> None:
+        b = np.asarray(bets, dtype=np.float64)
+        w = np.full(b.shape[-1], 1 / b.shape[-1]) if weights is None else np.asarray(weights, np.float64)
+        if not 0 < null < 1 or not ((b > 0) & (b < 1)).all():
+            raise ValueError(f"null={null} and bets={b.tolist()} must lie in (0, 1)")
+        if len(w) != b.shape[-1] or (w < 0).any() or abs(float(w.sum()) - 1) > 1e-9:
+            raise ValueError(f"weights={weights} must be {b.shape[-1]} shares that sum to 1")
+        self.won: Array = np.log(b) - np.log(null)
+        # log1p keeps the complement where 1 - b would cancel
+        self.lost: Array = np.log1p(-b) - np.log1p(-null)
+        with np.errstate(divide="ignore"):
+            self.log_weights: Array = np.log(w)
+
+    def log_wealth(
+        self, agreed: ArrayLike, disagreed: ArrayLike, rows: NDArray[np.intp] | None = None
+    ) -> Array:
+        """Log of the mixture's wealth after these counts.
+
+        Parameters
+        ----------
+        agreed, disagreed : counts of the shape of ``bets`` without its last axis
+        rows : index, optional
+            Which rows of ``bets`` the counts belong to.
+        """
+        won, lost = (self.won, self.lost) if rows is None else (self.won[rows], self.lost[rows])
+        a, d = np.asarray(agreed, np.float64), np.asarray(disagreed, np.float64)
+        logs = self.log_weights + a[..., None] * won + d[..., None] * lost
+        top = logs.max(axis=-1)
+        return np.asarray(top + np.log(np.exp(logs - top[..., None]).sum(axis=-1)))
+
+
+def divergence(q: float, m: float) -> float:
+    """Kullback-Leibler divergence of two rates, in nats a call: the growth of the best bet.
+
+    Examples
+    --------
+    >>> round(divergence(0.87, 0.95), 4)
+    0.0477
+    """
+    return float(q * np.log(q / m) + (1 - q) * (np.log1p(-q) - np.log1p(-m)))

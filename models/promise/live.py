@@ -1,0 +1,229 @@
+"""A live promise: suspicion, hold and court over one surrogate version of one task.
+
+Counts are plain, and the audit rate depends on the past alone: weights 1/p belong into reported averages,
+never into a test (they would make proving 23 times slower).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from jitr.models.promise.audits import AuditRate, AuditRateState
+from jitr.models.promise.blind import BAR, Blind, BlindState
+from jitr.models.promise.court import Court, CourtState
+from jitr.models.promise.findings import Cleared, Convicted, Finding, Monitor, RateChanged, Suspected
+from jitr.models.promise.hold import Hold
+from jitr.models.promise.suspicion import Suspicion, SuspicionState
+from jitr.schemas.policy import Policy
+
+# While the last audit that was due is lost, so many are asked for that the next tells soon.
+_WHILE_LOST = 0.10
+
+
+class LiveState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a live promise has to remember."""
+
+    suspicion: SuspicionState
+    court: CourtState
+    rate: AuditRateState
+    blind: BlindState
+    hold: Hold | None
+    over: bool
+    last_rate: float
+
+
+class LivePromise:
+    """Watches the audits of one live surrogate version and says what they mean.
+
+    Every method returns the findings that it caused, in order. After `Suspected` the promise is in a hold
+    by itself (whether the routers know it yet or not), after `Convicted` it is over. An audit that comes
+    during a hold is scored there; a held call that comes after one is an audit.
+
+    Parameters
+    ----------
+    policy : Policy
+        Target, audit rates, block, horizon, alpha and bars.
+    calls, agreed : int
+        Accepted shadow calls and how many agreed: ``Proof.calls`` and ``Proof.agreed``.
+
+    Examples
+    --------
+    >>> from jitr.schemas.policy import Policy
+    >>> live = LivePromise(Policy(), calls=500, agreed=490)
+    >>> live.audit_rate
+    0.2
+    >>> live.accepted(50), [live.audit(False) for _ in range(3)][-1][0].monitor
+    ((), 'cusum')
+    >>> live.held
+    True
+    >>> LivePromise.from_state(live.state(), Policy()).state() == live.state()
+    True
+    """
+
+    def __init__(self, policy: Policy, calls: int = 0, agreed: int = 0) -> None:
+        self.policy = policy
+        self._suspicion = Suspicion(policy.target, policy.suspicion, calls, agreed)
+        self._court = Court(policy.target, policy.block, policy.horizon, policy.court_alpha)
+        self._rate = AuditRate(policy.audit_start, policy.audit_floor, policy.canary_audits)
+        self._blind = Blind()
+        self._hold: Hold | None = None
+        self.over = False
+        self._last_rate = self.audit_rate
+
+    @property
+    def audit_rate(self) -> float:
+        """The audit rate to ask for now, in (0, 1]; in a hold, the one to resume with."""
+        rate = self._rate.at(self._suspicion.statistic)
+        return max(rate, _WHILE_LOST) if self._blind.last_lost else rate
+
+    @property
+    def held(self) -> bool:
+        """Whether it is in a hold."""
+        return self._hold is not None
+
+    @property
+    def suspicion(self) -> float:
+        """The largest CUSUM, in nats."""
+        return self._suspicion.statistic
+
+    @property
+    def wealth(self) -> float:
+        """The court's wealth; it demotes at ``1 / policy.court_alpha``."""
+        return self._court.wealth
+
+    def accepted(self, n: int = 1) -> tuple[Finding, ...]:
+        """The surrogate answered n more calls that its gate accepted, audited or not."""
+        if self.over:
+            return ()
+        self._rate.answered(n)
+        self._court.accepted(n)
+        return self._changed()
+
+    def audit(self, agreed: bool, id: str | None = None) -> tuple[Finding, ...]:
+        """An audit came: the surrogate answered, and the teacher's answer agrees or not.
+
+        Parameters
+        ----------
+        agreed : bool
+        id : str, optional
+            As given to `due`.
+        """
+        if self.over:
+            return ()
+        self._blind.back(id)
+        self._rate.audited()
+        if self._hold is not None:
+            return self._score(agreed)
+        self._court.audit(agreed)
+        alarmed = self._suspicion.update(agreed)
+        if self._court.guilty:
+            return self._convict()
+        if alarmed:
+            level, bar = self._suspicion.statistic, self._suspicion.bar
+            return self._enter("cusum", level, bar, "audits disagree more than before the switch")
+        return self._changed()
+
+    def scored_in_hold(self, agreed: bool) -> tuple[Finding, ...]:
+        """The teacher answered a held call; the surrogate's own answer agrees or not."""
+        if self.over:
+            return ()
+        if self._hold is None:
+            self._court.accepted()
+            return self.audit(agreed)
+        return self._score(agreed)
+
+    def due(self, id: str, deadline: float) -> None:
+        """An audit is owed, and counts as lost after its deadline (in the caller's event time)."""
+        if not self.over:
+            self._blind.due(id, deadline)
+
+    def elapsed(self, now: float) -> tuple[Finding, ...]:
+        """Time passed: audits whose deadline is over are lost."""
+        return self._look() if not self.over and self._blind.elapsed(now) else ()
+
+    def audit_lost(self) -> tuple[Finding, ...]:
+        """An audit that was due will not come."""
+        if self.over:
+            return ()
+        self._blind.lost()
+        return self._look()
+
+    def suspect(
+        self, monitor: Monitor, statistic: float, threshold: float, reason: str
+    ) -> tuple[Finding, ...]:
+        """Another monitor alarms: a hold, unless there is one."""
+        if self.over or self._hold is not None:
+            return ()
+        return self._enter(monitor, statistic, threshold, reason)
+
+    def state(self) -> LiveState:
+        """Everything, exactly."""
+        return LiveState(
+            suspicion=self._suspicion.state(),
+            court=self._court.state(),
+            rate=self._rate.state(),
+            blind=self._blind.state(),
+            hold=None if self._hold is None else msgspec.structs.replace(self._hold),
+            over=self.over,
+            last_rate=self._last_rate,
+        )
+
+    @classmethod
+    def from_state(cls, state: LiveState, policy: Policy) -> LivePromise:
+        """The promise as it was when its state was taken."""
+        live = cls(policy)
+        live._suspicion = Suspicion.from_state(state.suspicion)
+        live._court = Court.from_state(state.court)
+        live._rate = AuditRate.from_state(state.rate)
+        live._blind = Blind.from_state(state.blind)
+        live._hold = None if state.hold is None else msgspec.structs.replace(state.hold)
+        live.over = state.over
+        live._last_rate = state.last_rate
+        return live
+
+    def _score(self, agreed: bool) -> tuple[Finding, ...]:
+        hold = self._hold
+        assert hold is not None
+        hold.score(agreed)
+        ends_block = self._court.score(agreed)
+        if self._court.guilty:
+            return self._convict()
+        # Only between blocks: no block whose mean is a bet may be cut short because of what is in it.
+        if not ends_block or not hold.may_resume(self.policy.target, self.policy.hold_scored):
+            return ()
+        self._hold = None
+        self._suspicion.reset(false_hold=hold.monitor == "cusum")
+        return (Cleared(hold.scored, hold.disagreement, hold.monitor), *self._changed())
+
+    def _enter(
+        self, monitor: Monitor, statistic: float, threshold: float, reason: str
+    ) -> tuple[Finding, ...]:
+        self._hold = Hold(monitor=monitor)
+        self._suspicion.reset()
+        self._court.enter_hold()
+        return (Suspected(monitor, statistic, threshold, reason), *self._changed())
+
+    def _convict(self) -> tuple[Finding, ...]:
+        self.over = True
+        # what the hold saw is what one wants to read; without one, what the court counted
+        seen: Hold | Court = self._hold if self._hold is not None else self._court
+        rate = seen.disagreed / seen.scored if seen.scored else 0.0
+        return (Convicted(self._court.wealth, self._court.bar, seen.scored, rate),)
+
+    def _look(self) -> tuple[Finding, ...]:
+        if not self._blind.blind:
+            return self._changed()
+        level = self._blind.level
+        # The route goes back to the teacher; should somebody approve it again, it is as after a switch.
+        self._blind.restart()
+        self._rate.restart()
+        self._hold = None
+        self._suspicion.reset()
+        return (Suspected("blind", level, BAR, "audits that were due did not come"), *self._changed())
+
+    def _changed(self) -> tuple[Finding, ...]:
+        rate = self.audit_rate
+        if rate == self._last_rate:
+            return ()
+        self._last_rate = rate
+        return (RateChanged(rate),)

@@ -100,6 +100,9 @@ class Route(Record, frozen=True, kw_only=True):
     ``audit_rate`` the probability of an audit, never 0 while the surrogate answers. ``resume`` is the
     state to which a hold or a pause returns. ``accepted``, ``audits`` and ``agreed`` count since the live
     version was certified; ``calls`` and ``money`` count from the task's beginning.
+    ``labels_at_demotion`` is how many labels there were at the last demotion, rejection or rollback.
+    A surrogate or candidate that is retired or rejected stays in sight until another takes its place.
+    ``seen`` holds the ids of the last evidence, so that a copy at another offset moves nothing.
     """
 
     tenant: str
@@ -126,6 +129,7 @@ class Route(Record, frozen=True, kw_only=True):
     since: float = 0.0
     first_active: float | None = None
     reason: str = ""
+    seen: tuple[str, ...] = ()
 
 
 class Transition(Record, frozen=True, kw_only=True):

@@ -1,0 +1,258 @@
+"""Dollars: what calls cost, what was saved with an interval, and when replacing a teacher pays.
+
+Saved is what the teacher would have billed for the calls that the surrogate answered, less everything that
+answering them cost: audits, surrogate, shadow and training.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import msgspec
+
+from jitr.schemas.calls import Usage
+from jitr.schemas.money import Money
+from jitr.schemas.prices import Price, price_of
+
+# What a core is assumed to cost: a shared cloud core of 2026, on demand.
+USD_PER_CORE_HOUR = 0.05
+
+
+def call_usd(model: str, usage: Usage, prices: dict[str, Price]) -> float | None:
+    """What one call costs by the price table; None where the model has no price.
+
+    Examples
+    --------
+    >>> from jitr.schemas.prices import DEFAULT_PRICES
+    >>> call_usd("gpt-4.1", Usage(input_tokens=403, output_tokens=8), DEFAULT_PRICES)
+    0.00087
+    """
+    price = price_of(model, prices)
+    if price is None:
+        return None
+    return price.cost_usd(usage.input_tokens, usage.output_tokens, usage.cached_tokens)
+
+
+def cpu_usd(core_s: float, usd_per_core_hour: float = USD_PER_CORE_HOUR) -> float:
+    """What seconds of one core cost.
+
+    Examples
+    --------
+    >>> cpu_usd(3600.0)
+    0.05
+    """
+    return core_s * usd_per_core_hour / 3600
+
+
+def add(a: Money, b: Money) -> Money:
+    """Sums of two accounts, kind by kind.
+
+    Examples
+    --------
+    >>> add(Money(teacher_calls=1, teacher_usd=0.5), Money(teacher_usd=0.25)).teacher_usd
+    0.75
+    """
+    return Money(**{f: getattr(a, f) + getattr(b, f) for f in a.__struct_fields__})
+
+
+def mean_bill_usd(money: Money) -> float:
+    """Mean bill of the teacher, over the calls it answered and the audits; 0 before the first."""
+    billed = money.teacher_calls + money.audit_calls
+    return (money.teacher_usd + money.audit_usd) / billed if billed else 0.0
+
+
+def instead_usd(money: Money) -> float:
+    """What the teacher alone would have cost."""
+    return money.teacher_usd + money.answered_calls * mean_bill_usd(money)
+
+
+def actual_usd(money: Money) -> float:
+    """What was spent, all kinds together."""
+    return money.teacher_usd + money.audit_usd + money.surrogate_usd + money.shadow_usd + money.train_usd
+
+
+def saved_usd(money: Money) -> float:
+    """What was saved, net; negative while training, shadow and audits are not yet earned back.
+
+    Examples
+    --------
+    >>> saved_usd(Money(teacher_calls=10, teacher_usd=1.0, answered_calls=90, train_usd=2.0))
+    7.0
+    """
+    return instead_usd(money) - actual_usd(money)
+
+
+def saved_interval(money: Money, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of the saving: the teacher's bills for the calls it did not see are predicted, not known.
+
+    The answered calls' bills are taken as draws from the same bills as those seen, with variance s^2: the
+    sum of A of them, predicted from the mean of n, has variance ``A s^2 + A^2 s^2 / n``.
+
+    Parameters
+    ----------
+    money : Money
+    confidence : float
+        In (0, 1).
+
+    Returns
+    -------
+    tuple of float
+        Low and high, in dollars; without two bills, minus and plus infinity if anything was answered.
+
+    Examples
+    --------
+    >>> money = Money(teacher_calls=100, teacher_usd=10.0, answered_calls=900, cost_squares=1.25)
+    >>> [round(x, 1) for x in (*saved_interval(money), saved_usd(money))]
+    [80.7, 99.3, 90.0]
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence={confidence} must lie in (0, 1)")
+    saved, answered = saved_usd(money), money.answered_calls
+    n = money.teacher_calls + money.audit_calls
+    if answered == 0:
+        return saved, saved
+    if n < 2:
+        return -math.inf, math.inf
+    mean = mean_bill_usd(money)
+    variance = max(0.0, money.cost_squares - n * mean * mean) / (n - 1)
+    half = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(variance * answered * (1 + answered / n))
+    return saved - half, saved + half
+
+
+class ClosedForm(msgspec.Struct, frozen=True, kw_only=True):
+    """Poodle's cost model (Strassenburg, Glavic, Rabl, arXiv 2512.05525), in its authors' letters.
+
+    Parameters
+    ----------
+    llm_usd, wrapped_usd, surrogate_usd : float
+        Dollars a call: A plain, B with the wrapper prompt, S by the surrogate.
+    switch_after : int
+        N*, calls that the LLM answers before the switch.
+    wrapped : float
+        a, the share of them that is wrapped.
+    audited : float
+        b, the share of surrogate calls that is sent to the LLM too.
+    development_usd : float
+        D.
+
+    Examples
+    --------
+    >>> gpt = ClosedForm(llm_usd=0.00087, wrapped_usd=0.0015, surrogate_usd=4.11e-6, switch_after=5_000,
+    ...                  wrapped=1.0, development_usd=4.0)
+    >>> round(gpt.cost_usd(1_000_000), 2), round(gpt.ratio(1_000_000), 1), round(gpt.break_even)
+    (15.59, 55.8, 13257)
+    """
+
+    llm_usd: float
+    surrogate_usd: float
+    switch_after: int
+    wrapped_usd: float = 0.0
+    wrapped: float = 0.0
+    audited: float = 0.0
+    development_usd: float = 0.0
+
+    def cost_usd(self, calls: int) -> float:
+        """Dollars for so many calls, replaced after the switch; ``calls >= switch_after``."""
+        before = self.switch_after * (self.wrapped * self.wrapped_usd + (1 - self.wrapped) * self.llm_usd)
+        after = (calls - self.switch_after) * (self.surrogate_usd + self.audited * self.llm_usd)
+        return before + after + self.development_usd
+
+    def ratio(self, calls: int) -> float:
+        """How many times dearer the LLM alone is."""
+        return calls * self.llm_usd / self.cost_usd(calls)
+
+    @property
+    def break_even(self) -> float:
+        """Calls from which replacing is cheaper; infinite where it never is."""
+        gain = self.llm_usd * (1 - self.audited) - self.surrogate_usd
+        if gain <= 0:
+            return math.inf
+        a, b = self.wrapped, self.audited
+        extra = self.llm_usd * (1 - a - b) + a * self.wrapped_usd - self.surrogate_usd
+        return (self.switch_after * extra + self.development_usd) / gain
+
+
+@dataclass(frozen=True, slots=True)
+class Payback:
+    """What training is forecast to bring, before it is begun.
+
+    ``lower_usd`` is the net saving at the lower bounds of calls and coverage, ``break_even_calls`` how many
+    further calls the expected saving needs to pay for everything.
+    """
+
+    expected_usd: float
+    lower_usd: float
+    break_even_calls: float
+
+    @property
+    def pays(self) -> bool:
+        """Whether even the lower bound is positive."""
+        return self.lower_usd > 0
+
+
+def training_pays(
+    *,
+    calls: int,
+    span_s: float,
+    horizon_s: float,
+    bill_usd: float,
+    coverage: float,
+    coverage_low: float,
+    train_core_s: float,
+    shadow_calls: int,
+    audit_share: float = 0.02,
+    surrogate_core_s: float = 0.01,
+    confidence: float = 0.95,
+    usd_per_core_hour: float = USD_PER_CORE_HOUR,
+) -> Payback:
+    """Forecast whether a training earns itself back.
+
+    The task is expected to go on at the rate it had; the calls to come are Poisson, and so were those seen.
+
+    Parameters
+    ----------
+    calls : int
+        Calls of the task seen so far, in ``span_s`` seconds of event time.
+    horizon_s : float
+        How far to look ahead, in seconds.
+    bill_usd : float
+        Mean bill of the teacher.
+    coverage, coverage_low : float
+        Share of calls that the surrogate is expected, and at least expected, to take.
+    train_core_s, surrogate_core_s : float
+        Core seconds of the training and of one answer.
+    shadow_calls : int
+        Calls to come before the surrogate answers any; it runs on each of them.
+    audit_share : float
+        Share of the surrogate's answers that the teacher is asked for too.
+
+    Examples
+    --------
+    >>> busy = training_pays(calls=300, span_s=3600, horizon_s=30 * 86400, bill_usd=0.00087, coverage=0.7,
+    ...                      coverage_low=0.3, train_core_s=600, shadow_calls=300)
+    >>> busy.pays, round(busy.expected_usd)
+    (True, 129)
+    >>> training_pays(calls=300, span_s=86400, horizon_s=86400, bill_usd=1e-6, coverage=0.7,
+    ...               coverage_low=0.3, train_core_s=600, shadow_calls=300).pays
+    False
+    """
+    z = NormalDist().inv_cdf(confidence)
+    ahead = horizon_s / span_s if span_s > 0 else 0.0
+    expected = calls * ahead
+    low = max(0.0, expected - z * math.sqrt(expected + calls * ahead * ahead))
+    answer = cpu_usd(surrogate_core_s, usd_per_core_hour)
+    fixed = cpu_usd(train_core_s, usd_per_core_hour) + shadow_calls * answer
+
+    def net(n: float, share: float) -> float:
+        after = max(0.0, n - shadow_calls)
+        # The surrogate runs on every call; its gate tells only afterwards which it takes.
+        return after * (share * bill_usd * (1 - audit_share) - answer) - fixed
+
+    gain = coverage * bill_usd * (1 - audit_share) - answer
+    return Payback(
+        expected_usd=net(expected, coverage),
+        lower_usd=net(low, coverage_low),
+        break_even_calls=shadow_calls + fixed / gain if gain > 0 else math.inf,
+    )

@@ -35,7 +35,9 @@ def absorbs(pattern: Pattern, texts: Sequence[str], n: int, other: Mined) -> boo
 
 
 def _repeated_value(pattern: Pattern, theirs: list[str], rest: list[str], their_n: int, n: int) -> bool:
-    """A slot that is one and the same text in all of theirs and varies elsewhere: a frequent value, not a template."""
+    """A slot that is one and the same text in all of theirs and varies elsewhere: a frequent value, not a
+    template.
+    """
     if len(rest) < 4:
         return False
     held = [pattern.slots(t) for t in theirs]
@@ -54,7 +56,9 @@ def _repeated_value(pattern: Pattern, theirs: list[str], rest: list[str], their_
 
 
 def _adds_little(pattern: Pattern, other: Pattern, theirs: list[str], rest: list[str]) -> bool:
-    """Only anchored text that stops in mid sentence, inner text under three words, or text that is optional."""
+    """Only anchored text that stops in mid sentence, inner text under three words, or text that is
+    optional.
+    """
 
     def optional(text: str) -> bool:
         longest = max(clauses(text.strip()) or [text], key=len).strip()

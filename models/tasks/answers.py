@@ -13,6 +13,7 @@ _LEAD = re.compile(
     r"|response|value|score|rating)(?: (?:is|would be|should be)|:| =| -)\s*:?\s*",
 )
 _EDGES = " \t\r\n\"'`*_.,;:!。！‘’“”«»"
+_WORD = re.compile("[A-Za-z]{1,40}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?")
 _LONGEST_LABEL = 200
 _FEW_WORDS = 12
@@ -31,7 +32,9 @@ def unfenced(answer: str) -> str:
 
 def json_of(answer: str) -> dict[str, Any] | None:
     """The JSON object that an answer is, or None."""
-    text = unfenced(answer)
+    text = answer.strip()
+    if text[:1] == "`":
+        text = unfenced(text)
     if text[:1] != "{" or text[-1:] != "}":
         return None
     try:
@@ -42,7 +45,8 @@ def json_of(answer: str) -> dict[str, Any] | None:
 
 
 def canonical_json(value: dict[str, Any]) -> str:
-    """A JSON object with sorted keys and no blanks; whole floats become integers, strings lose blanks at their ends.
+    """A JSON object with sorted keys and no blanks; whole floats become integers, strings lose blanks at
+    their ends.
 
     Examples
     --------
@@ -73,7 +77,7 @@ def number_of(answer: str) -> str | None:
     ('1200', None)
     """
     text = answer.strip(_EDGES)
-    if len(text) > 40 or not _NUMBER.fullmatch(text):
+    if not text[:1] or text[-1] not in "0123456789" or len(text) > 40 or not _NUMBER.fullmatch(text):
         return None
     text = text.replace(",", "").lstrip("+")
     if text.endswith(".0"):
@@ -84,7 +88,8 @@ def number_of(answer: str) -> str | None:
 def normal(answer: str) -> str:
     """The normal form of an answer.
 
-    JSON objects: canonical. Everything else: without code fence, quotes, emphasis and punctuation around it, without
+    JSON objects: canonical. Everything else: without code fence, quotes, emphasis and punctuation around
+    it, without
     a lead such as "The category is", without case; white space folded. A long text keeps its words.
 
     Parameters
@@ -106,6 +111,8 @@ def normal(answer: str) -> str:
     >>> normal("4.")
     '4'
     """
+    if _WORD.fullmatch(answer):
+        return answer.casefold()
     value = json_of(answer)
     if value is not None:
         try:
@@ -146,10 +153,12 @@ def same(first: str, second: str) -> bool:
 
 
 def terse(answer: str) -> str | None:
-    """The normal form of an answer of few words or of a JSON object, None for prose: what a closed question brings."""
+    """The normal form of an answer of few words or of a JSON object, None for prose: what a closed question
+    brings.
+    """
     text = answer.strip()
     if len(text) > 400 or (len(text) > 80 and text[:1] not in "{`"):
         return None
-    if json_of(text) is None and ("\n" in text or len(text) > 80 or len(text.split()) > _FEW_WORDS):
+    if ("\n" in text or len(text) > 80 or text.count(" ") >= _FEW_WORDS) and json_of(text) is None:
         return None
     return normal(text)[:200]

@@ -119,9 +119,9 @@ def draft(members: Sequence[Entry], common: list[str], fewest: int) -> Draft | N
 
 def _ends(texts: list[str]) -> tuple[str, str]:
     """The longest common prefix and suffix, cut at word edges."""
-    prefix = commonprefix(texts).partition(CUT)[0]
+    prefix = commonprefix(texts).partition(CUT)[0]  # noqa: RUF071 (of characters, as meant)
     prefix = cut_right(prefix, texts, [len(prefix)] * len(texts))
-    suffix = commonprefix([t[::-1] for t in texts])[::-1].rpartition(CUT)[2]
+    suffix = commonprefix([t[::-1] for t in texts])[::-1].rpartition(CUT)[2]  # noqa: RUF071
     suffix = cut_left(suffix, texts, [len(t) - len(suffix) for t in texts])
     if not ALNUM.search(prefix):
         prefix = ""
@@ -167,7 +167,9 @@ def _widen(
 def _gaps(
     texts: list[str], starts: list[int], stops: list[int], inner: list[tuple[int, str]]
 ) -> list[tuple[int, str]]:
-    """Words in a row that all hold between the ends though they are no clause: what follows a slot in mid sentence."""
+    """Words in a row that all hold between the ends though they are no clause: what follows a slot in mid
+    sentence.
+    """
     shortest = min(range(len(texts)), key=lambda i: (stops[i] - starts[i], i))
     body = texts[shortest][starts[shortest] : stops[shortest]]
     if len(body) > _GAP_TEXT:

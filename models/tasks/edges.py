@@ -11,7 +11,7 @@ _MOST = 0.8
 
 
 def edge(text: str) -> int:
-    """Strength of a boundary: 2 line break, colon, quote, sentence end or role; 1 comma or bracket; 0 none."""
+    """Strength of a boundary: 2 line break, colon, quote, sentence end, role; 1 comma or bracket; 0 none."""
     if not SENTENCE_EDGE.isdisjoint(text):
         return STRONG
     return NONE if DELIMITERS.isdisjoint(text) else WEAK
@@ -46,7 +46,7 @@ def cut_right(run: str, texts: Sequence[str], ends: Sequence[int]) -> str:
     size = len(run)
     while keep and any(
         0 < e - size + keep < len(t) and t[e - size + keep - 1].isalnum() and t[e - size + keep].isalnum()
-            for t, e in zip(texts, ends, strict=True)
+        for t, e in zip(texts, ends, strict=True)
     ):
         keep -= 1
     return run[:keep]
@@ -57,7 +57,7 @@ def cut_left(run: str, texts: Sequence[str], starts: Sequence[int]) -> str:
     skip = 0
     while skip < len(run) and any(
         s + skip > 0 and t[s + skip - 1].isalnum() and t[s + skip].isalnum()
-            for t, s in zip(texts, starts, strict=True)
+        for t, s in zip(texts, starts, strict=True)
     ):
         skip += 1
     return run[skip:]

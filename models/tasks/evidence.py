@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jitr.models.tasks.build import Draft
-from jitr.models.tasks.edges import NONE, STRONG, WEAK, left_edge, right_edge
+from jitr.models.tasks.edges import STRONG, WEAK, left_edge, right_edge
 from jitr.models.tasks.skeleton import Pattern
 from jitr.models.tasks.text import ASSISTANT, HEAD, MARKS, TAIL, USER, WORD, weight
 from jitr.models.tasks.window import Entry
@@ -22,7 +22,9 @@ class Ends:
 
 
 def aligned_ends(pattern: Pattern, texts: Sequence[str]) -> Ends:
-    """Whether the prefix ends, and the suffix begins, at the edge of a sentence (or of a clause of four words)."""
+    """Whether the prefix ends, and the suffix begins, at the edge of a sentence (or of a clause of four
+    words).
+    """
     right = right_edge(pattern.prefix, texts) if pattern.prefix else STRONG
     left = left_edge(pattern.suffix, texts) if pattern.suffix else STRONG
     return Ends(
@@ -39,8 +41,10 @@ def terse(members: Sequence[Entry]) -> bool:
 def support_needed(draft: Draft, *, splitting: bool = False) -> int:
     """How many prompts must share a draft before it is believed.
 
-    Evidence is the number of distinct constant words (letters and digits count a half, text that is not aligned a half),
-    +2 for each further distinct run (+1 if one word), -2 if there is neither prefix nor suffix. In a conversation
+    Evidence is the number of distinct constant words (letters and digits count a half, text that is not
+    aligned a half),
+    +2 for each further distinct run (+1 if one word), -2 if there is neither prefix nor suffix. In a
+    conversation
     only the last message counts: what stands before it is the same for all that an application asks.
 
     Returns
@@ -50,13 +54,19 @@ def support_needed(draft: Draft, *, splitting: bool = False) -> int:
     """
     pattern = draft.pattern
     context, own = _last_message(pattern)
-    if context is not None and own.words == 0:
-        return _context_support(context, draft)
-    pattern = own
+    if context is not None:
+        support = _context_support(context, draft)
+        return support if own.words == 0 else min(support, _own_support(own, draft, splitting))
+    return _own_support(pattern, draft, splitting)
+
+
+def _own_support(pattern: Pattern, draft: Draft, splitting: bool) -> int:
+    """Support by the constant words of the message that asks."""
     runs = len(pattern.inner) + bool(pattern.prefix) + bool(pattern.suffix)
     if not runs:
         return _NEVER
-    ends = aligned_ends(pattern, draft.texts) if context is None else _ends_after(draft.pattern, draft.texts)
+    whole = draft.pattern
+    ends = aligned_ends(whole, draft.texts) if USER in whole.prefix else _ends_of(pattern, whole, draft.texts)
     words = min(pattern.words, pattern.distinct_words)
     if not ends.prefix:
         words -= 0.5 * weight(pattern.prefix)
@@ -86,7 +96,7 @@ _SUPPORT = ((7, 6), (5, 8), (4, 10), (3, 14), (2, 20))
 
 
 def _last_message(pattern: Pattern) -> tuple[Pattern | None, Pattern]:
-    """A skeleton of a conversation as what leads up to its last user message, and what is constant in that."""
+    """A conversation's skeleton: what leads up to its last user message, and what is constant in that."""
     runs = pattern.runs
     for i in range(len(runs) - 1, -1, -1):
         at = runs[i].rfind(USER)
@@ -100,18 +110,18 @@ def _last_message(pattern: Pattern) -> tuple[Pattern | None, Pattern]:
     return None, pattern
 
 
-def _ends_after(pattern: Pattern, texts: Sequence[str]) -> Ends:
-    """Alignment of a conversation's last message, where its first run may be an inner one of the whole text."""
-    if USER in pattern.prefix:
-        return aligned_ends(pattern, texts)
-    suffix = aligned_ends(Pattern("", (), pattern.suffix), texts).suffix
-    return Ends(True, suffix)
+def _ends_of(own: Pattern, whole: Pattern, texts: Sequence[str]) -> Ends:
+    """Alignment where the last message's first run may be an inner one of the whole text."""
+    if own is whole:
+        return aligned_ends(whole, texts)
+    return Ends(True, aligned_ends(Pattern("", (), whole.suffix), texts).suffix)
 
 
 def _context_support(context: Pattern, draft: Draft) -> int:
     """Support of a system prompt (or of few-shot turns) whose whole user message is payload.
 
-    "You are a helpful assistant." opens every kind of request: words alone do not make a task of it. Answers of a few
+    "You are a helpful assistant." opens every kind of request: words alone do not make a task of it.
+    Answers of a few
     words do, and so do example turns or a long instruction.
     """
     words = context.distinct_words
@@ -119,7 +129,15 @@ def _context_support(context: Pattern, draft: Draft) -> int:
         return 8 if words >= 4 else 20 if words >= 2 else _NEVER
     if sum([run.count(ASSISTANT) for run in context.runs]) >= 2 and words >= 8:
         return 10
-    return 20 if words >= 20 else _NEVER
+    return 20 if words >= 12 else _NEVER
+
+
+def opens_only(pattern: Pattern) -> bool:
+    """Whether all that is constant stands before the last user message, as in "You are a helpful
+    assistant".
+    """
+    context, own = _last_message(pattern)
+    return context is not None and own.words == 0
 
 
 def same_payload(draft: Draft) -> bool:
@@ -129,7 +147,9 @@ def same_payload(draft: Draft) -> bool:
 
 
 def stands_at_an_end(draft: Draft) -> bool:
-    """Whether an inner run stands at the very start or end of more than 10% of the texts: two templates in one."""
+    """Whether an inner run stands at the very start or end of more than 10% of the texts: two templates in
+    one.
+    """
     if not draft.places:
         return False
     n = len(draft.texts)
@@ -142,7 +162,9 @@ def stands_at_an_end(draft: Draft) -> bool:
 
 
 def few_neighbours(draft: Draft) -> bool:
-    """Whether an open side of a run has nearly always the same neighbours: then the run is a piece of a payload."""
+    """Whether an open side of a run has nearly always the same neighbours: then the run is a piece of a
+    payload.
+    """
     pattern = draft.pattern
     limit = max(3.0, min(0.5 * len(draft.texts), 10.0))
     for j, (begin, end) in enumerate(draft.places):
@@ -168,7 +190,9 @@ def repeated_items(draft: Draft) -> dict[str, int]:
 
 
 def telling(item: str, pattern: Pattern) -> bool:
-    """Whether an item could be a constant of a second template: an anchor where there is none, or three words."""
+    """Whether an item could be a constant of a second template: an anchor where there is none, or three
+    words.
+    """
     if item[0] == HEAD:
         return not pattern.prefix and weight(item) >= 1
     if item[0] == TAIL:
@@ -179,18 +203,3 @@ def telling(item: str, pattern: Pattern) -> bool:
 def vocabulary(pattern: Pattern) -> Counter[str]:
     """The words of a skeleton with their counts."""
     return Counter(WORD.findall(" ".join(pattern.runs)))
-
-
-__all__ = [
-    "NONE",
-    "Ends",
-    "aligned_ends",
-    "few_neighbours",
-    "repeated_items",
-    "same_payload",
-    "stands_at_an_end",
-    "support_needed",
-    "telling",
-    "terse",
-    "vocabulary",
-]

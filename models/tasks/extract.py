@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from jitr.models.tasks.answers import json_of, normal, number_of, same
+from jitr.models.tasks.answers import json_of, normal, number_of
 from jitr.models.tasks.renderings import render
 from jitr.models.tasks.text import readable
 from jitr.schemas.tasks import OutputKind, Task
@@ -191,7 +191,7 @@ class LabelSpace:
 
     @property
     def closed(self) -> bool:
-        """Whether every answer is one of a closed set: labels, or objects whose fields all take few values."""
+        """Whether every answer is one of a closed set: labels, or objects whose fields take few values."""
         if self.kind == "label":
             return True
         if self.kind != "json":
@@ -201,7 +201,7 @@ class LabelSpace:
         per_field = total / max(1, len(values))
         return bool(values) and all(
             len(counts) <= max(8, 0.2 * per_field) and len(counts) <= _MOST_LABELS
-                for counts in values.values()
+            for counts in values.values()
         )
 
     def fields(self) -> dict[str, Counter[str]]:
@@ -227,7 +227,8 @@ class LabelSpace:
     def parse(self, answer: str) -> str | None:
         """The label of an answer, or None where it does not parse.
 
-        Labels: a known one, also inside a sentence that names exactly one. Objects: canonical JSON. Numbers and
+        Labels: a known one, also inside a sentence that names exactly one. Objects: canonical JSON. Numbers
+        and
         spans: the normal form. Free text: white space folded.
         """
         label = normal(answer)
@@ -252,9 +253,7 @@ class LabelSpace:
         held = [k for k in self.labels if f" {k} " in padded]
         held = [k for k in held if not any(k != other and k in other for other in held)]
         # a sentence that denies or hedges is no answer
-        if len(held) != 1 or any(
-            f" {word} " in padded for word in ("not", "no", "neither", "or", "cannot")
-        ):
+        if len(held) != 1 or any(f" {word} " in padded for word in ("not", "no", "neither", "or", "cannot")):
             return None
         return held[0]
 
@@ -280,7 +279,8 @@ def _least(seen: int) -> int:
 def label_of(task: Task, answer: str) -> str | None:
     """The label of an answer under a task's record, for the stream.
 
-    A short answer that the record does not know yet is given in its normal form: a class shows itself by recurring,
+    A short answer that the record does not know yet is given in its normal form: a class shows itself by
+    recurring,
     and whoever trains counts that with `LabelSpace`. Prose where a label was due is None.
     """
     space = LabelSpace.of(task)
@@ -299,6 +299,3 @@ def space_of(answers: Iterable[str]) -> LabelSpace:
     for answer in answers:
         space.learn(answer)
     return space
-
-
-__all__ = ["LabelSpace", "LabelState", "input_of", "label_of", "normal", "same", "space_of"]

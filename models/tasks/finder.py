@@ -12,7 +12,7 @@ from jitr.models.tasks.build import common_items, draft
 from jitr.models.tasks.extract import input_of
 from jitr.models.tasks.items import items_of, shorten
 from jitr.models.tasks.miner import Miner, MinerPolicy
-from jitr.models.tasks.pool import Found, Pool
+from jitr.models.tasks.pool import Found, Pool, Waiting
 from jitr.models.tasks.registry import Case, record
 from jitr.models.tasks.signature import SignatureKey, key_of, text_of
 from jitr.models.tasks.skeleton import Pattern
@@ -63,7 +63,8 @@ class Named:
 class Finder:
     """Learns from the calls of one tenant that no known task explains.
 
-    Deterministic for a stream, in bounded memory; a snapshot resumed goes on exactly as if it had never stopped.
+    Deterministic for a stream, in bounded memory; a snapshot resumed goes on exactly as if it had never
+    stopped.
 
     Parameters
     ----------
@@ -104,7 +105,8 @@ class Finder:
         Returns
         -------
         list of Found
-            Tasks that this call established or changed, with the calls that must now be handed on; a call that belongs
+            Tasks that this call established or changed, with the calls that must now be handed on; a call
+            that belongs
             to a known task comes out at once.
 
         Raises
@@ -179,7 +181,7 @@ class Finder:
                         key=key,
                         miner=state.save_miner(pool.miner),
                         cases={id: state.save_case(case) for id, case in pool.cases.items()},
-                        waiting=list(pool.waiting.items()),
+                        waiting=[(seq, waiting.calls) for seq, waiting in pool.waiting.items()],
                     )
                     for key, pool in self._pools.items()
                 ],
@@ -226,7 +228,7 @@ class Finder:
         for part in saved.pools:
             pool = finder._new_pool(part.key, state.load_miner(part.miner, finder.policy.miner))
             pool.cases = {id: state.load_case(case) for id, case in part.cases.items()}
-            pool.waiting = dict(part.waiting)
+            pool.waiting = {seq: Waiting(text_of(calls[0]), calls) for seq, calls in part.waiting}
             finder._waiting += len(pool.miner.window)
         for kept in saved.named:
             named = Named(kept.key, kept.name, state.load_case(kept.case))

@@ -1,6 +1,5 @@
 """Frames: constant text round the instructions of many tasks, dissolved so that the tasks can be seen."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from jitr.models.tasks.edges import edge
@@ -48,7 +47,8 @@ class Dissolved:
 def is_frame(mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set[int]) -> bool:
     """Whether a block slot holds the instructions of many tasks.
 
-    Its beginnings are few and keep coming back, and they are no payload known from elsewhere. A block slot stands at
+    Its beginnings are few and keep coming back, and they are no payload known from elsewhere. A block slot
+    stands at
     the prompt's start, or on a line of its own after a heading.
     """
     if not YOUNGEST <= mined.n < OLDEST:
@@ -77,5 +77,3 @@ def is_frame(mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set
 
 
 _LINES = ("\n", *MARKS)
-
-__all__ = ["OLDEST", "YOUNGEST", "Counter", "Dissolved", "is_frame"]

@@ -12,7 +12,8 @@ Owner = TypeVar("Owner")
 class Index(Generic[Owner]):
     """Patterns by the first characters of their prefix, else the last of their suffix.
 
-    The key is the largest of a few lengths that fits, so that a look-up costs a handful of dict reads however many
+    The key is the largest of a few lengths that fits, so that a look-up costs a handful of dict reads
+    however many
     skeletons there are. Those with neither end are scanned; they are few.
 
     Examples

@@ -19,7 +19,8 @@ def shorten(text: str) -> str:
 def items_of(text: str) -> tuple[str, ...]:
     """The items of a normalised text, ordered and unique.
 
-    Clauses between punctuation (from both ends where there are many), the first and the last clause marked as such,
+    Clauses between punctuation (from both ends where there are many), the first and the last clause marked
+    as such,
     and the runs of 2, 3, 5 and 8 words at the start and the end of the text. In a conversation the start is
     that of the last message: what stands before it is the same for everything an application sends.
 

@@ -36,7 +36,8 @@ class Match(msgspec.Struct, frozen=True):
 class Matcher:
     """Matches calls against a snapshot of tasks; stateless, it learns nothing.
 
-    A call that its caller has named matches the task of that name and no other: nothing is guessed. Every other call
+    A call that its caller has named matches the task of that name and no other: nothing is guessed. Every
+    other call
     matches, among the skeletons of its own signature, the one with most constant characters.
 
     Parameters

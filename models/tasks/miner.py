@@ -60,9 +60,11 @@ class MinerPolicy:
 class Event:
     """Something that happened to a skeleton or to kept prompts.
 
-    ``explained``: the prompts ``seqs`` left the window for skeleton ``id``. ``forgotten``: they left it unexplained.
+    ``explained``: the prompts ``seqs`` left the window for skeleton ``id``. ``forgotten``: they left it
+    unexplained.
     ``changed``: the skeleton has other literals. ``split``: some of its members are now in ``other``.
-    ``merged``: it goes on as ``other``. ``removed``: it is gone; its members may come back to the window as ``seqs``.
+    ``merged``: it goes on as ``other``. ``removed``: it is gone; its members may come back to the window as
+    ``seqs``.
     """
 
     kind: Literal["explained", "forgotten", "changed", "split", "merged", "removed"]
@@ -83,8 +85,9 @@ class Miner:
     --------
     >>> miner = Miner()
     >>> cities = "Rome Oslo Lima Cairo Quito Paris Tokyo Delhi".split()
-    >>> ids = [miner.add(f"Name the country of this city, in one word.\\nCity: {c}", i) for i, c in enumerate(cities)]
-    >>> ids[-1] is not None and ids[-1] == miner.match("Name the country of this city, in one word.\\nCity: Bern").id
+    >>> prompt = "Name the country of this city, in one word.\\nCity: "
+    >>> ids = [miner.add(prompt + city, i) for i, city in enumerate(cities)]
+    >>> ids[-1] is not None and ids[-1] == miner.match(prompt + "Bern").id
     True
     """
 
@@ -142,9 +145,9 @@ class Miner:
         elif mined.heads:
             mined.heads = {}
         kept = shorten(text)
-        if kept is text or mined.pattern.matches(kept):
-            if mined.sample(Entry(seq, kept, (), answer, time)):
-                self.shelf.memory.note(kept, mined.id)
+        whole = kept is text or mined.pattern.matches(kept)
+        if whole and mined.sample(Entry(seq, kept, (), answer, time)):
+            self.shelf.memory.note(kept, mined.id)
         if mined.n >= mined.next_refinement:
             mined.schedule()
             self._refine(mined)

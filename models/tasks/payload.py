@@ -13,7 +13,8 @@ _MOST_OWNERS = 6
 class SlotMemory:
     """A bounded table from clause to the skeletons whose members held it.
 
-    The same document sent through several templates must not become a skeleton of its own: its clauses have been
+    The same document sent through several templates must not become a skeleton of its own: its clauses have
+    been
     seen as payload elsewhere.
     """
 

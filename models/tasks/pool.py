@@ -1,10 +1,12 @@
 """All that is learned of one signature: its miner, the calls that wait in it, and the cases they become."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import msgspec
 
 from jitr.models.tasks.answers import terse
+from jitr.models.tasks.evidence import opens_only
 from jitr.models.tasks.extract import input_of
 from jitr.models.tasks.items import shorten
 from jitr.models.tasks.mined import Mined
@@ -16,6 +18,7 @@ from jitr.schemas.tasks import Task
 
 _MOST_REPEATS = 8
 _MOST_IDS = 160
+_PATIENCE = 4
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -34,6 +37,14 @@ class Found(msgspec.Struct, frozen=True):
     task: Task
     calls: tuple[Call, ...] = ()
     changed: bool = True
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Calls with one and the same text, kept until a skeleton explains it."""
+
+    text: str
+    calls: list[Call]
 
 
 class Pool:
@@ -62,7 +73,7 @@ class Pool:
         self.keep = keep
         self.names = names
         self.cases: dict[int, Case] = {}
-        self.waiting: dict[int, list[Call]] = {}
+        self.waiting: dict[int, Waiting] = {}
         self._touched: dict[int, bool] = {}
         self._out: list[Found] = []
 
@@ -70,7 +81,7 @@ class Pool:
         """Learn from an unmatched call; see `Finder.learn`."""
         miner = self.miner
         answer = terse(call.response.text) if call.response is not None else None
-        self.waiting[seq] = [call]
+        self.waiting[seq] = Waiting(text, [call])
         for _ in range(2):
             miner.add(text, seq, answer, call.time)
             self._settle()
@@ -83,8 +94,9 @@ class Pool:
             same = miner.window.seq_of(shorten(text))
             if same is not None:
                 del self.waiting[seq]
-                if len(self.waiting[same]) < _MOST_REPEATS:
-                    self.waiting[same].append(call)
+                repeats = self.waiting[same].calls
+                if len(repeats) < _MOST_REPEATS:
+                    repeats.append(call)
                 break
             # its skeleton was taken down by this very call: it is mined like any other
         else:
@@ -112,6 +124,17 @@ class Pool:
             dropped += 1
         return dropped
 
+    def _support(self, case: Case, mined: Mined) -> int:
+        """Calls before a candidate is a task.
+
+        A system prompt with free answers to anything may be no task at all, and as a task it would hide
+        those that are
+        inside it: it has to wait longer.
+        """
+        if case.labels.kind == "text" and opens_only(mined.pattern):
+            return self.support * _PATIENCE
+        return self.support
+
     @property
     def has_tasks(self) -> bool:
         """Whether a task was found here."""
@@ -125,7 +148,8 @@ class Pool:
         for event in events:
             if event.kind == "explained":
                 for seq in event.seqs:
-                    self._take(event.id, seq, self.waiting.pop(seq, []))
+                    if seq in self.waiting:
+                        self._take(event.id, seq, self.waiting.pop(seq))
             elif event.kind == "forgotten":
                 for seq in event.seqs:
                     self.waiting.pop(seq, None)
@@ -142,15 +166,13 @@ class Pool:
             if seq not in entries:
                 self.waiting.pop(seq, None)
 
-    def _take(self, id: int, seq: int, calls: list[Call]) -> None:
+    def _take(self, id: int, seq: int, waiting: Waiting) -> None:
         """File calls under the case of a skeleton."""
-        case = None
-        for call in calls:
-            case = self._count(id, seq, call, text_of(call))
-        if case is None:
-            return
-        # repeats of a text share its number; the newest of them stands for it
-        for offset, call in enumerate(calls):
+        for call in waiting.calls:
+            self._count(id, seq, call, waiting.text)
+        case = self.cases[id]
+        # repeats of a text share its number
+        for offset, call in enumerate(waiting.calls):
             case.kept[seq * (_MOST_REPEATS + 1) + offset] = call
         if case.status != "task":
             while len(case.kept) > self.keep:
@@ -249,7 +271,10 @@ class Pool:
         seqs: dict[int, None] = {}
         for number, call in case.kept.items():
             seq = number // (_MOST_REPEATS + 1)
-            self.waiting.setdefault(seq, []).append(call)
+            if seq in self.waiting:
+                self.waiting[seq].calls.append(call)
+            else:
+                self.waiting[seq] = Waiting(text_of(call), [call])
             seqs[seq] = None
         return list(seqs)
 
@@ -261,7 +286,7 @@ class Pool:
             mined = self.miner.shelf.live.get(id)
             if case is None or mined is None:
                 continue
-            if case.status != "task" and case.count < self.support:
+            if case.status != "task" and case.count < self._support(case, mined):
                 continue
             changed = look or case.task is None
             if changed:

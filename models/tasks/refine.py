@@ -18,7 +18,9 @@ _FORMAT = re.compile(r"\W*[Aa1iI]?\W+|")  # how a list or a quotation begins
 
 
 def seeds(mined: Mined, entries: Sequence[Entry], framed: bool) -> list[str]:
-    """Items that a good part of the members hold and the skeleton does not: what a second template would add."""
+    """Items that a good part of the members hold and the skeleton does not: what a second template would
+    add.
+    """
     counts: Counter[str] = Counter()
     for entry in entries:
         counts.update(entry.items)
@@ -82,7 +84,9 @@ def _adds(
     covering: set[int],
     framed: bool,
 ) -> bool:
-    """A split must add an aligned anchored run of two words, an inner run of three, or a heading; no mere slot value."""
+    """A split must add an aligned anchored run of two words, an inner run of three, or a heading; no mere
+    slot value.
+    """
     child, parent = found.pattern, mined.pattern
     texts = [e.text for e in part]
     others = [e.text for e in rest]

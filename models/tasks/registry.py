@@ -87,7 +87,8 @@ def record(
     taken: frozenset[str],
     caller_name: str | None = None,
 ) -> Task:
-    """The record of a case as it stands; its version is one more than that of the record before if that differs.
+    """The record of a case as it stands; its version is one more than that of the record before if that
+    differs.
 
     Parameters
     ----------

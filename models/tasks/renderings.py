@@ -68,7 +68,8 @@ def render(label: str, renderings: Mapping[str, str]) -> str:
     Returns
     -------
     str
-        The known text; for a JSON object that was never seen, one in the style of those that were; else the label.
+        The known text; for a JSON object that was never seen, one in the style of those that were; else the
+        label.
 
     Examples
     --------

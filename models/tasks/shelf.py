@@ -39,7 +39,9 @@ class Shelf:
         return found[1] if found else None
 
     def covering(self, texts: Sequence[str]) -> set[int]:
-        """Skeletons that match the first of these texts too: what their slots hold proves nothing about them."""
+        """Skeletons that match the first of these texts too: what their slots hold proves nothing about
+        them.
+        """
         return {mined.id for text in texts[:2] for mined in self._index.all(text)}
 
     def same(self, pattern: Pattern) -> Mined | None:
@@ -95,11 +97,8 @@ class Shelf:
 
     def is_payload(self, clause: str, but: Container[int] = ()) -> bool:
         """Whether a clause is slot text of a live skeleton other than those of `but`."""
-        return self.memory.is_payload(clause, self._owners(clause), but)
+        return self.memory.is_payload(clause, self.patterns, but)
 
     def holds_run(self, run: str, but: Container[int] = ()) -> bool:
         """Whether a run is made of payload of other skeletons."""
         return self.memory.holds_run(run, self.patterns, but)
-
-    def _owners(self, clause: str) -> dict[int, Pattern]:
-        return self.patterns

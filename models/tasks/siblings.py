@@ -16,8 +16,8 @@ Key = tuple[int, tuple[str, ...], str, str, tuple[str, ...]]
 class Siblings:
     """A table from a skeleton with one word left out to the skeletons that have it.
 
-    Labels and languages make families of four and more; two or three that differ in a word ("positive", "negative") are
-    templates of their own.
+    Labels and languages make families of four and more; two or three that differ in a word ("positive",
+    "negative") are templates of their own.
     """
 
     __slots__ = ("table",)

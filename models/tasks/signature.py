@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
-from jitr.models.tasks.redaction import redact
 from jitr.models.tasks.text import render
 from jitr.schemas.calls import Call, Message
 from jitr.schemas.tasks import Signature
@@ -39,9 +38,11 @@ def digest(*parts: str) -> str:
 
 
 def shape_of(messages: Sequence[Message]) -> str:
-    """The shape of a conversation: whether a system prompt leads it, one user message or a chat, who speaks last.
+    """The shape of a conversation: whether a system prompt leads it, one user message or a chat, who speaks
+    last.
 
-    Few-shot turns and chat history have one shape whatever their length: their constant turns are part of the skeleton.
+    Few-shot turns and chat history have one shape whatever their length: their constant turns are part of
+    the skeleton.
 
     Examples
     --------
@@ -83,5 +84,8 @@ def key_of_task(tenant: str, signature: Signature) -> SignatureKey:
 
 
 def text_of(call: Call) -> str:
-    """The text a call is matched and mined by: its messages rendered, normalised and redacted."""
-    return redact(render(call.messages))
+    """The text a call is matched and mined by: its messages rendered and normalised.
+
+    Redaction comes before, in the call itself, where the settings ask for it.
+    """
+    return render(call.messages)

@@ -42,7 +42,8 @@ class HasContent(Protocol):
 def normalise(text: str) -> str:
     """Fold white space: a run becomes one blank, or one newline if it holds a line break.
 
-    Case stays. Control characters that have a meaning here become blanks, so that no payload can imitate a role.
+    Case stays. Control characters that have a meaning here become blanks, so that no payload can imitate a
+    role.
 
     Parameters
     ----------
@@ -129,7 +130,8 @@ def weight(text: str) -> float:
     3.5
     """
     words = WORD.findall(text)
-    return float(len(words)) - 0.5 * sum([len(w) == 1 or w.isdigit() for w in words])
+    halves = len([w for w in words if len(w) == 1 or w.isdigit()])
+    return len(words) - 0.5 * halves
 
 
 def clauses(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
+from scipy.linalg import eigh, lapack
 
 from jitr.models.surrogates.base import Encoded, Prediction, softmax
 from jitr.models.surrogates.linear_fit import csr
@@ -142,9 +142,17 @@ def _principal(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.
     """Centre and leading directions of the inner layers: keeps the kernel, drops most of the size."""
     centre = x.mean(0)
     centred = x - centre
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    keep = min(_LAYER_DIM, x.shape[1])
-    return centre, np.ascontiguousarray(vectors[:, ::-1][:, :keep])
+    rows, columns = centred.shape
+    keep = min(_LAYER_DIM, rows, columns)
+    least = min(rows, columns)
+    # the smaller of the two Gram matrices has the same leading directions
+    gram = centred @ centred.T if rows < columns else centred.T @ centred
+    _, vectors = eigh(gram, subset_by_index=[least - keep, least - 1], overwrite_a=True, check_finite=False)
+    if rows < columns:
+        vectors = centred.T @ vectors
+        norm = np.linalg.norm(vectors, axis=0, keepdims=True)
+        vectors = np.divide(vectors, norm, out=np.zeros_like(vectors), where=norm > 1e-4)
+    return centre, np.ascontiguousarray(vectors[:, ::-1], dtype=np.float32)
 
 
 def _temperature(scores: NDArray[np.float32], y: NDArray[np.int64], weights: NDArray[np.float64]) -> float:

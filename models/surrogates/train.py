@@ -160,15 +160,23 @@ def train_dataset(
         encoders=recipe.encoders,
         progress=progress,
     )
+    lineage = Lineage(parts=parts, dataset=dataset.digest, code=jitr.__version__, seed=seed)
     version = version or dataset.digest[:32]
-    manifest = _manifest(
-        won,
-        dataset,
-        recipe,
-        version,
-        Lineage(parts=parts, dataset=dataset.digest, code=jitr.__version__, seed=seed),
-    )
-    measured = Measured(train_s=round(clock() - started, 3), p99_ms=won.p99_ms, race=won.entries)
+    return save(won, dataset, recipe, folder, version, lineage, clock() - started)
+
+
+def save(
+    won: Race,
+    dataset: Dataset,
+    recipe: Recipe,
+    folder: Path,
+    version: str,
+    lineage: Lineage,
+    train_s: float,
+) -> TrainingResult:
+    """Write the winner of a race as an artifact, and read it back."""
+    manifest = _manifest(won, dataset, recipe, version, lineage)
+    measured = Measured(train_s=round(train_s, 3), p99_ms=won.p99_ms, race=won.entries)
     ngrams = won.fitted.model.features.ngrams
     write_artifact(
         folder,

@@ -1,0 +1,51 @@
+"""What every base model promises, asked of each of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from jitr.models.bases.base import Base
+from jitr.models.bases.ngrams import NgramBase
+from jitr.models.bases.weights import Weights, registry
+from jitr.schemas.errors import WeightsError
+
+TEXTS = ["where is my card", "my card is lost", "top up my account please", "why is the transfer pending"]
+ODD = ["", " ", "\n", "日本語のテキスト", "🎉" * 50, "word " * 20_000, "\ud800 lone surrogate", "x" * 100_000]
+
+
+@pytest.fixture(params=["ngrams", *registry()])
+def base(request: pytest.FixtureRequest) -> Base:
+    if request.param == "ngrams":
+        return NgramBase.fit(TEXTS)
+    try:
+        return Weights().encoder(request.param)
+    except WeightsError as missing:
+        pytest.skip(str(missing))
+
+
+def test_is_a_base_with_a_stated_cost(base: Base) -> None:
+    assert isinstance(base, Base)
+    assert base.name and base.dim > 0
+    assert base.cost.texts_per_s > 0 and base.cost.ram_mb > 0
+
+
+def test_gives_one_finite_row_of_norm_one_per_text(base: Base) -> None:
+    rows = base.encode(TEXTS)
+    assert rows.shape == (len(TEXTS), base.dim) and rows.dtype == np.float32
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-4)
+
+
+def test_the_same_text_gives_the_same_row_alone_and_in_any_batch(base: Base) -> None:
+    batch = base.encode([*TEXTS, "something much longer than all of the others put together, " * 5])
+    for i, text in enumerate(TEXTS):
+        assert np.allclose(base.encode([text])[0], batch[i], atol=1e-5)
+
+
+def test_odd_texts_give_finite_rows(base: Base) -> None:
+    rows = base.encode(ODD)
+    assert np.isfinite(rows).all() and (np.linalg.norm(rows, axis=1) < 1.01).all()
+
+
+def test_no_texts_give_no_rows(base: Base) -> None:
+    assert base.encode([]).shape == (0, base.dim)

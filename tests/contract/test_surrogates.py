@@ -1,0 +1,166 @@
+"""What every kind of surrogate promises, asked of each of them."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jitr.models.bases.ngrams import NgramBase
+from jitr.models.bases.weights import Weights
+from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.search.race import Race
+from jitr.models.surrogates.artifact import Lineage
+from jitr.models.surrogates.base import Features
+from jitr.models.surrogates.candidates import Candidate
+from jitr.models.surrogates.fields import closed_fields
+from jitr.models.surrogates.fit import Fitted, fit_model
+from jitr.models.surrogates.runtime import HEADS, Surrogate
+from jitr.models.surrogates.train import Recipe, TrainingResult, save
+from jitr.schemas.errors import WeightsError
+
+VERBS = {"refund": ["refund", "money back", "return"], "card": ["card", "debit", "plastic"]}
+KINDS = {
+    "ngrams linear": Candidate("linear", True, None),
+    "ngrams ridge": Candidate("ridge", True, None),
+    "minilm linear": Candidate("linear", False, "minilm"),
+    "minilm+ngrams ridge": Candidate("ridge", True, "minilm"),
+}
+ODD = ["", "  ", "日本語", "🎉" * 40, "long " * 30_000, "\ud800", "\x00\x01"]
+
+
+def examples(kind: str, n: int = 200) -> Dataset:
+    """Made data: two intents in many words; one input in six says neither, so that the gate has work."""
+    rng = np.random.default_rng(0)
+    fillers = ["please", "now", "today", "my", "the", "a", "urgent", "again", "help", "with", "about"]
+    rows = []
+    for i in range(n):
+        label = ["refund", "card"][int(rng.integers(2))]
+        said = str(rng.choice(VERBS[label])) if i % 6 else "hello"
+        text = " ".join(rng.permutation([*rng.choice(fillers, 4), said, f"case {i}"]))
+        if kind == "json":
+            label = f'{{"intent":"{label}","source":"mail","urgent":{str("urgent" in text).lower()}}}'
+        elif kind == "single":
+            label = "always"
+        rows.append(Example(str(i), float(i), text, label))
+    return Dataset.from_examples(rows)
+
+
+def fitted(kind: str, dataset: Dataset, weights: Weights, seed: int = 0) -> Fitted:
+    candidate = KINDS[kind]
+    try:
+        encoder = weights.encoder(candidate.encoder) if candidate.encoder else None
+    except WeightsError as missing:
+        pytest.skip(str(missing))
+    features = Features(NgramBase.fit(dataset.inputs) if candidate.ngrams else None, encoder)
+    fields, numbers = closed_fields(dataset.labels)
+    return fit_model(
+        features,
+        features.encode(dataset.inputs),
+        candidate,
+        fields,
+        np.array(numbers),
+        dataset.weights,
+        dataset.groups,
+        seed,
+    )
+
+
+def saved(kind: str, dataset: Dataset, weights: Weights, folder: Path) -> tuple[TrainingResult, Fitted]:
+    model = fitted(kind, dataset, weights)
+    lineage = Lineage(parts=(), dataset=dataset.digest, code="test", seed=0)
+    won = Race(KINDS[kind], model, 1.0, ())
+    recipe = Recipe(task="t", renderings={"card": "Card.", "refund": "Refund."})
+    return save(won, dataset, recipe, folder, "v1", lineage, 0.0), model
+
+
+@pytest.fixture(scope="module")
+def weights() -> Weights:
+    return Weights()
+
+
+each_kind = pytest.mark.parametrize("kind", KINDS)
+each_output = pytest.mark.parametrize("output", ["label", "json", "single"])
+
+
+def test_every_head_is_asked(weights: Weights) -> None:
+    heads = {f.head.kind for kind in ("ngrams linear", "ngrams ridge") for f in _fields(kind, weights)}
+    assert heads | {"constant"} == set(HEADS)
+
+
+def _fields(kind: str, weights: Weights) -> tuple:
+    return fitted(kind, examples("label"), weights).model.fields
+
+
+@each_kind
+@each_output
+def test_an_artifact_read_back_answers_as_the_model_that_was_fitted(
+    kind: str, output: str, weights: Weights, tmp_path: Path
+) -> None:
+    dataset = examples(output)
+    result, model = saved(kind, dataset, weights, tmp_path / "a")
+    surrogate = Surrogate.load(tmp_path / "a", result.digest, weights)
+    labels, scores = model.model.answer(dataset.inputs)
+    answers = surrogate.answer_many(dataset.inputs)
+    assert [a.label for a in answers] == labels
+    assert np.allclose([a.score for a in answers], scores, atol=0.02)
+    again = Surrogate.load(tmp_path / "a", result.digest, weights).answer_many(dataset.inputs)
+    assert again == answers
+
+
+@each_kind
+def test_the_same_data_and_seed_give_the_same_digest(kind: str, weights: Weights, tmp_path: Path) -> None:
+    dataset = examples("label")
+    first, _ = saved(kind, dataset, weights, tmp_path / "a")
+    second, _ = saved(kind, dataset, weights, tmp_path / "b")
+    assert first.digest == second.digest
+
+
+@each_kind
+def test_it_learns_and_its_gate_is_worth_something(kind: str, weights: Weights) -> None:
+    model = fitted(kind, examples("label"), weights)
+    assert model.accuracy > 0.8
+    assert model.forecast.agreement[0] >= model.forecast.agreement[-1] + 0.03
+    assert list(model.forecast.thresholds) == sorted(model.forecast.thresholds, reverse=True)
+
+
+@each_kind
+@each_output
+def test_odd_inputs_get_an_answer_and_a_score(
+    kind: str, output: str, weights: Weights, tmp_path: Path
+) -> None:
+    dataset = examples(output)
+    result, _ = saved(kind, dataset, weights, tmp_path / "a")
+    surrogate = Surrogate.load(result.path, result.digest, weights)
+    for answer in [*surrogate.answer_many(ODD), surrogate.answer("")]:
+        assert answer.label in dataset.labels or output == "json"
+        assert 0 <= answer.score <= 1
+    assert surrogate.answer_many([]) == []
+
+
+@each_kind
+def test_alone_and_in_a_batch_the_answer_is_the_same(kind: str, weights: Weights, tmp_path: Path) -> None:
+    dataset = examples("label")
+    result, _ = saved(kind, dataset, weights, tmp_path / "a")
+    surrogate = Surrogate.load(result.path, weights=weights)
+    batch = surrogate.answer_many(dataset.inputs[:20])
+    for text, answer in zip(dataset.inputs[:20], batch, strict=True):
+        alone = surrogate.answer(text)
+        assert alone.label == answer.label and abs(alone.score - answer.score) < 1e-3
+
+
+@each_kind
+def test_the_answer_is_written_as_the_teacher_writes_it(kind: str, weights: Weights, tmp_path: Path) -> None:
+    result, _ = saved(kind, examples("label"), weights, tmp_path / "a")
+    answer = Surrogate.load(result.path, weights=weights).answer("my debit card please")
+    assert answer.text == {"card": "Card.", "refund": "Refund."}[answer.label]
+
+
+@each_kind
+def test_folders_hold_no_pickle(kind: str, weights: Weights, tmp_path: Path) -> None:
+    saved(kind, examples("label"), weights, tmp_path / "a")
+    names = {path.name for path in (tmp_path / "a").iterdir()}
+    assert names <= {"manifest.json", "model.safetensors", "ngrams.json", "measured.json", "card.md"}
+    assert list(itertools.chain(tmp_path.glob("*.tmp"))) == []

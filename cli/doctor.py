@@ -21,6 +21,8 @@ from redis.exceptions import RedisError
 from jitr.cli.config import redacted
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json
+from jitr.models.bases.weights import Weights
+from jitr.schemas.errors import WeightsError
 from jitr.schemas.settings import Settings
 
 
@@ -89,12 +91,18 @@ def _version(package: str) -> str | None:
 
 
 def _weights() -> list[Finding]:
-    from jitr.models.bases.weights import available
-
-    return [
-        Finding(f"base {name}", reason is None, "here" if reason is None else reason, needed=False)
-        for name, reason in available().items()
-    ]
+    weights = Weights()
+    found = []
+    for name in weights.names:
+        spec = weights.spec(name)
+        try:
+            for file in (spec.model, spec.tokenizer):
+                weights.find(file)
+        except WeightsError as error:
+            found.append(Finding(f"base {name}", False, str(error), needed=False))
+        else:
+            found.append(Finding(f"base {name}", True, f"{spec.title}, {spec.licence}", needed=False))
+    return found
 
 
 def _state(settings: Settings) -> Finding:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import aiohttp
-import httpx
 import openai
 
 from jitr.sandbox.traffic.request import Request, Traffic
@@ -59,13 +58,12 @@ class Driver:
     async def run(self, stop: asyncio.Event) -> None:
         """Send until the workload ends or ``stop`` is set."""
         self.started = time.monotonic()
-        limits = httpx.Limits(max_connections=self.clients, max_keepalive_connections=self.clients)
         client = openai.AsyncOpenAI(
             base_url=self.gateway_url,
             api_key="sk-demo",
             max_retries=2,
             timeout=30.0,
-            http_client=httpx.AsyncClient(limits=limits, trust_env=False, timeout=30.0),
+            http_client=openai.DefaultAsyncHttpxClient(trust_env=False),
         )
         requests = iter(self.traffic)
         async with client, asyncio.TaskGroup() as group:

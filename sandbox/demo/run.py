@@ -8,7 +8,6 @@ import os
 import platform
 import secrets
 import signal
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -184,7 +183,7 @@ class _deaf(contextlib.ContextDecorator):  # noqa: N801  reads as a word
     """Ignore Ctrl-C for a moment."""
 
     def __enter__(self) -> None:
-        self._before: Callable[..., object] | int | None = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._before = signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)  # type: ignore[arg-type]  # what signal gave back
+        signal.signal(signal.SIGINT, self._before)

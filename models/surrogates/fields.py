@@ -111,7 +111,7 @@ def split_label(label: str) -> dict[str, str] | None:
     except ValueError:
         return None
     # only what can be put together again exactly may be taken apart
-    if not isinstance(value, dict) or not value or canonical(value) != label:
+    if not isinstance(value, dict) or not value or "" in value or canonical(value) != label:
         return None
     return {key: canonical(part) for key, part in value.items()}
 

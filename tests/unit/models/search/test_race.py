@@ -1,0 +1,113 @@
+"""The race keeps its limits, tells why each candidate lost, and goes on without what is missing."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jitr.models.bases.weights import Weights, registry
+from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.datasets.parts import write_parts
+from jitr.models.search.race import race
+from jitr.models.surrogates.runtime import Surrogate
+from jitr.models.surrogates.train import Recipe, train, training_id
+from jitr.schemas.errors import TrainingError, WeightsError
+from jitr.schemas.trainings import Limits
+
+
+def rows(n: int = 500) -> list[Example]:
+    rng = np.random.default_rng(0)
+    words = {"yes": ["sure", "gladly", "agreed"], "no": ["never", "refuse", "reject"]}
+    found = []
+    for i in range(n):
+        label = "yes" if rng.random() < 0.5 else "no"
+        text = f"{rng.choice(words[label])} {rng.choice(['on', 'at', 'by'])} item {rng.integers(1e6)} {i}"
+        found.append(Example(str(i), float(i), text, label))
+    return found
+
+
+def steps(size: float = 0.001):
+    count = itertools.count()
+    return lambda: next(count) * size
+
+
+class Bare(Weights):
+    """A machine without any weights."""
+
+    def encoder(self, name: str, sha256: str | None = None):
+        raise WeightsError(f"{name} is not on this machine: `pip install it`")
+
+
+def run(limits: Limits | None = None, weights: Weights | None = None, clock=None, n: int = 500, **more):
+    return race(
+        Dataset.from_examples(rows(n)),
+        limits=limits or Limits(),
+        target=0.9,
+        seed=0,
+        weights=weights or Bare(),
+        clock=clock or steps(),
+        **more,
+    )
+
+
+def test_it_goes_on_without_missing_weights_and_says_so() -> None:
+    found = run()
+    assert found.candidate.name == "ngrams linear" and found.fitted.accuracy > 0.95
+    lost = {entry.candidate: entry.lost for entry in found.entries}
+    assert lost["ngrams linear"] == ""
+    assert all("pip install" in why for name, why in lost.items() if name != "ngrams linear")
+
+
+def test_it_is_the_same_race_twice() -> None:
+    first, second = run(), run()
+    assert first.fitted.forecast == second.fitted.forecast
+    assert (first.fitted.scores == second.fitted.scores).all()
+
+
+def test_a_surrogate_that_is_too_slow_or_too_large_is_refused() -> None:
+    with pytest.raises(TrainingError, match=r"ms \(p99\), 50 ms are allowed"):
+        run(clock=steps(0.2))
+    with pytest.raises(TrainingError, match="1 MB are allowed"):
+        run(Limits(max_ram_mb=1.0))
+
+
+def test_too_few_rows_are_refused() -> None:
+    with pytest.raises(TrainingError, match="too few"):
+        run(n=10)
+
+
+def test_progress_is_told_and_rises() -> None:
+    told: list[float] = []
+    run(n=600, progress=lambda stage, done: told.append(done))
+    assert told == sorted(told) and all(0 <= done < 1 for done in told) and len(told) >= 2
+
+
+def test_encoders_join_where_their_weights_are() -> None:
+    weights = Weights()
+    try:
+        weights.encoder("minilm")
+    except WeightsError as missing:
+        pytest.skip(str(missing))
+    names = {entry.candidate for entry in run(weights=weights, n=200).entries}
+    assert names == {"ngrams linear", *(f"{b} linear" for b in registry()), "minilm+ngrams ridge"}
+
+
+def test_training_from_parts_is_done_once(tmp_path: Path) -> None:
+    made = rows(120)
+    parts = write_parts(str(tmp_path / "data"), "t", 0, made, list(range(120)))
+    recipe = Recipe(task="t", encoders=(), renderings={"yes": "Yes!", "no": "No!"})
+    first = train(parts, recipe, Limits(), tmp_path / "out", 7)
+    assert first.version == training_id(parts, recipe, Limits(), 7)
+
+    def must_not_run(stage: str, done: float) -> None:
+        raise AssertionError("trained again")
+
+    assert train(parts, recipe, Limits(), tmp_path / "out", 7, progress=must_not_run) == first
+    other = train(parts, recipe, Limits(), tmp_path / "elsewhere", 7)
+    assert other.digest == first.digest
+    assert Surrogate.load(first.path, first.digest).answer("gladly by item 5").text == "Yes!"
+    ref = first.ref()
+    assert len(ref.shares) == len(ref.thresholds) == len(ref.forecast) == 71 and ref.digest == first.digest

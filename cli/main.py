@@ -18,29 +18,29 @@ from jitr.schemas.errors import (
     UnavailableError,
 )
 
-# verb -> module and function; loaded only when it is called, so that the command starts fast
-# and the base install runs without what other verbs need
+# Verb -> module and function, and what it does. A module is loaded when its verb is called, so that the command
+# starts fast, and the base install runs without what other verbs need.
 VERBS = {
-    "demo": "jitr.cli.demo:demo",
-    "scan": "jitr.cli.scan:scan",
-    "up": "jitr.cli.serve:up",
-    "worker": "jitr.cli.serve:worker",
-    "gateway": "jitr.cli.serve:gateway",
-    "publish": "jitr.cli.publish:publish",
-    "tasks": "jitr.cli.tasks:tasks",
-    "routes": "jitr.cli.routes:routes",
-    "offers": "jitr.cli.routes:offers",
-    "approve": "jitr.cli.commands:approve",
-    "promote": "jitr.cli.commands:promote",
-    "pause": "jitr.cli.commands:pause",
-    "unpause": "jitr.cli.commands:unpause",
-    "rollback": "jitr.cli.commands:rollback",
-    "ledger": "jitr.cli.routes:ledger",
-    "why": "jitr.cli.why:why",
-    "dlq": "jitr.cli.dlq:dlq",
-    "doctor": "jitr.cli.doctor:doctor",
-    "config": "jitr.cli.config:config",
-    "sandbox": "jitr.cli.sandbox:sandbox",
+    "demo": ("jitr.cli.demo:demo", "Run the whole loop on this machine; no server needed."),
+    "scan": ("jitr.cli.scan:scan", "Read a log and show the tasks in it and what they cost."),
+    "up": ("jitr.cli.serve:up", "Run worker and gateway, with --sandbox their servers too."),
+    "worker": ("jitr.cli.serve:worker", "Run agents."),
+    "gateway": ("jitr.cli.serve:gateway", "Run the OpenAI-compatible gateway."),
+    "publish": ("jitr.cli.publish:publish", "Put a log of calls on the calls topic."),
+    "tasks": ("jitr.cli.tasks:tasks", "The recurring tasks that were found."),
+    "routes": ("jitr.cli.routes:routes", "Who answers each task, how well, and what it saved."),
+    "offers": ("jitr.cli.routes:offers", "Certified surrogates that wait for a person's word."),
+    "approve": ("jitr.cli.commands:approve", "Let a certified surrogate answer."),
+    "promote": ("jitr.cli.commands:promote", "Let it answer all it accepts, now."),
+    "pause": ("jitr.cli.commands:pause", "Send all calls of a task to the teacher."),
+    "unpause": ("jitr.cli.commands:unpause", "Undo a pause."),
+    "rollback": ("jitr.cli.commands:rollback", "Retire a task's surrogate."),
+    "ledger": ("jitr.cli.routes:ledger", "Every transition, with its evidence."),
+    "why": ("jitr.cli.why:why", "Who answered one call, and on what grounds."),
+    "dlq": ("jitr.cli.dlq:dlq", "Events that could not be used."),
+    "doctor": ("jitr.cli.doctor:doctor", "What is here, what is missing, and the mend."),
+    "config": ("jitr.cli.config:config", "The settings in force."),
+    "sandbox": ("jitr.cli.sandbox:sandbox", "Parts for one machine: broker, Redis, simulated LLM, traffic."),
 }
 EXIT_CODES = "0 done, 1 failed, 2 wrong usage, 3 no such thing, 4 refused, 5 a server does not answer."
 _CODES: dict[type[JitrError], int] = {NotFoundError: 3, TransitionError: 4, UnavailableError: 5}
@@ -57,7 +57,7 @@ class Verbs(click.Group):
         """One verb, or None."""
         if cmd_name not in VERBS:
             return None
-        module, _, name = VERBS[cmd_name].partition(":")
+        module, _, name = VERBS[cmd_name][0].partition(":")
         try:
             command: click.Command = getattr(importlib.import_module(module), name)
         except ModuleNotFoundError as error:
@@ -66,6 +66,11 @@ class Verbs(click.Group):
                 raise
             return _missing(cmd_name, missing)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without loading them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, says) for name, (_, says) in VERBS.items()])
 
 
 def _missing(verb: str, package: str) -> click.Command:

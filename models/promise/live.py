@@ -11,7 +11,7 @@ import msgspec
 from jitr.models.promise.audits import AuditRate, AuditRateState
 from jitr.models.promise.blind import BAR, Blind, BlindState
 from jitr.models.promise.court import Court, CourtState
-from jitr.models.promise.findings import Cleared, Convicted, Finding, Monitor, RateChanged, Suspected
+from jitr.models.promise.findings import Cleared, Convicted, Finding, RateChanged, Suspected
 from jitr.models.promise.hold import Hold
 from jitr.models.promise.suspicion import Suspicion, SuspicionState
 from jitr.schemas.policy import Policy
@@ -120,7 +120,7 @@ class LivePromise:
             return self._convict()
         if alarmed:
             level, bar = self._suspicion.statistic, self._suspicion.bar
-            return self._enter("cusum", level, bar, "audits disagree more than before the switch")
+            return self._enter(Suspected("cusum", level, bar, "audits disagree more than before the switch"))
         return self._changed()
 
     def scored_in_hold(self, agreed: bool) -> tuple[Finding, ...]:
@@ -148,13 +148,11 @@ class LivePromise:
         self._blind.lost()
         return self._look()
 
-    def suspect(
-        self, monitor: Monitor, statistic: float, threshold: float, reason: str
-    ) -> tuple[Finding, ...]:
-        """Another monitor alarms: a hold, unless there is one."""
+    def suspect(self, alarm: Suspected) -> tuple[Finding, ...]:
+        """Another monitor (of `jitr.models.drift`) alarms: a hold, unless there is one."""
         if self.over or self._hold is not None:
             return ()
-        return self._enter(monitor, statistic, threshold, reason)
+        return self._enter(alarm)
 
     def state(self) -> LiveState:
         """Everything, exactly."""
@@ -195,13 +193,11 @@ class LivePromise:
         self._suspicion.reset(false_hold=hold.monitor == "cusum")
         return (Cleared(hold.scored, hold.disagreement, hold.monitor), *self._changed())
 
-    def _enter(
-        self, monitor: Monitor, statistic: float, threshold: float, reason: str
-    ) -> tuple[Finding, ...]:
-        self._hold = Hold(monitor=monitor)
+    def _enter(self, alarm: Suspected) -> tuple[Finding, ...]:
+        self._hold = Hold(monitor=alarm.monitor)
         self._suspicion.reset()
         self._court.enter_hold()
-        return (Suspected(monitor, statistic, threshold, reason), *self._changed())
+        return (alarm, *self._changed())
 
     def _convict(self) -> tuple[Finding, ...]:
         self.over = True

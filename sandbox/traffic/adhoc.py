@@ -35,7 +35,7 @@ RULES = {
     "[explain|summarise|compare|sketch|outline|defend|question] <np> [to|for|like] <people>|"
     "[compare|rank|contrast] <np>, <np> and <np>|"
     "[help me|teach me to|remind me how to|show me how to] <verb> <np>|"
-    '[translate|rephrase|shorten|correct] "<state>"[ into <tongue>|]|'
+    "[how does one say|what is] <noun> in <tongue>[, and in <tongue>|]|"
     "[plan|design|budget] [a|one] [<adj> |] [weekend|evening|workshop|dinner|trip|lesson] [with|around|without] <np>|"
     "<verb> <np> and then <verb> <np>|"
     "tell <people> [why|that|how] <np> [matters|failed|sells|lasts]]",
@@ -74,10 +74,10 @@ RULES = {
     "wish": "[[use|take|spend|need] [at most|about|exactly|under] <num> [words|lines|minutes|bullets|syllables]|"
     "[sound|be|stay|write] [<adj>|like <people>|as if <place>]|[mention|skip|leave out|end with|start with] <np>|"
     "[no|two|some|fewer] <noun>s[, please|]|[assume|pretend] <state>|[it is|that is] for <people> <place>]",
-    "code": "[def <verb>_<code_noun>(<code_noun>s): return [<code_noun> for <code_noun> in <code_noun>s if <code_noun>.<verb>()]\n"
-    "why <num>?|SELECT <code_noun>, <verb>_id FROM <code_noun>s WHERE <verb> > <num> -- too slow <place>|"
-    "$ <verb> --<code_noun>=<num> /srv/<code_noun>\n<code_noun>: cannot <verb>\n<ask>|"
-    "<code_noun>Error: <verb>() got <num> <code_noun>s. <ask>]",
+    "code": "[[def|fn|func|sub] <verb>_<code_noun>(<code_noun>s): [return|yield] [<code_noun>.<verb>()|<num>]\n<ask>|"
+    "[select|delete|update] <code_noun>.<verb>_id, <code_noun>.<noun> <place>: <ask>|"
+    "$ <verb> --<code_noun>=<num> /<noun>/<code_noun>\n<code_noun>: [cannot|will not|failed to] <verb>\n<ask>|"
+    "<code_noun>[Error|Warning|Timeout]: <verb>() got <num> <code_noun>s. <ask>]",
     "code_noun": "[node|row|token|frame|cell|batch|user|event|pixel|shard|leaf|chunk|edge|ticket|vertex|job|lock|queue|page|hash]",
 }
 ANSWER = (

@@ -18,8 +18,8 @@ from jitr.schemas.errors import (
     UnavailableError,
 )
 
-# Verb -> module and function, and what it does. A module is loaded when its verb is called, so that the command
-# starts fast, and the base install runs without what other verbs need.
+# Verb -> module and function, and what it does. A module is loaded when its verb is called, so that the
+# command starts fast, and the base install runs without what other verbs need.
 VERBS = {
     "demo": ("jitr.cli.demo:demo", "Run the whole loop on this machine; no server needed."),
     "scan": ("jitr.cli.scan:scan", "Read a log and show the tasks in it and what they cost."),

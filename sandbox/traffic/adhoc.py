@@ -81,11 +81,11 @@ RULES = {
     "code_noun": "[node|row|token|frame|cell|batch|user|event|pixel|shard|leaf|chunk|edge|ticket|vertex|job|lock|queue|page|hash]",
 }
 ANSWER = (
-    "[Broadly speaking|In short|It depends|Opinions differ|A fair start] [is that|:|- roughly:] <np> [tends to|may|will|rarely"
-    " does] <verb> <np> <place>. <state>. [<state>, <why>.|<wish>.|]",
-    "<state>, <why>. [On the other hand|Then again|Still], <np> [can|should] <verb> <np>. [<state>.|]",
-    "[One|A] <adj> [way|approach|view] is to <verb> <np> [first|early|] and then <verb> <np> <place>. <state>. <state>.",
-    "1. <verb> <np>\n2. <verb> <np> <place>\n3. <verb> <np>, <why>",
+    "[<people> would|most <people>|hardly any <people>] [say|agree|find] that <np> [tends to|may|will|rarely does] <verb> <np>"
+    " <place>. <state>. [<state>, <why>.|<wish>.|<state>. <state>.|]",
+    "<state>, <why>. <np> [can|should|might] <verb> <np>[, <why>|]. [<state>.|<wish>.|]",
+    "<setting> [try to|it helps to|better] <verb> <np> and [then|later|never] <verb> <np> <place>. <state>. <state>.",
+    "<verb> <np>; <verb> <np> <place>; <verb> <np>, <why>",
     "<np>. <np>. <np>. [<state>.|]",
 )
 

@@ -69,10 +69,10 @@ def coverage(right: np.ndarray, score: np.ndarray) -> float:
     return (good[-1] + 1) / len(order) if len(good) else 0.0
 
 
-@pytest.mark.parametrize("words", [1, 2, 3, 5])
+@pytest.mark.parametrize("words", [1, 3, 5, 10, 20])
 def test_a_few_keywords_for_each_label_stay_below_the_target(words: int) -> None:
     reached = {name: agreement_of_keywords(name, words) for name in TASKS}
-    assert sum(agreement < 0.85 for agreement in reached.values()) >= len(TASKS) - 1, reached
+    assert sum(agreement < 0.87 for agreement in reached.values()) >= len(TASKS) - 1, reached
     assert max(reached.values()) < TARGET, reached
 
 

@@ -1,0 +1,103 @@
+"""The gateway's metrics, in Prometheus's form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from jitr.router.reasons import Reason
+
+_OVERHEAD: Final = (0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
+# the doubling buckets of OpenTelemetry's gen_ai.client.operation.duration, with some below
+_DURATION: Final = (0.001, 0.0025, 0.005, *(0.01 * 2**n for n in range(14)))
+
+
+class PublishCounts(Protocol):
+    """What a sink of calls counts; `EventStream` is one."""
+
+    @property
+    def published(self) -> int:
+        """Calls that Kafka has confirmed."""
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """Calls lost, by why."""
+
+    @property
+    def spool_bytes(self) -> int:
+        """What waits on disk."""
+
+
+class GatewayMetrics:
+    """Everything that the gateway counts, in a registry of its own.
+
+    Parameters
+    ----------
+    version : str
+        For ``jitr_build_info``.
+    counts : PublishCounts
+        Read when somebody asks.
+    age_s : callable
+        Age of the routing snapshot in seconds.
+    """
+
+    def __init__(self, version: str, counts: PublishCounts, age_s: Callable[[], float]) -> None:
+        self.registry: Final = CollectorRegistry()
+        self.in_flight: Final = Gauge(
+            "jitr_in_flight_requests", "Requests under way.", registry=self.registry
+        )
+        self._requests: Final = Counter(
+            "jitr_requests",
+            "Requests, by who answered and why (see jitr.router.reasons).",
+            ["route", "reason"],
+            registry=self.registry,
+        )
+        self._duration: Final = Histogram(
+            "jitr_request_duration_seconds",
+            "From the request's arrival to the end of its answer.",
+            ["route"],
+            buckets=_DURATION,
+            registry=self.registry,
+        )
+        self._overhead: Final = Histogram(
+            "jitr_overhead_seconds",
+            "Duration less the time spent waiting for the upstream.",
+            ["route"],
+            buckets=_OVERHEAD,
+            registry=self.registry,
+        )
+        info = Gauge("jitr_build_info", "Always 1.", ["version"], registry=self.registry)
+        info.labels(version).set(1)
+        age = Gauge(
+            "jitr_snapshot_age_seconds",
+            "Since Redis last confirmed the routing snapshot; infinite before the first.",
+            registry=self.registry,
+        )
+        age.set_function(age_s)
+        spool = Gauge("jitr_spool_bytes", "Calls that wait on disk for Kafka.", registry=self.registry)
+        spool.set_function(lambda: float(counts.spool_bytes))
+        self.registry.register(_Published(counts))
+
+    def observe(self, route: str, reason: Reason, duration_s: float, upstream_s: float) -> None:
+        """Count one request."""
+        self._requests.labels(route, reason.value).inc()
+        self._duration.labels(route).observe(duration_s)
+        self._overhead.labels(route).observe(max(0.0, duration_s - upstream_s))
+
+
+class _Published(Collector):
+    def __init__(self, counts: PublishCounts) -> None:
+        self._counts: Final = counts
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "jitr_published_events", "Calls that Kafka has confirmed.", value=self._counts.published
+        )
+        dropped = CounterMetricFamily("jitr_dropped_events", "Calls lost, by why.", labels=["reason"])
+        for reason in ("queue_full", "spool_full", "too_large"):
+            dropped.add_metric([reason], self._counts.dropped.get(reason, 0))
+        yield dropped

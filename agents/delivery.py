@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -17,7 +17,7 @@ import faust
 from faust.types import TP
 from mode.utils.logging import get_logger
 
-from jitr.agents.handler import Handler
+from jitr.agents.handler import Handler, Place
 from jitr.agents.lane import Lane, LaneSettings
 from jitr.agents.metrics import Metrics
 from jitr.agents.unpack import Source
@@ -33,19 +33,21 @@ _FINISH_S = 8.0
 
 @dataclass(frozen=True)
 class Agent(Generic[T]):
-    """What makes an agent: a name, a source, and a handler for each partition of it.
+    """What makes an agent: a name, its sources, and a handler for each partition of them.
 
-    ``linger_s`` is how long the producer waits to fill a request; the rest is as in `LaneSettings`.
+    ``linger_s`` is how long the producer waits to fill a request, ``beside`` what runs as long as the agent
+    does; the rest is as in `LaneSettings`.
     """
 
     name: str
-    source: Topic
-    make: Callable[[int], Handler[T]]
+    sources: tuple[Topic, ...]
+    make: Callable[[Place], Handler[T]]
     batch: int = 1000
     batch_s: float = 0.02
     idle_s: float = 1.0
     snapshot_s: float = 0.0
     linger_s: float = 0.005
+    beside: Callable[[], Coroutine[Any, Any, None]] | None = None
 
 
 class Delivery(Generic[T]):
@@ -62,11 +64,11 @@ class Delivery(Generic[T]):
         self.agent = agent
         self.group = f"{settings.kafka.prefix}jitr-{agent.name}"
         self.assigned = asyncio.Event()
-        self.lanes: dict[int, Lane[T]] = {}
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self.lanes: dict[TP, Lane[T]] = {}
+        self._tasks: dict[TP, asyncio.Task[None]] = {}
+        self._beside: asyncio.Task[None] | None = None
         self._settings = settings
         self._metrics = metrics
-        self._room = asyncio.Event()
         self._finished = False
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.app = self._build()
@@ -95,7 +97,7 @@ class Delivery(Generic[T]):
             stream_buffer_maxsize=256,
         )
         topic = app.topic(
-            self.agent.source.name,
+            *(source.name for source in self.agent.sources),
             key_type=bytes,
             value_type=bytes,
             key_serializer="raw",
@@ -113,18 +115,18 @@ class Delivery(Generic[T]):
         async for event in events:
             if not self._finished:
                 message = event.message
-                self._lane(message.partition).put(_source(message, event.ack))
-                while sum(lane.queued for lane in self.lanes.values()) > MOST_QUEUED:
+                self._lane(message.tp).put(_source(message, event.ack))
+                # Faust's own buffer is small: waiting here makes it stop fetching
+                while sum(lane.queued for lane in self.lanes.values()) > MOST_QUEUED:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
 
-    def _lane(self, partition: int) -> Lane[T]:
-        lane = self.lanes.get(partition)
+    def _lane(self, tp: TP) -> Lane[T]:
+        lane = self.lanes.get(tp)
         if lane is None:
             agent = self.agent
-            tp = TP(agent.source.name, partition)
-            lane = Lane(
-                partition,
-                lambda: agent.make(partition),
+            lane = self.lanes[tp] = Lane(
+                Place(tp.topic, tp.partition, lambda: self._end_offset(tp)),
+                agent.make,
                 self._send,
                 LaneSettings(
                     agent=agent.name,
@@ -136,13 +138,14 @@ class Delivery(Generic[T]):
                     snapshot_s=agent.snapshot_s,
                 ),
                 self._metrics,
-                lambda: self._end_offset(tp),
             )
-            self.lanes[partition] = lane
-            task = asyncio.get_running_loop().create_task(lane.run(), name=f"{self.group}/{partition}")
-            task.add_done_callback(self._on_lane_done)
-            self._tasks[partition] = task
+            self._tasks[tp] = self._watched(lane.run(), f"{self.group}/{tp.topic}/{tp.partition}")
         return lane
+
+    def _watched(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        task.add_done_callback(self._on_done)
+        return task
 
     def _end_offset(self, tp: TP) -> int | None:
         try:
@@ -157,24 +160,24 @@ class Delivery(Generic[T]):
         future: Awaitable[object] = await self.app.producer.send(topic, key, value, None, None, headers)
         return future
 
-    def _on_lane_done(self, task: asyncio.Task[None]) -> None:
+    def _on_done(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None and not self.failure.done():
-            log.error("%s: a lane failed", self.group, exc_info=error)
+            log.error("%s failed", task.get_name(), exc_info=error)
             self.failure.set_exception(error)
 
     async def _on_assigned(self, app: Any, assigned: set[TP], **_: Any) -> None:
         self.assigned.set()
 
     async def _on_revoked(self, app: Any, revoked: set[TP], **_: Any) -> None:
-        await self._end({tp.partition for tp in revoked if tp.topic == self.agent.source.name}, ack=False)
+        await self._end({TP(*tp) for tp in revoked}, ack=False)
 
-    async def _end(self, partitions: set[int], *, ack: bool) -> None:
+    async def _end(self, places: set[TP], *, ack: bool) -> None:
         """Let lanes end after the batch in hand; the one that takes too long is cut off, which is safe."""
         tasks = []
-        for partition in partitions & set(self.lanes):
-            self.lanes.pop(partition).finish(ack=ack)
-            tasks.append(self._tasks.pop(partition))
+        for tp in places & set(self.lanes):
+            self.lanes.pop(tp).finish(ack=ack)
+            tasks.append(self._tasks.pop(tp))
         if not tasks:
             return
         _, late = await asyncio.wait(tasks, timeout=_FINISH_S)
@@ -185,10 +188,14 @@ class Delivery(Generic[T]):
     async def start(self) -> None:
         """Join the group."""
         await self.app.start()
+        if self.agent.beside is not None:
+            self._beside = self._watched(self.agent.beside(), f"{self.group} beside")
 
     async def stop(self) -> None:
         """Finish what is in hand, commit it, leave the group."""
         self._finished = True
+        if self._beside is not None:
+            self._beside.cancel()
         await self._end(set(self.lanes), ack=True)
         await self.app.stop()
         if not self.failure.done():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -48,6 +48,15 @@ class Output:
 Outputs = Sequence[Output]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The source partition that a handler is for; ``end`` gives its end as far as it is known."""
+
+    topic: str
+    partition: int
+    end: Callable[[], int | None] = lambda: None
+
+
 class Handler(Generic[T]):
     """A handler without state: events in, outputs out.
 
@@ -78,13 +87,12 @@ class StatefulHandler(Handler[T]):
 
     Outputs leave only after a snapshot that contains them, so that they are the same after any crash.
 
-    Attributes
-    ----------
-    waiting : bool
-        Something is held back that `flush` would give out.
     """
 
-    waiting = False
+    @property
+    def waiting(self) -> bool:
+        """Whether something is held back that `flush` would give out."""
+        return False
 
     def snapshot(self) -> bytes:
         """Everything that must survive."""

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from mode.utils.logging import get_logger
 
-from jitr.agents.handler import Delivery, Handler, Output, StatefulHandler
+from jitr.agents.handler import Delivery, Handler, Output, Place, StatefulHandler
 from jitr.agents.marks import Marks
 from jitr.agents.metrics import Metrics
 from jitr.agents.outbox import Send, pack, send_all
@@ -61,34 +61,31 @@ class Lane(Generic[T]):
 
     Parameters
     ----------
-    partition : int
+    place : Place
+        A snapshot beyond its end is of an older topic of that name.
     make : callable
         Gives a fresh handler.
     send : Send
         Hands one record to the producer.
     settings : LaneSettings
     metrics : Metrics
-    end_offset : callable
-        The partition's end as far as it is known: a snapshot beyond it is of an older topic.
     """
 
     def __init__(
         self,
-        partition: int,
-        make: Callable[[], Handler[T]],
+        place: Place,
+        make: Callable[[Place], Handler[T]],
         send: Send,
         settings: LaneSettings,
         metrics: Metrics,
-        end_offset: Callable[[], int | None] = lambda: None,
     ) -> None:
-        self.partition = partition
+        self.place = place
         self.settings = settings
         self._make = make
         self._send = send
         self._metrics = metrics
-        self._end_offset = end_offset
-        self._handler = make()
-        self._store = SnapshotStore(f"{settings.state_url}/p{partition:05d}")
+        self._handler = make(place)
+        self._store = SnapshotStore(f"{settings.state_url}/{place.topic}/p{place.partition:05d}")
         self._queue: asyncio.Queue[Source | None] = asyncio.Queue()
         self._position = -1
         self._sequence = 0
@@ -262,20 +259,21 @@ class Lane(Generic[T]):
             await self._handle(done)
 
     async def _open(self) -> None:
-        self._marks = Marks(f"{self.settings.state_url}/marks/p{self.partition:05d}.json")
+        url, place = self.settings.state_url, self.place
+        self._marks = Marks(f"{url}/marks/{place.topic}/p{place.partition:05d}.json")
         leftover = await self._load()
         await send_all(leftover, self._send)
 
     async def _load(self) -> list[Outgoing]:
-        self._handler = self._make()
+        self._handler = self._make(self.place)
         self._outputs = []
         if not isinstance(self._handler, StatefulHandler):
             return []
         found = self._store.latest()
-        end = self._end_offset()
+        end = self.place.end()
         if found is not None and end is not None and found.position >= end:
             log.warning(
-                "%s: topic was made anew, forgetting partition %d", self.settings.agent, self.partition
+                "%s: %s was made anew, its old state is dropped", self.settings.agent, self.place.topic
             )
             self._store.clear()
             found = None

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from jitr.models.money import saved_usd
 from jitr.schemas.metrics import MetricsWindow
 from jitr.schemas.routes import Route
 from jitr.schemas.tasks import Task
@@ -86,10 +87,7 @@ class Metrics:
             states[label, route.state] = states.get((label, route.state), 0) + 1
             for kind in ("teacher", "audit", "surrogate", "shadow", "train"):
                 add(label, kind, getattr(money, f"{kind}_usd"))
-            billed = money.teacher_calls + money.audit_calls
-            mean = (money.teacher_usd + money.audit_usd) / billed if billed else 0.0
-            extra = money.audit_usd + money.surrogate_usd + money.shadow_usd + money.train_usd
-            add(label, "saved", money.answered_calls * mean - extra)
+            add(label, "saved", saved_usd(money))
             proof = route.surrogate.proof if route.surrogate else None
             if proof is not None and label != "other":
                 self.bound.labels(label).set(proof.bound)

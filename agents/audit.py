@@ -1,0 +1,111 @@
+"""audit: reads `jitr.task-calls`, proves candidates in shadow, keeps live promises, counts the money.
+
+Everything it finds is evidence on `jitr.evidence`; steer alone moves a route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from jitr.agents.context import Context
+from jitr.agents.delivery import Agent
+from jitr.agents.handler import Delivery, Output, StatefulHandler
+from jitr.agents.scoring import Scorer
+from jitr.agents.watch import Scored, Watch, WatchState
+from jitr.schemas.errors import ArtifactError, WeightsError
+from jitr.schemas.events import Event
+from jitr.schemas.evidence import Evidence
+from jitr.schemas.record import decode
+from jitr.schemas.routes import SurrogateRef
+from jitr.schemas.tasks import TaskCall
+
+
+def audit(context: Context, scorer: Scorer) -> Agent[TaskCall]:
+    """Make the agent."""
+    source = context.topics.task_calls
+    return Agent("audit", (source,), lambda place: Audit(context, scorer), batch=500, linger_s=0.0)
+
+
+class Audit(StatefulHandler[TaskCall]):
+    """The watches over the tasks in one partition."""
+
+    def __init__(self, context: Context, scorer: Scorer) -> None:
+        super().__init__()
+        self._context = context
+        self._scorer = scorer
+        self._watches: dict[str, Watch] = {}
+
+    def read(self, event: Event) -> TaskCall:
+        """Decode a task call."""
+        return decode(event.data, TaskCall)
+
+    async def handle(self, batch: Sequence[Delivery[TaskCall]]) -> list[Output]:
+        """Score candidates in their process first, then learn every call in order."""
+        routes = {task: self._context.route(task) for task in {d.value.task for d in batch}}
+        wanted: dict[str, tuple[SurrogateRef, list[int]]] = {}
+        for at, delivery in enumerate(batch):
+            call = delivery.value
+            ref = self._watch(call).wants(call, delivery.offset, routes[call.task])
+            if ref is not None:
+                wanted.setdefault(ref.digest, (ref, []))[1].append(at)
+        scored, broken = await self._score(batch, wanted)
+        evidence: list[Evidence] = []
+        for at, delivery in enumerate(batch):
+            call = delivery.value
+            ref, said = scored.get(at, (None, None))
+            watch, route = self._watch(call), routes[call.task]
+            if at in broken:
+                evidence += watch.refuse(*broken[at])
+            evidence += watch.learn(call, route, ref, said)
+            self.results["scored" if said is not None else "counted"] += 1
+        return [self._output(e) for e in evidence]
+
+    async def _score(
+        self, batch: Sequence[Delivery[TaskCall]], wanted: dict[str, tuple[SurrogateRef, list[int]]]
+    ) -> tuple[dict[int, tuple[SurrogateRef, Scored]], dict[int, tuple[SurrogateRef, str]]]:
+        scored: dict[int, tuple[SurrogateRef, Scored]] = {}
+        broken: dict[int, tuple[SurrogateRef, str]] = {}
+        for ref, places in wanted.values():
+            try:
+                answers = await self._scorer.answers(ref, [batch[at].value.input for at in places])
+            except (ArtifactError, WeightsError) as error:
+                broken[places[0]] = (ref, f"it cannot be run: {error}")
+                continue
+            for at, (label, score) in zip(places, answers, strict=True):
+                scored[at] = (ref, Scored(label, score))
+        return scored, broken
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any window is open."""
+        return any(watch.waiting for watch in self._watches.values())
+
+    def flush(self) -> list[Output]:
+        """Close every window."""
+        return [self._output(e) for watch in self._watches.values() for e in watch.window()]
+
+    def snapshot(self) -> bytes:
+        """Every watch."""
+        return msgspec.msgpack.encode({task: (w.tenant, w.state()) for task, w in self._watches.items()})
+
+    def restore(self, state: bytes) -> None:
+        """Take the watches up again."""
+        saved = msgspec.msgpack.decode(state, type=dict[str, tuple[str, WatchState]])
+        policy_of = self._context.settings.policy_of
+        self._watches = {
+            task: Watch(tenant, task, policy_of(tenant, task), watch)
+            for task, (tenant, watch) in saved.items()
+        }
+
+    def _watch(self, call: TaskCall) -> Watch:
+        watch = self._watches.get(call.task)
+        if watch is None:
+            policy = self._context.settings.policy_of(call.tenant, call.task)
+            watch = self._watches[call.task] = Watch(call.tenant, call.task, policy)
+        return watch
+
+    def _output(self, evidence: Evidence) -> Output:
+        topic = self._context.topics.evidence.name
+        return Output(topic, evidence.task, evidence.id, evidence.time, evidence, alone=True)

@@ -1,0 +1,130 @@
+"""One reader of a compacted topic: the last row of every key, in memory, followed for as long as it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from mode.utils.logging import get_logger
+
+from jitr.schemas.errors import RecordError, UnavailableError
+from jitr.schemas.events import Event, decode_events
+from jitr.schemas.record import Record, decode
+
+R = TypeVar("R", bound=Record)
+log = get_logger(__name__)
+
+_PATIENCE_S = 60.0
+
+
+class CompactedReader(Generic[R]):
+    """The rows of a compacted topic.
+
+    It has no consumer group and commits nothing: every start reads the whole topic, and `start` returns
+    when all of it that was there has been read.
+
+    Parameters
+    ----------
+    bootstrap : str
+    topic : str
+        Must exist.
+    kind : type of Record
+    key : callable
+        What a row is known by; a later row of the same key takes its place.
+    """
+
+    def __init__(self, bootstrap: str, topic: str, kind: type[R], key: Callable[[R], str]) -> None:
+        self.rows: dict[str, R] = {}
+        # counts the rows read: whoever derives something from them looks whether it has moved
+        self.revision = 0
+        self.changed = asyncio.Event()
+        self._topic = topic
+        self._kind = kind
+        self._key = key
+        self._bootstrap = bootstrap
+        self._consumer: AIOKafkaConsumer | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read what is there, then go on reading in the background.
+
+        Raises
+        ------
+        UnavailableError
+            If the topic is not there or cannot be read to its end.
+        """
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        self._consumer = consumer
+        try:
+            await consumer.start()
+            found = consumer.partitions_for_topic(self._topic) or await self._partitions(consumer)
+            partitions = [TopicPartition(self._topic, p) for p in sorted(found)]
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            ends = await consumer.end_offsets(partitions)
+            async with asyncio.timeout(_PATIENCE_S):
+                while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+                    self._take(await consumer.getmany(timeout_ms=200, max_records=5000))
+        except (KafkaError, TimeoutError) as error:
+            await consumer.stop()
+            raise UnavailableError(
+                f"topic {self._topic} could not be read to its end from {self._bootstrap}: {error!r}"
+            ) from error
+        self._task = asyncio.get_running_loop().create_task(
+            self._follow(consumer), name=f"read {self._topic}"
+        )
+
+    async def _partitions(self, consumer: AIOKafkaConsumer) -> set[int]:
+        """A topic that was just made may not be known yet."""
+        async with asyncio.timeout(_PATIENCE_S):
+            while True:
+                await consumer.topics()
+                if found := consumer.partitions_for_topic(self._topic):
+                    return set(found)
+                await asyncio.sleep(0.1)
+
+    async def stop(self) -> None:
+        """Stop following; the rows stay."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            try:
+                self._take(await consumer.getmany(timeout_ms=1000, max_records=5000))
+            except KafkaError as error:
+                log.warning("%s: waiting for Kafka: %r", self._topic, error)
+                await asyncio.sleep(1.0)
+
+    def _take(self, batches: Mapping[TopicPartition, list[object]]) -> None:
+        before = self.revision
+        for records in batches.values():
+            for record in records:
+                self._take_one(record)
+        if self.revision != before:
+            self.changed.set()
+            self.changed = asyncio.Event()
+
+    def _take_one(self, record: object) -> None:
+        value, headers = record.value, record.headers  # type: ignore[attr-defined]  # aiokafka has no types
+        if value is None:
+            return
+        try:
+            for event in decode_events(value, headers, fallback_id="", fallback_time=0.0):
+                if isinstance(event, Event):
+                    row = decode(event.data, self._kind)
+                    self.rows[self._key(row)] = row
+                    self.revision += 1
+        except RecordError as error:
+            log.warning("%s: a row that cannot be read is left out: %s", self._topic, error)

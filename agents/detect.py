@@ -1,0 +1,119 @@
+"""detect: reads `llm.calls` in any dialect and says of every call which task it is, or that it is none yet.
+
+Stateless: any number of workers share the partitions. What matches goes to `jitr.task-calls`, the rest to
+`jitr.unmatched`, where mine looks for new tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+
+import msgspec
+
+from jitr.agents.context import Context
+from jitr.agents.delivery import Agent
+from jitr.agents.handler import Delivery, Handler, Output
+from jitr.agents.taskcalls import as_output, coin, redacted, task_call
+from jitr.models.tasks.matcher import Matcher
+from jitr.schemas.calls import Call
+from jitr.schemas.dialects import read_call
+from jitr.schemas.errors import RecordError
+from jitr.schemas.events import Event
+from jitr.schemas.tasks import Task
+
+# a matched call that mine may learn from carries the task under this key of its metadata
+MATCHED = "jitr_matched"
+_LEARN_ALL = 256
+_LEARN_SHARE = 1 / 16
+
+
+def detect(context: Context) -> Agent[Call]:
+    """Make the agent."""
+    limiter = Limiter(context.settings.worker.unmatched_per_s)
+    return Agent("detect", (context.topics.calls,), lambda place: Detector(context, limiter), batch=2000)
+
+
+class Detector(Handler[Call]):
+    """Matches calls against the tasks that are known now."""
+
+    def __init__(self, context: Context, limiter: Limiter) -> None:
+        super().__init__()
+        self._context = context
+        self._limiter = limiter
+        self._revision = -1
+        self._matcher = Matcher(())
+
+    def read(self, event: Event) -> Call:
+        """Decode a call of any dialect."""
+        settings = self._context.settings
+        call = read_call(event, tenant=settings.gateway.tenant)
+        if not call.messages:
+            raise RecordError("must hold at least one message", field="$.messages", stage="dialect")
+        return redacted(call) if settings.redact else call
+
+    def handle(self, batch: Sequence[Delivery[Call]]) -> list[Output]:
+        """Match a batch."""
+        tasks, topics = self._context.tasks, self._context.topics
+        if tasks.revision != self._revision:
+            self._revision = tasks.revision
+            self._matcher = Matcher(tasks.rows.values())
+        outputs = []
+        for delivery in batch:
+            call = delivery.value
+            task, slots = self._task_of(call)
+            if task is None:
+                share = self._limiter.share(call.tenant, monotonic())
+                if coin(call.id, "unmatched") >= share:
+                    self.results["left_out"] += 1
+                    continue
+                self.results["unmatched"] += 1
+                kept = call if share >= 1 else msgspec.structs.replace(call, sampled=call.sampled * share)
+                outputs.append(Output(topics.unmatched.name, call.tenant, call.id, call.time, kept))
+                continue
+            self.results["matched"] += 1
+            made = task_call(call, task, self._context.settings.prices, slots)
+            outputs.append(as_output(made, topics.task_calls.name))
+            if call.response is not None and (
+                task.calls < _LEARN_ALL or coin(call.id, "learn") < _LEARN_SHARE
+            ):
+                told = msgspec.structs.replace(call, metadata=call.metadata | {MATCHED: task.id})
+                outputs.append(Output(topics.unmatched.name, call.tenant, call.id, call.time, told))
+        return outputs
+
+    def _task_of(self, call: Call) -> tuple[Task | None, tuple[str, ...] | None]:
+        """The task that our router has stamped on the call, else the one that matches, with its slots."""
+        stamp = call.decision
+        if stamp is not None and stamp.task is not None:
+            task = self._context.task(stamp.task)
+            if task is not None:
+                return task, None
+        match = self._matcher.match(call)
+        if match is None:
+            return None, None
+        task = self._context.task(match.task_id)
+        return task, match.slots
+
+
+class Limiter:
+    """Which share of a tenant's unmatched calls may go to mining, so that they are at most so many a second.
+
+    Examples
+    --------
+    >>> limiter = Limiter(2.0)
+    >>> [limiter.share("t", now) for now in (0.0, 0.1, 0.2, 0.3, 1.1)]
+    [1.0, 1.0, 0.6666666666666666, 0.5, 0.5]
+    """
+
+    def __init__(self, per_s: float) -> None:
+        self._per_s = per_s
+        self._windows: dict[str, tuple[float, int, int]] = {}
+
+    def share(self, tenant: str, now_s: float) -> float:
+        """Count one call and give the probability with which it is to be kept, in (0, 1]."""
+        start, count, before = self._windows.get(tenant, (now_s, 0, 0))
+        if now_s >= start + 1.0:
+            start, count, before = now_s, 0, count if now_s < start + 2.0 else 0
+        count += 1
+        self._windows[tenant] = (start, count, before)
+        return min(1.0, self._per_s / max(count, before))

@@ -1,0 +1,119 @@
+"""From a call and its task to a task call: one function for detect and mine, so that both say the same."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import msgspec
+
+from jitr.agents.handler import Output
+from jitr.models.money import call_usd
+from jitr.models.tasks.extract import input_of, label_of
+from jitr.models.tasks.redaction import redact
+from jitr.models.tasks.signature import text_of
+from jitr.models.tasks.skeleton import Pattern
+from jitr.schemas.calls import Call, Response
+from jitr.schemas.prices import Price
+from jitr.schemas.tasks import Task, TaskCall
+
+
+def task_call(
+    call: Call, task: Task, prices: dict[str, Price], slots: tuple[str, ...] | None = None
+) -> TaskCall:
+    """Build the task call of a call; the slots are taken from the task's skeletons where they are not given.
+
+    The answer becomes a label only if it is the teacher's and whole: a call that failed, was cut off or
+    called a tool is counted and paid, but teaches nothing.
+
+    Examples
+    --------
+    >>> from jitr.schemas.calls import Message
+    >>> from jitr.schemas.tasks import Signature, Skeleton
+    >>> task = Task(id="t1", tenant="acme", signature=Signature(model="m", shape="user"), kind="label",
+    ...             labels=("good",), renderings={"good": "Good"}, skeletons=(Skeleton(prefix="Mood of:"),))
+    >>> call = Call(id="c", tenant="acme", model="m", time=0.0, response=Response(text="**good**"),
+    ...             messages=(Message(role="user", content="Mood of: lovely day"),))
+    >>> made = task_call(call, task, {})
+    >>> made.input, made.label, made.response.text
+    ('lovely day', 'good', '**good**')
+    """
+    if slots is None:
+        slots = slots_of(call, task)
+    response = call.response
+    label = None
+    if response is not None and call.error is None and response.tool_calls is None:
+        label = label_of(task, response.text) if response.finish_reason != "length" else None
+    cost = call.cost_usd
+    if cost is None:
+        cost = call_usd(call.model, call.usage, prices) if response is not None else 0.0
+    return TaskCall(
+        id=call.id,
+        tenant=call.tenant,
+        task=task.id,
+        task_version=task.version,
+        time=call.time,
+        model=call.model,
+        input=input_of(slots),
+        slots=slots,
+        label=label,
+        response=response,
+        usage=call.usage,
+        cost_usd=cost or 0.0,
+        latency_s=call.latency_s,
+        decision=call.decision,
+        weight=_weight(call),
+    )
+
+
+def slots_of(call: Call, task: Task) -> tuple[str, ...]:
+    """What varies in a call of a task; all of it where no skeleton fits."""
+    text = text_of(call)
+    for skeleton in task.skeletons:
+        pattern = Pattern(skeleton.prefix, skeleton.inner, skeleton.suffix)
+        if pattern.matches(text):
+            return tuple(pattern.slots(text))
+    return (text,)
+
+
+def as_output(made: TaskCall, topic: str) -> Output:
+    """A task call on its way; its id is the call's."""
+    return Output(topic, made.task, made.id, made.time, made)
+
+
+def redacted(call: Call) -> Call:
+    """The same call without what identifies or unlocks."""
+    messages = tuple(
+        msgspec.structs.replace(
+            m, content=redact(m.content), tool_calls=redact(m.tool_calls) if m.tool_calls else None
+        )
+        for m in call.messages
+    )
+    response: Response | None = call.response
+    if response is not None:
+        response = msgspec.structs.replace(
+            response,
+            text=redact(response.text),
+            tool_calls=redact(response.tool_calls) if response.tool_calls else None,
+        )
+    return msgspec.structs.replace(call, messages=messages, response=response)
+
+
+def coin(id: str, purpose: str) -> float:
+    """A uniform number in [0, 1) that depends on an id and on what it is drawn for, and on nothing else.
+
+    Examples
+    --------
+    >>> coin("a", "x") == coin("a", "x"), coin("a", "x") == coin("a", "y"), 0 <= coin("a", "x") < 1
+    (True, False, True)
+    """
+    digest = blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8, person=purpose.encode()[:16])
+    return int.from_bytes(digest.digest()) / 2**64
+
+
+def _weight(call: Call) -> float:
+    """1/p of a call that came to the teacher, or to us, by sampling."""
+    weight = 1.0 / call.sampled if 0 < call.sampled < 1 else 1.0
+    stamp = call.decision
+    if stamp is not None and stamp.target == "surrogate" and stamp.due and stamp.audit_rate > 0:
+        weight /= min(1.0, stamp.audit_rate)
+    return weight

@@ -1,0 +1,81 @@
+"""How often the teacher agrees with itself: the target is absolute, and nothing can beat its own noise.
+
+PROMISE.md, step 15. Two independent answers with the same noise agree s of the time where each agrees with
+the usual answer about sqrt(s): below target^2 no surrogate can keep the target.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from jitr.models.promise.betting import Mixture
+
+_DROPS = (0.02, 0.05, 0.12, 0.30)
+
+
+class SelfAgreementState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything there is to remember."""
+
+    target: float
+    delta: float
+    repeats: int
+    agreed: int
+    refused: bool
+
+
+class SelfAgreement:
+    """Tests, at any time, whether repeated teacher calls agree at least target^2 of the time.
+
+    Parameters
+    ----------
+    target : float
+        The agreement to be promised.
+    delta : float
+        Chance that a teacher which does agree with itself is refused.
+
+    Examples
+    --------
+    >>> noise = SelfAgreement(0.95, 0.05)
+    >>> for k in range(60):
+    ...     noise.update(agreed=k % 3 > 0)
+    >>> noise.refused, noise.warns
+    (True, True)
+    """
+
+    def __init__(self, target: float, delta: float) -> None:
+        self.target, self.delta = target, delta
+        self.repeats = self.agreed = 0
+        self.refused = False
+        least = target * target
+        self._bets = Mixture(least, [max(least - d, least / 10) for d in _DROPS])
+
+    def update(self, agreed: bool) -> None:
+        """Learn one call that the teacher answered twice, independently."""
+        self.repeats += 1
+        self.agreed += agreed
+        wealth = float(self._bets.log_wealth(self.agreed, self.repeats - self.agreed))
+        self.refused = self.refused or wealth >= -math.log(self.delta)
+
+    @property
+    def warns(self) -> bool:
+        """Whether the measured share lies below the target itself."""
+        return self.repeats > 0 and self.agreed / self.repeats < self.target
+
+    def state(self) -> SelfAgreementState:
+        """Everything, exactly."""
+        return SelfAgreementState(
+            target=self.target,
+            delta=self.delta,
+            repeats=self.repeats,
+            agreed=self.agreed,
+            refused=self.refused,
+        )
+
+    @classmethod
+    def from_state(cls, state: SelfAgreementState) -> SelfAgreement:
+        """The test as it was when its state was taken."""
+        noise = cls(state.target, state.delta)
+        noise.repeats, noise.agreed, noise.refused = state.repeats, state.agreed, state.refused
+        return noise

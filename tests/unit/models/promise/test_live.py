@@ -1,0 +1,143 @@
+"""A live promise: audits, hold, court and blindness together, over one life."""
+
+import random
+
+import msgspec
+import pytest
+
+from jitr.models.promise.findings import Cleared, Convicted, Finding, RateChanged, Suspected
+from jitr.models.promise.live import LivePromise, LiveState
+from jitr.schemas.policy import DEMO, Policy
+
+Seen = list[Finding]
+
+
+def serve(live: LivePromise, rng: random.Random, agreement: float, calls: int) -> Seen:
+    """So many accepted calls: audited with the rate in force, all scored in a hold."""
+    seen: Seen = []
+    for _ in range(calls):
+        agrees = rng.random() < agreement
+        if live.held:
+            seen += live.scored_in_hold(agrees)
+            continue
+        audited = rng.random() < live.audit_rate
+        seen += live.accepted()
+        if audited:
+            seen += live.audit(agrees)
+    return seen
+
+
+def of(kind: type[Finding], seen: Seen) -> Seen:
+    return [finding for finding in seen if isinstance(finding, kind)]
+
+
+def test_while_it_keeps_its_promise_audits_only_become_fewer() -> None:
+    live = LivePromise(Policy(), 500, 495)
+    seen = serve(live, random.Random(1), 0.99, 40_000)
+    assert not of(Convicted, seen)
+    rates = [f.audit_rate for f in seen if isinstance(f, RateChanged)]
+    assert rates[-1] == live.audit_rate
+    assert min(rates) == Policy().audit_floor
+
+
+def test_a_drop_calls_a_hold_and_then_the_court_convicts() -> None:
+    live, rng = LivePromise(Policy(), 500, 490), random.Random(2)
+    assert not of(Suspected, serve(live, rng, 0.98, 2_000))
+    seen = serve(live, rng, 0.80, 5_000)
+    first, last = of(Suspected, seen)[0], seen[-1]
+    assert isinstance(first, Suspected)
+    assert first.statistic >= first.threshold
+    assert isinstance(last, Convicted)
+    assert last.wealth >= last.bar == pytest.approx(10)
+    assert last.disagreement == pytest.approx(0.2, abs=0.06)
+    assert live.over
+    assert serve(live, rng, 0.5, 50) == []
+
+
+def test_a_false_alarm_resumes_after_enough_was_scored_and_names_its_monitor() -> None:
+    live, rng = LivePromise(Policy(), 500, 490), random.Random(3)
+    alarm = Suspected("adwin", 0.6, 0.9, "mean gate score moved")
+    assert live.suspect(alarm) == (alarm,)
+    assert live.suspect(alarm) == ()
+    seen = serve(live, rng, 0.98, 300)
+    (cleared,) = of(Cleared, seen)
+    assert isinstance(cleared, Cleared)
+    assert (cleared.scored, cleared.monitor) == (300, "adwin")
+    assert not live.held
+
+
+def test_a_hold_lasts_while_disagreement_is_above_the_limit() -> None:
+    live = LivePromise(DEMO, 100, 98)
+    live.suspect(Suspected("teacher", 1, 1, "the model changed"))
+    for k in range(200):
+        live.scored_in_hold(k % 8 > 0)  # 12.5% of 10% allowed
+    assert live.held
+
+
+def test_an_audit_that_comes_in_a_hold_is_scored_there_and_a_late_held_call_is_an_audit() -> None:
+    live = LivePromise(DEMO, 100, 98)
+    live.scored_in_hold(True)
+    live.suspect(Suspected("cusum", 5, 5, "test"))
+    seen: Seen = []
+    for _ in range(60):
+        seen += live.audit(True)
+    assert of(Cleared, seen)
+
+
+def test_a_big_drop_in_the_demo_is_held_within_twenty_audits() -> None:
+    audits = []
+    for seed in range(51):
+        rng, live, n = random.Random(seed), LivePromise(DEMO, 120, 116), 0
+        while not live.held:
+            n += 1
+            live.accepted(5)
+            live.audit(rng.random() < 0.6)
+        audits.append(n)
+    assert sorted(audits)[25] <= 20
+
+
+def test_lost_audits_raise_the_rate_and_then_blind() -> None:
+    live, rng = LivePromise(Policy(), 500, 500), random.Random(4)
+    serve(live, rng, 1.0, 60_000)
+    assert live.audit_rate < 0.1
+    live.due("d1", deadline=10.0)
+    assert live.elapsed(9.0) == ()
+    assert live.elapsed(11.0) == (RateChanged(0.10),)
+    assert live.audit_lost() == live.audit_lost() == ()
+    blind = live.audit_lost()[0]
+    assert isinstance(blind, Suspected)
+    assert blind.monitor == "blind"
+    assert live.audit_rate == 0.2
+    assert not live.held
+
+
+def test_the_audit_rate_is_never_zero() -> None:
+    live, rng = LivePromise(Policy(), 500, 500), random.Random(5)
+    for _ in range(50):
+        serve(live, rng, 1.0, 1_000)
+        assert Policy().audit_floor <= live.audit_rate <= 0.5
+
+
+@pytest.mark.parametrize("cut", [0, 700, 1_500, 1_700])
+def test_a_saved_promise_goes_on_as_if_nothing_had_been(cut: int) -> None:
+    rng = random.Random(6)
+    script = [(rng.random(), rng.random() < (0.97 if k < 1_500 else 0.85)) for k in range(4_000)]
+    whole, half = LivePromise(Policy(), 300, 295), LivePromise(Policy(), 300, 295)
+    held = 0
+    for k, (coin, agrees) in enumerate(script):
+        if k == cut:
+            half.due("d", 5.0)
+            whole.due("d", 5.0)
+            wire = msgspec.json.encode(half.state())
+            half = LivePromise.from_state(msgspec.json.decode(wire, type=LiveState), Policy())
+        for live in (whole, half):
+            if live.held:
+                live.scored_in_hold(agrees)
+            else:
+                live.accepted()
+                if coin < live.audit_rate:
+                    live.audit(agrees)
+        held += whole.held
+        assert half.audit_rate == whole.audit_rate
+    assert held
+    assert half.state() == whole.state()

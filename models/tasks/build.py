@@ -5,14 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
 
-from jitr.models.tasks.edges import cut_left, cut_right, trim
+from jitr.models.tasks.edges import STRONG, cut_left, cut_right, left_edge, right_edge, trim
 from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import ALNUM, CUT, GAP, HEAD, TAIL, WORD, weight
+from jitr.models.tasks.text import ALNUM, CUT, GAP, HEAD, MARKS, TAIL, WORD, weight
 from jitr.models.tasks.window import Entry
 
 _ENDS = HEAD + TAIL
 _GAP_TEXT = 4000
 _SHORT = 400
+_FIRM = "\n:" + MARKS  # edges that close an instruction, and not a sentence of the payload
+_LINE = "\n" + MARKS
+_STRAY = 3
+_ENOUGH = 4
 
 
 @dataclass(slots=True)
@@ -127,11 +131,35 @@ def _ends(texts: list[str]) -> tuple[str, str]:
         prefix = ""
     if not ALNUM.search(suffix):
         suffix = ""
+    prefix, suffix = _settle_prefix(prefix, texts), _settle_suffix(suffix, texts)
     if any(len(prefix) + len(suffix) > len(t) for t in texts):
         suffix = ""
     if any(len(suffix) < len(t) for t in texts):
         suffix = trim(suffix)
     return prefix, suffix
+
+
+def _settle_prefix(prefix: str, texts: list[str]) -> str:
+    """Leave the first words of a payload to it where all payloads happen to begin alike.
+
+    A prefix that stops a few words behind the edge of a sentence is cut back to that edge.
+    """
+    if right_edge(prefix, texts) == STRONG:
+        return prefix
+    at = max([prefix.rfind(c) for c in _FIRM]) + 1
+    if at and weight(prefix[at:]) <= _STRAY and weight(prefix[:at]) >= _ENOUGH:
+        return prefix[:at]
+    return prefix
+
+
+def _settle_suffix(suffix: str, texts: list[str]) -> str:
+    """The same at the other end: the last words of a payload stay with it."""
+    if left_edge(suffix, texts) == STRONG:
+        return suffix
+    places = [at for c in _LINE if (at := suffix.find(c)) >= 0]
+    if places and weight(suffix[: min(places)]) <= _STRAY and weight(suffix[min(places) :]) >= 1:
+        return suffix[min(places) :]
+    return suffix
 
 
 def _widen(

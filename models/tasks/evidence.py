@@ -186,7 +186,9 @@ def repeated_items(draft: Draft) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for member in draft.members:
         counts.update(member.items)
-    return {item: n for item, n in counts.items() if n >= 2 and item not in common}
+    # a template in the pot is a good part of it; what a few of many share is payload
+    least = max(2, int(0.08 * len(draft.members)))
+    return {item: n for item, n in counts.items() if n >= least and item not in common}
 
 
 def telling(item: str, pattern: Pattern) -> bool:

@@ -166,9 +166,16 @@ class LabelSpace:
             return "number"
         if state.spans >= 0.8 * state.seen:
             return "spans"
-        # many classes recur late: half of the answers did, and all are short
-        short = sum([n for label, n in counts.items() if len(label) <= 80 and len(label.split()) <= 6])
-        if few and covered >= 0.3 * state.seen and short >= _SHARE * state.seen:
+        # many classes recur late, but short answers that meet at all say how many there may be: n answers
+        # make
+        # n (n - 1) / 2 pairs, and one pair in as many as there are classes is alike (the birthday problem)
+        short = sum([n for label, n in counts.items() if len(label) <= 60 and label.count(" ") < 6])
+        alike = sum([n * (n - 1) for n in counts.values()])
+        if (
+            short >= _SHARE * state.seen
+            and state.seen * (state.seen - 1) <= _MOST_LABELS * alike
+            and covered >= min(0.7, state.seen / 400) * state.seen
+        ):
             return "label"
         return "text"
 

@@ -25,7 +25,6 @@ from jitr.sandbox.stack import Stack
 from jitr.sandbox.traffic.request import Traffic
 from jitr.sandbox.traffic.workload import Workload
 from jitr.schemas.policy import DEMO
-from jitr.schemas.prices import Price
 from jitr.schemas.settings import Settings
 
 
@@ -61,8 +60,7 @@ def settings_for(options: Options, mark: str) -> Settings:
         "state.root": str((options.out / "state").resolve()),
     }
     loaded = Settings.load(environ={}, flags=flags)
-    simulated = {"simulated-large": Price(2.0, 8.0), "simulated-small": Price(0.4, 1.6)}
-    return msgspec.structs.replace(loaded, policy=DEMO, prices=loaded.prices | simulated)
+    return msgspec.structs.replace(loaded, policy=DEMO)
 
 
 def run(options: Options, console: Console) -> Report:

@@ -24,8 +24,7 @@ VERBS = [
     "leaked", "stopped",
 ]
 TAILS = [
-    "yesterday", "after lunch", "in the rain", "without a sound", "on monday", "by mistake", "near the
-    old mill",
+    "yesterday", "after lunch", "in the rain", "without a sound", "on monday", "by mistake", "near the mill",
     "again",
 ]
 # fmt: on

@@ -1,4 +1,4 @@
-"""The whole loop on Apache Kafka and a redis-server of the system: 5,000 calls, and every figure added up again.
+"""The whole loop on Apache Kafka and a redis-server of the system: 5,000 calls, every figure added up again.
 
 What the loop reports is recomputed here from the raw topics, by other code.
 """
@@ -25,12 +25,15 @@ from scipy.stats import beta
 from jitr.models.money import saved_usd
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.tasks.answers import same
+from jitr.models.tasks.matcher import Matcher
 from jitr.sandbox.demo.driver import Driver
 from jitr.sandbox.demo.report import Report, build
 from jitr.sandbox.demo.watch import Watch
 from jitr.sandbox.redis import RedisServer
 from jitr.sandbox.stack import Stack
 from jitr.sandbox.traffic.workload import Workload
+from jitr.schemas.dialects import Origin
+from jitr.schemas.dialects.openai import OpenAIPair
 from jitr.schemas.policy import DEMO
 from jitr.schemas.routes import Route
 from jitr.schemas.settings import Settings
@@ -287,16 +290,20 @@ def test_training_started_at_sizes_of_the_dataset(run: Run) -> None:
 
 
 def test_true_agreement_keeps_the_target_on_every_active_route(run: Run) -> None:
-    """2,000 fresh calls a task, the truth asked of the simulation: what the route would serve, and how much agrees."""
+    """2,000 fresh calls a task, as the route would serve them; the truth is asked of the simulation."""
+    matcher = Matcher(run.watch.tasks.values())
     names = {t.id: t.workload for t in run.report.tasks}
+    origin = Origin(id="fresh", time=0.0, tenant=run.tenant)
     for route in active(run):
         assert route.surrogate is not None
         assert route.surrogate.proof is not None
         name = names[route.task]
         assert name is not None
         surrogate = Surrogate.load(Path(route.surrogate.uri), route.surrogate.digest)
-        fresh = [r for r in islice(iter(Workload(seed=99, noise=0.0, tasks=[name])), 2000)]
-        answers = surrogate.answer_many([r.payload for r in fresh])
+        fresh = list(islice(iter(Workload(seed=99, noise=0.0, tasks=[name])), 2000))
+        matches = [matcher.match(OpenAIPair().read({"request": r.body}, origin)) for r in fresh]
+        assert [m.task_id for m in matches if m] == [route.task] * 2000
+        answers = surrogate.answer_many([m.input for m in matches if m])
         served = [
             (a.text, r.label)
             for a, r in zip(answers, fresh, strict=True)

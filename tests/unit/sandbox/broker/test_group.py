@@ -113,6 +113,8 @@ async def test_a_promised_id_lets_its_owner_in_once(group: Group) -> None:
     assert not group.idle
     joined = await group.join(arrival(promised), "consumer")
     assert joined.member_id == promised
+    group.leave(promised)
+    assert group.idle
     with pytest.raises(RefusalError):
         group.join(arrival("client-never-promised"), "consumer")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jitr.sandbox.broker.batch import HEADER_BYTES, read_header
+from jitr.sandbox.broker.batch import HEADER_BYTES, read_header, with_base_offset
 from jitr.sandbox.broker.codes import Code, RefusalError
 from jitr.sandbox.broker.log import PartitionLog
 from jitr.sandbox.broker.segment import OpenFiles
@@ -81,8 +81,10 @@ def test_a_torn_end_is_cut_and_the_log_goes_on(open_log, batch, tmp_path: Path) 
     os.truncate(path, path.stat().st_size - 7)
     again = open_log()
     assert again.end_offset == 9
-    assert again.append(batch((b"k", b"v"))) == 9
+    new = batch((b"another key", b"another value"))
+    assert again.append(new) == 9
     assert offsets(again, 0) == list(range(10))
+    assert again.read(9, 10**6, at_least_one=True) == with_base_offset(new, 9)
 
 
 def test_a_flipped_bit_in_the_last_batch_is_noticed_on_recovery(open_log, batch) -> None:

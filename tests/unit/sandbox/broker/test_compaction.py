@@ -102,7 +102,7 @@ def test_a_compaction_that_was_stopped_half_way_changes_nothing(tmp_path: Path, 
     files = OpenFiles()
     log = PartitionLog(tmp_path, TopicConfig.of(COMPACT), files, lambda: 1_000.0)
     for i in range(60):
-        log.append(batch((b"k%d" % (i % 3), b"v" * 100)))
+        log.append(batch((b"own%d" % i if i % 2 else b"shared", b"v" * 100)))
     assert compact(log, files, 1_000.0)  # leaves small files, which the next pass puts together
     for i in range(60):
         log.append(batch((b"new%d" % i, b"v" * 100)))

@@ -5,7 +5,9 @@ Everything it finds is evidence on `jitr.evidence`; steer alone moves a route.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -18,8 +20,10 @@ from jitr.schemas.errors import ArtifactError, WeightsError
 from jitr.schemas.events import Event
 from jitr.schemas.evidence import Evidence
 from jitr.schemas.record import decode
-from jitr.schemas.routes import SurrogateRef
+from jitr.schemas.routes import RouteVersion, SurrogateRef
 from jitr.schemas.tasks import TaskCall
+
+_LAG_S = 5.0
 
 
 def audit(context: Context, scorer: Scorer) -> Agent[TaskCall]:
@@ -43,6 +47,7 @@ class Audit(StatefulHandler[TaskCall]):
 
     async def handle(self, batch: Sequence[Delivery[TaskCall]]) -> list[Output]:
         """Score candidates in their process first, then learn every call in order."""
+        await self._caught_up(batch)
         routes = {task: self._context.route(task) for task in {d.value.task for d in batch}}
         wanted: dict[str, tuple[SurrogateRef, list[int]]] = {}
         for at, delivery in enumerate(batch):
@@ -61,6 +66,19 @@ class Audit(StatefulHandler[TaskCall]):
             evidence += watch.learn(call, route, ref, said)
             self.results["scored" if said is not None else "counted"] += 1
         return [self._output(e) for e in evidence]
+
+    async def _caught_up(self, batch: Sequence[Delivery[TaskCall]]) -> None:
+        """A call may carry a decision by a row that our reader is about to read: wait for it, a little."""
+        newest: dict[str, RouteVersion] = {}
+        for call in (d.value for d in batch):
+            if call.decision is not None and call.decision.surrogate is not None:
+                version = _version(call.decision.route_version)
+                newest[call.task] = max(version, newest.get(call.task, version))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAG_S):
+                for task, version in newest.items():
+                    while (route := self._context.route(task)) is None or route.version < version:
+                        await asyncio.sleep(0.02)
 
     async def _score(
         self, batch: Sequence[Delivery[TaskCall]], wanted: dict[str, tuple[SurrogateRef, list[int]]]
@@ -109,3 +127,11 @@ class Audit(StatefulHandler[TaskCall]):
     def _output(self, evidence: Evidence) -> Output:
         topic = self._context.topics.evidence.name
         return Output(topic, evidence.task, evidence.id, evidence.time, evidence, alone=True)
+
+
+def _version(text: str) -> RouteVersion:
+    incarnation, _, offset = text.partition(".")
+    try:
+        return RouteVersion(incarnation=int(incarnation), offset=int(offset))
+    except ValueError:
+        return RouteVersion()

@@ -57,6 +57,7 @@ class CompactedReader(Generic[R]):
             If the topic is not there or cannot be read to its end.
         """
         consumer = AIOKafkaConsumer(
+            self._topic,
             bootstrap_servers=self._bootstrap,
             group_id=None,
             enable_auto_commit=False,
@@ -65,12 +66,11 @@ class CompactedReader(Generic[R]):
         self._consumer = consumer
         try:
             await consumer.start()
-            found = consumer.partitions_for_topic(self._topic) or await self._partitions(consumer)
-            partitions = [TopicPartition(self._topic, p) for p in sorted(found)]
-            consumer.assign(partitions)
-            await consumer.seek_to_beginning(*partitions)
-            ends = await consumer.end_offsets(partitions)
             async with asyncio.timeout(_PATIENCE_S):
+                # without a group all partitions are ours, from the beginning, once their leaders are known
+                while not (partitions := consumer.assignment()):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+                ends = await consumer.end_offsets(partitions)
                 while any([await consumer.position(tp) < end for tp, end in ends.items()]):
                     self._take(await consumer.getmany(timeout_ms=200, max_records=5000))
         except (KafkaError, TimeoutError) as error:
@@ -81,15 +81,6 @@ class CompactedReader(Generic[R]):
         self._task = asyncio.get_running_loop().create_task(
             self._follow(consumer), name=f"read {self._topic}"
         )
-
-    async def _partitions(self, consumer: AIOKafkaConsumer) -> set[int]:
-        """A topic that was just made may not be known yet."""
-        async with asyncio.timeout(_PATIENCE_S):
-            while True:
-                await consumer.topics()
-                if found := consumer.partitions_for_topic(self._topic):
-                    return set(found)
-                await asyncio.sleep(0.1)
 
     async def stop(self) -> None:
         """Stop following; the rows stay."""

@@ -21,6 +21,7 @@ from jitr.agents.handler import Handler, Place
 from jitr.agents.lane import Lane, LaneSettings
 from jitr.agents.metrics import Metrics
 from jitr.agents.unpack import Source
+from jitr.schemas.errors import UnavailableError
 from jitr.schemas.settings import Settings
 from jitr.schemas.topics import Topic
 
@@ -28,15 +29,14 @@ T = TypeVar("T")
 log = get_logger(__name__)
 
 MOST_QUEUED = 2_000
-_FINISH_S = 8.0
 
 
 @dataclass(frozen=True)
 class Agent(Generic[T]):
     """What makes an agent: a name, its sources, and a handler for each partition of them.
 
-    ``linger_s`` is how long the producer waits to fill a request, ``beside`` what runs as long as the agent
-    does; the rest is as in `LaneSettings`.
+    ``linger_s`` is how long the producer waits to fill a request, ``finish_s`` how long a batch in hand may
+    take at the end, ``beside`` what runs as long as the agent does; the rest is as in `LaneSettings`.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Agent(Generic[T]):
     idle_s: float = 1.0
     snapshot_s: float = 0.0
     linger_s: float = 0.005
+    finish_s: float = 8.0
     beside: Callable[[], Coroutine[Any, Any, None]] | None = None
 
 
@@ -95,6 +96,8 @@ class Delivery(Generic[T]):
             producer_linger=self.agent.linger_s,
             producer_max_request_size=4_000_000,
             stream_buffer_maxsize=256,
+            # what was not acknowledged comes again; waiting for it would hold up every rebalance
+            stream_wait_empty=False,
         )
         topic = app.topic(
             *(source.name for source in self.agent.sources),
@@ -127,7 +130,7 @@ class Delivery(Generic[T]):
             lane = self.lanes[tp] = Lane(
                 Place(tp.topic, tp.partition, lambda: self._end_offset(tp)),
                 agent.make,
-                self._send,
+                self.send,
                 LaneSettings(
                     agent=agent.name,
                     dead_letters=self._settings.topics.dead_letters.name,
@@ -154,7 +157,7 @@ class Delivery(Generic[T]):
             return None
         return int(end) if end is not None else None
 
-    async def _send(
+    async def send(
         self, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]
     ) -> Awaitable[object]:
         future: Awaitable[object] = await self.app.producer.send(topic, key, value, None, None, headers)
@@ -180,7 +183,7 @@ class Delivery(Generic[T]):
             tasks.append(self._tasks.pop(tp))
         if not tasks:
             return
-        _, late = await asyncio.wait(tasks, timeout=_FINISH_S)
+        _, late = await asyncio.wait(tasks, timeout=self.agent.finish_s)
         for task in late:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -190,6 +193,12 @@ class Delivery(Generic[T]):
         await self.app.start()
         if self.agent.beside is not None:
             self._beside = self._watched(self.agent.beside(), f"{self.group} beside")
+
+    async def crashed(self) -> None:
+        """Wait until Faust gives up, and raise what it gave up for."""
+        while self.app.crash_reason is None:  # noqa: ASYNC110  # mode has no event for it
+            await asyncio.sleep(0.5)
+        raise UnavailableError(f"{self.group}: Faust gave up: {self.app.crash_reason!r}")
 
     async def stop(self) -> None:
         """Finish what is in hand, commit it, leave the group."""

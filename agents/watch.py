@@ -1,4 +1,4 @@
-"""What audit keeps of one task: its money, the shadow run of a candidate, and the promise of the live version."""
+"""What audit keeps of one task: its money, a candidate's shadow run, and the live version's promise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Route, SurrogateRef
 from jitr.schemas.tasks import TaskCall
 
+# a window closes after so many calls, or seconds of event time
 WINDOW = 50
+WINDOW_S = 5.0
 _ANSWERING = ("canary", "active", "hold")
 
 
@@ -31,7 +33,7 @@ class WatchState(msgspec.Struct, kw_only=True):
     """Everything that must survive."""
 
     first: str | None = None
-    last: str = ""
+    opened: float = 0.0
     time: float = 0.0
     calls: int = 0
     accepted: int = 0
@@ -132,15 +134,16 @@ class Watch:
                 calls, agreed = (proof.calls, proof.agreed) if proof is not None else (0, 0)
                 self._live = LivePromise(self.policy, calls=calls, agreed=agreed)
                 self._margin = MarginMonitor()
-        s.first = s.first or call.id
-        s.last, s.time = call.id, call.time
+        if s.first is None:
+            s.first, s.opened = call.id, call.time
+        s.time = call.time
         s.calls += 1
         self._count_money(call, live)
         if self._live is not None and call.decision is not None and call.decision.surrogate == version:
             evidence += self._watch_live(call)
         if ref is not None and scored is not None:
             evidence += self._prove(call, ref, scored)
-        if s.calls >= WINDOW:
+        if s.calls >= WINDOW or (s.calls and call.time >= s.opened + WINDOW_S):
             evidence += self.window()
         return evidence
 
@@ -204,7 +207,7 @@ class Watch:
         if stamp.score is not None and self._margin is not None:
             alarm = self._margin.update(stamp.score)
             if alarm is not None:
-                findings += live.suspect(alarm.monitor, alarm.statistic, alarm.threshold, alarm.reason)
+                findings += live.suspect(alarm)
         if stamp.accepted:
             s.accepted += 1
             if stamp.target == "surrogate":

@@ -1,0 +1,164 @@
+"""One training in a child process, under limits of memory and time that the parent enforces."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+import threading
+import time
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import msgspec
+import psutil
+
+from jitr.models.money import cpu_usd
+from jitr.schemas.errors import JitrError
+from jitr.schemas.evidence import Trained, TrainingFailed
+from jitr.schemas.routes import SurrogateRef
+from jitr.schemas.trainings import Training
+
+_POLL_S = 0.2
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What the child says in the end."""
+
+    surrogate: SurrogateRef | None
+    reason: str
+    cpu_s: float
+
+
+async def run_training(training: Training, root: str, memory_mb: int) -> Trained | TrainingFailed:
+    """Train in a process of its own and say what came of it.
+
+    Parameters
+    ----------
+    training : Training
+    root : str
+        Where artifacts are kept: the folder is written aside, renamed, and taken as it is if it exists.
+    memory_mb : int
+        Resident memory at which the child is ended.
+    """
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=_child, args=(theirs, msgspec.json.encode(training), root), daemon=True)
+    child.start()
+    theirs.close()
+    # searching may take its budget, reading and writing some more
+    deadline = time.monotonic() + 3 * training.limits.max_train_s + 120
+    used = _Usage()
+    killed = ""
+    try:
+        process = psutil.Process(child.pid)
+        while child.is_alive() and not ours.poll():
+            used.look(process)
+            if used.rss_mb > memory_mb:
+                killed = f"it used {used.rss_mb:.0f} MB of memory, more than the {memory_mb} MB it may"
+            elif time.monotonic() > deadline:
+                killed = f"it took longer than {deadline:.0f} s"
+            if killed:
+                child.kill()
+                break
+            await asyncio.sleep(_POLL_S)
+        outcome = Outcome(None, killed, used.cpu_s) if killed else _receive(ours, child, used)
+    except psutil.NoSuchProcess:
+        outcome = _receive(ours, child, used)
+    finally:
+        # also where we are cancelled: nothing is left running
+        child.kill()
+        child.join()
+        ours.close()
+    return _evidence(training, outcome)
+
+
+class _Usage:
+    """What a process and its children have used, as far as it was seen."""
+
+    def __init__(self) -> None:
+        self.rss_mb = 0.0
+        self.cpu_s = 0.0
+
+    def look(self, process: psutil.Process) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.rss_mb = process.memory_info().rss / 1e6
+            times = process.cpu_times()
+            self.cpu_s = max(self.cpu_s, times.user + times.system)
+
+
+def _receive(ours: Connection, child: Any, used: _Usage) -> Outcome:
+    try:
+        if ours.poll():
+            return msgspec.json.decode(ours.recv_bytes(), type=Outcome)
+    except EOFError:
+        pass
+    child.join(1.0)
+    return Outcome(None, f"its process ended with exit code {child.exitcode}", used.cpu_s)
+
+
+def _evidence(training: Training, outcome: Outcome) -> Trained | TrainingFailed:
+    who = {"tenant": training.tenant, "task": training.task, "training": training.id}
+    cost = cpu_usd(outcome.cpu_s)
+    if outcome.surrogate is None:
+        return TrainingFailed(
+            id=f"failed/{training.id}",
+            time=training.requested_at,
+            reason=outcome.reason,
+            labels=training.labels,
+            cost_usd=cost,
+            **who,
+        )
+    return Trained(
+        id=f"trained/{training.id}",
+        time=training.requested_at,
+        surrogate=msgspec.structs.replace(outcome.surrogate, after_offset=training.until_offset),
+        output=training.kind,
+        cost_usd=cost,
+        **who,
+    )
+
+
+def _child(theirs: Connection, training: bytes, root: str) -> None:
+    """In the child."""
+    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
+    os.nice(5)
+    asked = msgspec.json.decode(training, type=Training)
+    try:
+        surrogate, reason = _train(asked, root), ""
+    except JitrError as error:
+        surrogate, reason = None, str(error)
+    except Exception as error:
+        surrogate, reason = None, f"{type(error).__name__}: {error}"
+    times = os.times()
+    theirs.send_bytes(msgspec.json.encode(Outcome(surrogate, reason, times.user + times.system)))
+    theirs.close()
+
+
+def _train(training: Training, root: str) -> SurrogateRef:
+    from jitr.models.surrogates.train import Recipe, train
+
+    recipe = Recipe(
+        task=training.task, kind=training.kind, renderings=training.renderings, target=training.target
+    )
+    fs, path = fsspec.core.url_to_fs(root)
+    if "file" in fs.protocol:
+        return train(training.parts, recipe, training.limits, path, training.seed).ref()
+    with tempfile.TemporaryDirectory(prefix="jitr-train-") as folder:
+        ref = train(training.parts, recipe, training.limits, folder, training.seed).ref()
+        target = f"{path.rstrip('/')}/{ref.version}"
+        if not fs.exists(f"{target}/manifest.json"):
+            aside = f"{target}.{os.getpid()}.tmp"
+            fs.put(f"{Path(ref.uri)}/", f"{aside}/", recursive=True)
+            fs.mv(aside, target, recursive=True)
+        return msgspec.structs.replace(ref, uri=f"{root.rstrip('/')}/{ref.version}")
+
+
+def _die_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)

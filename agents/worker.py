@@ -1,0 +1,239 @@
+"""A worker: several agents in one event loop, with the rows they share and a page of metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from aiohttp import web
+from mode.utils.logging import get_logger
+from redis.asyncio import Redis
+
+from jitr.agents import watchdog
+from jitr.agents.audit import audit
+from jitr.agents.collect import collect
+from jitr.agents.compacted import CompactedReader
+from jitr.agents.context import Context
+from jitr.agents.delivery import Agent, Delivery
+from jitr.agents.detect import detect
+from jitr.agents.handler import Output
+from jitr.agents.metrics import Metrics
+from jitr.agents.mine import mine
+from jitr.agents.outbox import pack, send_all
+from jitr.agents.scoring import Scorer
+from jitr.agents.steer import steer
+from jitr.agents.topics import create_missing
+from jitr.agents.train import train
+from jitr.agents.view import view
+from jitr.router.table import RouteTable
+from jitr.schemas.errors import ConfigError, nearest
+from jitr.schemas.routes import Transition
+from jitr.schemas.settings import Settings
+from jitr.schemas.tasks import Task
+
+log = get_logger(__name__)
+
+AGENTS = ("detect", "mine", "collect", "train", "audit", "steer", "view")
+_WINDOW_S = 10.0
+
+
+class Worker:
+    """Agents at work in the running event loop.
+
+    Parameters
+    ----------
+    settings : Settings
+    agents : sequence of str
+        Names out of `AGENTS`; by default all.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such agent.
+
+    Examples
+    --------
+    >>> async def example(settings):
+    ...     worker = Worker(settings, ["detect", "mine"])
+    ...     await worker.start()
+    ...     await worker.ready()
+    ...     await worker.stop()
+    """
+
+    def __init__(self, settings: Settings, agents: Sequence[str] = AGENTS) -> None:
+        for name in agents:
+            if name not in AGENTS:
+                raise ConfigError(
+                    f"there is no agent `{name}`{nearest(name, AGENTS)}; known: {', '.join(AGENTS)}"
+                )
+        self.settings = settings
+        self.names = tuple(name for name in AGENTS if name in agents)
+        self.metrics = Metrics(f"{socket.gethostname()}-{secrets.token_hex(3)}")
+        self.deliveries: list[Delivery[Any]] = []
+        topics, bootstrap = settings.topics, settings.kafka.bootstrap
+        self.tasks = CompactedReader(bootstrap, topics.tasks.name, Task, lambda task: task.id)
+        self.routes = CompactedReader(bootstrap, topics.routes.name, Transition, lambda t: t.route.task)
+        self.port = 0
+        self._scorer = Scorer()
+        self._redis: Redis | None = None
+        self._runner: web.AppRunner | None = None
+        self._beside: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Make missing topics, read tasks and routes to their ends, start the agents.
+
+        Raises
+        ------
+        UnavailableError
+            If Kafka does not answer.
+        """
+        settings = self.settings
+        try:
+            await create_missing(settings.kafka.bootstrap, settings.topics.all())
+            await asyncio.gather(self.tasks.start(), self.routes.start())
+            context = Context(settings, self.tasks, self.routes, self.metrics, time.time)
+            self._redis = Redis.from_url(settings.redis.url)
+            await self._serve()
+            self.deliveries = [Delivery(agent, settings, self.metrics) for agent in self._agents(context)]
+            await asyncio.gather(*(delivery.start() for delivery in self.deliveries))
+            self._watch(self._report(context), "jitr report")
+            groups = {d.group: [t.name for t in d.agent.sources] for d in self.deliveries}
+            patience_s = settings.worker.watchdog_s
+            self._watch(watchdog.watch(settings.kafka.bootstrap, groups, patience_s), "jitr watchdog")
+        except BaseException:
+            await self.stop()
+            raise
+
+    def _agents(self, context: Context) -> list[Agent[Any]]:
+        redis = self._redis
+        assert redis is not None
+        make: dict[str, Callable[[], Agent[Any]]] = {
+            "detect": lambda: detect(context),
+            "mine": lambda: mine(context),
+            "collect": lambda: collect(context),
+            "train": lambda: train(context, redis),
+            "audit": lambda: audit(context, self._scorer),
+            "steer": lambda: steer(context),
+            "view": lambda: view(context, RouteTable(redis)),
+        }
+        return [make[name]() for name in self.names]
+
+    async def ready(self) -> None:
+        """Wait until every agent has joined its group."""
+        await asyncio.gather(*(delivery.assigned.wait() for delivery in self.deliveries))
+
+    async def failed(self) -> None:
+        """Wait until something fails that only a restart can mend, and raise it."""
+        waiting: list[asyncio.Future[None]] = [delivery.failure for delivery in self.deliveries]
+        crashes = [asyncio.ensure_future(delivery.crashed()) for delivery in self.deliveries]
+        done, _ = await asyncio.wait([*waiting, *self._beside, *crashes], return_when=asyncio.FIRST_COMPLETED)
+        for crash in crashes:
+            crash.cancel()
+        for task in done:
+            task.result()
+
+    async def stop(self) -> None:
+        """Finish what is in hand, commit, leave the groups; nothing is left running."""
+        for task in self._beside:
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
+        self._beside = []
+        await asyncio.gather(*(delivery.stop() for delivery in self.deliveries))
+        await asyncio.gather(self.tasks.stop(), self.routes.stop())
+        self._scorer.stop()
+        if self._redis is not None:
+            await self._redis.aclose()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def _watch(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._beside.append(asyncio.get_running_loop().create_task(work, name=name))
+
+    async def _serve(self) -> None:
+        """`/metrics` for Prometheus, `/healthz` for whoever restarts us."""
+
+        async def page(request: web.Request) -> web.Response:
+            return web.Response(
+                body=self.metrics.page(), headers={"Content-Type": "text/plain; version=0.0.4"}
+            )
+
+        async def health(request: web.Request) -> web.Response:
+            there = bool(self.deliveries) and all(d.assigned.is_set() for d in self.deliveries)
+            return web.Response(text="ready" if there else "starting", status=200 if there else 503)
+
+        app = web.Application()
+        app.add_routes([web.get("/metrics", page), web.get("/healthz", health)])
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.settings.worker.host, self.settings.worker.port)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def _report(self, context: Context) -> None:
+        """Bring the gauges up to date each second, and send windows of the counters now and then."""
+        start, topic = context.now(), context.topics.metrics.name
+        while True:
+            await asyncio.sleep(1.0)
+            self.metrics.show_tasks(self.tasks.rows.values())
+            self.metrics.show_routes([t.route for t in self.routes.rows.values()])
+            now = context.now()
+            if now < start + _WINDOW_S:
+                continue
+            for delivery in self.deliveries:
+                name = delivery.agent.name
+                window = self.metrics.window(name, start, now)
+                id = f"{self.metrics.worker}/{name}/{start:.3f}"
+                packed = pack([Output(topic, name, id, now, window)], source=f"/jitr/{name}")
+                with contextlib.suppress(Exception):
+                    await send_all(packed, delivery.send)
+            start = now
+
+
+async def serve(
+    settings: Settings, agents: Sequence[str] = AGENTS, *, started: Callable[[Worker], None] | None = None
+) -> None:
+    """Run a worker until SIGINT or SIGTERM, or until something fails that only a restart can mend."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    worker = Worker(settings, agents)
+    await worker.start()
+    try:
+        ending = asyncio.ensure_future(stop.wait())
+        failing = asyncio.ensure_future(worker.failed())
+        ready = asyncio.ensure_future(worker.ready())
+        done, _ = await asyncio.wait([ending, failing, ready], return_when=asyncio.FIRST_COMPLETED)
+        if ready in done and started is not None:
+            started(worker)
+        await asyncio.wait([ending, failing], return_when=asyncio.FIRST_COMPLETED)
+        if failing.done():
+            failing.result()
+        failing.cancel()
+        ready.cancel()
+        ending.cancel()
+    finally:
+        await worker.stop()
+
+
+def run(
+    settings: Settings, agents: Sequence[str] = AGENTS, *, started: Callable[[Worker], None] | None = None
+) -> None:
+    """Run a worker as this process.
+
+    Parameters
+    ----------
+    settings : Settings
+    agents : sequence of str
+    started : callable, optional
+        Called when every agent has joined its group.
+    """
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    asyncio.run(serve(settings, agents, started=started))

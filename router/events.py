@@ -61,6 +61,7 @@ class EventStream:
         self._queue: deque[tuple[Call, int]] = deque()
         self._queued_bytes = 0
         self._wake: Final = asyncio.Event()
+        self._tried: Final = asyncio.Event()
         self._stopping = False
         self._spool: Spool | None = None
         self._producer: AIOKafkaProducer | None = None
@@ -94,6 +95,10 @@ class EventStream:
 
     async def stop(self, deadline_s: float = 10.0) -> None:
         """Send what waits, or write it to disk, within a deadline."""
+        if self._queue:
+            # a program that ends right after its first call is not sent to the disk for that
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._tried.wait(), deadline_s / 2)
         self._stopping = True
         self._wake.set()
         if self._pump:
@@ -204,9 +209,13 @@ class EventStream:
                 except (KafkaError, OSError, TimeoutError) as error:
                     log.debug("Kafka does not answer: %s", error)
                     await _closed(producer)
+                except asyncio.CancelledError:
+                    await _closed(producer)
+                    raise
                 else:
                     self._producer = producer
                     self._wake.set()
+                self._tried.set()
             await asyncio.sleep(RETRY_S)
 
     async def _unlink(self) -> None:

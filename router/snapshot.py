@@ -107,6 +107,7 @@ class Snapshot:
         }
         self._follower: asyncio.Task[None] | None = None
         self._reachable = True
+        self._stopping = False
 
     def view(self, tenant: str) -> View | Reason:
         """What serves a tenant now, or why nothing does. Never waits."""
@@ -135,6 +136,8 @@ class Snapshot:
 
     async def stop(self) -> None:
         """Follow no longer."""
+        # redis-py can lose a cancellation that comes just as a wait of its own ends
+        self._stopping = True
         if self._follower:
             self._follower.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -144,11 +147,11 @@ class Snapshot:
             await self._redis.aclose()
 
     async def _follow(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 async with self._redis.pubsub() as listener:
                     await listener.psubscribe(CHANNELS)
-                    while True:
+                    while not self._stopping:
                         await self._refresh()
                         self._said(True, "")
                         await listener.get_message(ignore_subscribe_messages=True, timeout=CHECK_S)

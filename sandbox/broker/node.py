@@ -1,6 +1,7 @@
 """What every request handler works on: the one node's topics, groups, producer ids and limits."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from jitr.sandbox.broker.offsets import CommittedOffsets
 from jitr.sandbox.broker.segment import OpenFiles
 from jitr.sandbox.broker.topics import Topics
 from jitr.sandbox.broker.wire import Reader
+
+_log = logging.getLogger(__name__)
 
 NODE_ID = 1
 _PRODUCER_ID_BLOCK = 1000
@@ -111,9 +114,13 @@ class Node:
             await asyncio.sleep(self.limits.retention_check_s)
             for topic in self.topics:
                 for log in topic.partitions:
-                    if not log.closed:
+                    if log.closed:
+                        continue
+                    try:
                         log.expire()
                         await self._compact(log)
+                    except OSError:  # a full disk, say: the other logs and the next round may fare better
+                        _log.exception("retention and compaction failed in %s", log.folder)
                 await asyncio.sleep(0)
 
     async def _compact(self, log: PartitionLog) -> None:

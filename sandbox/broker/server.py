@@ -12,6 +12,7 @@ from jitr.sandbox.broker.wire import MalformedError
 from jitr.schemas.errors import ConfigError
 
 log = logging.getLogger(__name__)
+_READ_AHEAD_BYTES = 1024 * 1024  # of one connection, before its client has to wait
 
 
 class Broker:
@@ -89,7 +90,9 @@ class Broker:
         node = Node(self._data_dir, self._limits)
         try:
             family = socket.AF_UNSPEC if ":" in self._host else socket.AF_INET
-            self._server = await asyncio.start_server(self._connected, self._host, self._port, family=family)
+            self._server = await asyncio.start_server(
+                self._connected, self._host, self._port, family=family, limit=_READ_AHEAD_BYTES
+            )
         except OSError:
             node.close()
             raise

@@ -152,6 +152,15 @@ def kafka_bootstrap(request: pytest.FixtureRequest) -> str:
     return bootstrap
 
 
+@pytest.fixture(scope="session")
+def kcat(pytestconfig: pytest.Config) -> str:
+    """Path of kcat, a client on librdkafka."""
+    found = shutil.which("kcat")
+    if found is None:
+        lacking(pytestconfig, "kcat", "there is no kcat on PATH: install it (Debian: apt install kcat)")
+    return str(found)
+
+
 def redis_server(config: pytest.Config, name: str, executable: Callable[[], Path]) -> Iterator[RedisServer]:
     try:
         server = RedisServer(executable())

@@ -1,6 +1,5 @@
 """Clients on librdkafka, unchanged, on the development broker and on Apache Kafka."""
 
-import shutil
 import subprocess
 from typing import Any
 
@@ -62,10 +61,7 @@ def test_confluent_kafka_reads_and_changes_settings(kafka: Any) -> None:
     assert (told["retention.ms"].value, told["retention.bytes"].value) == ("1000", "77")
 
 
-def test_kcat_produces_lists_and_consumes(kafka: Any) -> None:
-    kcat = shutil.which("kcat")
-    if kcat is None:
-        pytest.skip("kcat is not installed")
+def test_kcat_produces_lists_and_consumes(kafka: Any, kcat: str) -> None:
     topic = kafka.name()
 
     def run(*arguments: str, stdin: str = "") -> str:

@@ -1,7 +1,6 @@
 """Consumer groups, on the development broker and on Apache Kafka: sharing, taking over, committing."""
 
 import asyncio
-import shutil
 import signal
 import subprocess
 from typing import Any
@@ -75,10 +74,9 @@ async def test_every_record_is_read_once_over_a_rebalance_with_commits(kafka: An
 
 
 @pytest.mark.slow
-async def test_a_member_that_is_killed_loses_its_partitions_after_its_session(kafka: Any, until: Any) -> None:
-    kcat = shutil.which("kcat")
-    if kcat is None:
-        pytest.skip("kcat is not installed")
+async def test_a_member_that_is_killed_loses_its_partitions_after_its_session(
+    kafka: Any, until: Any, kcat: str
+) -> None:
     topic = await kafka.topic(partitions=4)
     group = kafka.name()
     first = await kafka.member(group, topic, partition_assignment_strategy=_range())

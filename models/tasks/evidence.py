@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jitr.models.tasks.build import Draft
-from jitr.models.tasks.edges import STRONG, WEAK, left_edge, right_edge
+from jitr.models.tasks.edges import STRONG, WEAK, edge, left_edge, right_edge
 from jitr.models.tasks.skeleton import Pattern
 from jitr.models.tasks.text import ASSISTANT, HEAD, MARKS, TAIL, USER, WORD, weight
 from jitr.models.tasks.window import Entry
@@ -89,7 +89,9 @@ def _own_support(pattern: Pattern, draft: Draft, splitting: bool) -> int:
     for least, support in _SUPPORT:
         if evidence >= least:
             return 5 if splitting and support == 6 else support
-    return 30
+    # a lone word is a label ("Summary:") or it is the end of a file name
+    lone = pattern.words < 2 and not any([edge(run) == STRONG for run in pattern.runs])
+    return _NEVER if lone or pattern.words < 1 else 30
 
 
 _SUPPORT = ((7, 6), (5, 8), (4, 10), (3, 14), (2, 20))
@@ -187,7 +189,7 @@ def repeated_items(draft: Draft) -> dict[str, int]:
     for member in draft.members:
         counts.update(member.items)
     # a template in the pot is a good part of it; what a few of many share is payload
-    least = max(2, int(0.08 * len(draft.members)))
+    least = max(2, int((0.15 if terse(draft.members) else 0.08) * len(draft.members)))
     return {item: n for item, n in counts.items() if n >= least and item not in common}
 
 

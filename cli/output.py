@@ -13,8 +13,9 @@ from rich.table import Table
 
 
 def console() -> Console:
-    """A console on standard output; without colour where it is no terminal or NO_COLOR is set."""
-    return Console(highlight=False, soft_wrap=False)
+    """A console on standard output: no colour and a generous width where it is no terminal."""
+    made = Console(highlight=False)
+    return made if made.is_terminal else Console(highlight=False, width=160)
 
 
 def print_json(value: Any) -> None:
@@ -32,7 +33,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     """
     made = Table(title=title, title_justify="left", title_style="bold", header_style="dim", pad_edge=False)
     for column in columns:
-        made.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+        right = column.startswith(">")
+        made.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=True)
     for row in rows:
         made.add_row(*("" if cell is None else str(cell) for cell in row))
     return made

@@ -32,7 +32,7 @@ def list_letters(settings: Settings, limit: int, as_json: bool) -> None:
     counts = Counter((letter.stage, letter.reason.partition(":")[0][:80]) for letter in letters)
     out = console()
     rows = [(n, stage, reason) for (stage, reason), n in counts.most_common(20)]
-    out.print(table(f"{len(letters)} dead letters", [">count", "stage", "reason"], rows))
+    out.print(table(f"{len(letters)} dead letters", [">count", "stage", "~reason"], rows))
     last = [
         (
             f"{x.topic}/{x.partition}/{x.offset}",
@@ -42,7 +42,7 @@ def list_letters(settings: Settings, limit: int, as_json: bool) -> None:
         )
         for x in letters[-limit:]
     ]
-    out.print(table(f"the last {len(last)}", ["from", "stage", "reason", "begins"], last))
+    out.print(table(f"the last {len(last)}", ["from", "stage", "~reason", "begins"], last))
 
 
 @dlq.command()

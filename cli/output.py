@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -24,7 +24,7 @@ def print_json(value: Any) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table; columns whose name begins with ``>`` are set flush right.
+    """A table; columns whose name begins with ``>`` are set flush right, those with ``~`` may wrap.
 
     Examples
     --------
@@ -33,8 +33,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     """
     made = Table(title=title, title_justify="left", title_style="bold", header_style="dim", pad_edge=False)
     for column in columns:
-        right = column.startswith(">")
-        made.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=True)
+        justify: JustifyMethod = "right" if column.startswith(">") else "left"
+        made.add_column(column.lstrip(">~"), justify=justify, no_wrap=not column.startswith("~"))
     for row in rows:
         made.add_row(*("" if cell is None else str(cell) for cell in row))
     return made

@@ -68,7 +68,7 @@ def _show(found: Rows, shown: list[Route], title: str, as_json: bool) -> None:
                 route.reason,
             )
         )
-    columns = ["task", "name", "state", "base", "certificate", ">audits", ">rate", ">saved", "why"]
+    columns = ["task", "name", "state", "base", "certificate", ">audits", ">rate", ">saved", "~why"]
     console().print(table(f"{len(shown)} {title}", columns, lines))
 
 
@@ -96,7 +96,7 @@ def ledger(settings: Settings, task: str | None, tenant: str, as_json: bool) -> 
         for s in steps
     ]
     console().print(
-        table(f"{len(steps)} transitions", ["time", "task", "step", "evidence", "why", "version"], lines)
+        table(f"{len(steps)} transitions", ["time", "task", "step", "evidence", "~why", "version"], lines)
     )
 
 

@@ -69,13 +69,13 @@ def _show(report: ScanReport, top: int) -> None:
             f"{t.share:.1%}",
             usd(t.cost_usd),
             t.kind,
-            ", ".join(f"{label} {n}" for label, n in t.labels[:4]) if t.kind == "label" else "",
-            " ".join(t.skeleton.split())[:80],
+            ", ".join(f"{label} {n}" for label, n in t.labels[:3]) if t.kind == "label" else "",
+            " ".join(t.skeleton.split())[:60],
         )
         for t in report.tasks[:top]
     ]
     out = console()
-    columns = ["task", "model", ">calls", ">share", ">cost", "answers", "most frequent", "skeleton"]
+    columns = ["task", "model", ">calls", ">share", ">cost", "answers", "~most frequent", "~skeleton"]
     out.print(table(f"{len(report.tasks)} recurring tasks in {report.calls:,} calls", columns, rows))
     replaceable = [t for t in report.tasks if t.kind in ("label", "json", "number")]
     out.print(

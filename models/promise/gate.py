@@ -3,6 +3,10 @@
 Numpy alone, at fitting too, so that the router can import it. Whatever is learned here from a row is never
 used to score the same row while the forecast is made: the gate is cross-fitted, and so are its tables of
 how often each class is right.
+
+Every feature is turned so that more of it means surer, and no weight may be negative. Without that the gate
+trades features against each other on the inputs it knows, and accepts inputs of a kind it has never seen
+(measured: 89% of out-of-domain questions, against 93% of those in domain).
 """
 
 from __future__ import annotations
@@ -133,7 +137,7 @@ class Gate:
         probs : array of shape (n, classes)
             Predicted without the row itself.
         signals : array of shape (n, k)
-            Whatever else the surrogate tells about its answer.
+            Whatever else the surrogate tells about its answer; the more, the surer.
         agrees : bool array of shape (n,)
         weights : array of shape (n,)
         seed : int
@@ -155,7 +159,7 @@ class Gate:
             accuracy=ClassAccuracy.fit(first, second, ok, classes, weights),
             centre=centre,
             scale=scale,
-            weights=logistic((x - centre) / scale, ok, weights),
+            weights=rising_logistic((x - centre) / scale, ok, weights),
         )
 
     def score(self, probs: NDArray[np.float32], signals: Array) -> Array:
@@ -227,6 +231,26 @@ def cross_fit(
         gate = Gate.fit(probs[~own], signals[~own], agrees[~own], weights[~own], seed)
         scores[own] = gate.score(probs[own], signals[own])
     return scores
+
+
+def rising_logistic(x: Array, y: Array, weights: Array) -> Array:
+    """Logistic regression without negative weights: the most negative one is set to 0 until none is left.
+
+    Examples
+    --------
+    >>> x = np.array([[-2.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [2.0, 0.0]])
+    >>> rising_logistic(x, np.array([0.0, 0.0, 1.0, 1.0]), np.ones(4))[2]
+    np.float64(0.0)
+    """
+    kept = np.arange(x.shape[1])
+    while True:
+        fitted = logistic(x[:, kept], y, weights)
+        if len(kept) == 0 or fitted[1:].min() >= 0:
+            break
+        kept = np.delete(kept, int(np.argmin(fitted[1:])))
+    full = np.zeros(x.shape[1] + 1)
+    full[0], full[1 + kept] = fitted[0], fitted[1:]
+    return full
 
 
 def logistic(x: Array, y: Array, weights: Array, ridge: float = _RIDGE) -> Array:

@@ -46,7 +46,10 @@ class Features:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a head says: class probabilities of shape (n, classes), and signals (n, k) for the gate."""
+    """What a head says: class probabilities of shape (n, classes), and signals (n, k) for the gate.
+
+    Of every signal more must mean surer: the gate takes nothing else from it.
+    """
 
     probs: NDArray[np.float32]
     signals: NDArray[np.float64]

@@ -73,7 +73,7 @@ class RidgeHead:
     ) -> None:
         self._temperature, self._classes = temperature, classes
         self._ngrams, self._memory = ngrams, memory
-        self.signals = 2 if memory is None else 9
+        self.signals = 2 if memory is None else 8
 
     @property
     def classes(self) -> int:
@@ -126,7 +126,6 @@ class RidgeHead:
             votes[rows, first],
             (votes.argmax(1) == first).astype(np.float32),
             near,
-            far,
             near - far,
         ]
         return Prediction(probs, np.hstack([signals, np.stack(more, axis=1)]).astype(np.float64))

@@ -67,3 +67,18 @@ def test_arrays_come_back_the_same() -> None:
     assert (again.score(probs, np.zeros((300, 0))) == gate.score(probs, np.zeros((300, 0)))).all()
     with pytest.raises(ArtifactError, match="do not fit 6 classes"):
         Gate.from_arrays(gate.arrays(), 6, 0)
+
+
+def test_an_answer_that_is_less_sure_in_a_signal_never_scores_higher() -> None:
+    rng = np.random.default_rng(0)
+    probs, agrees = world(1500)
+    near = agrees * 0.5 + rng.random(1500)
+    # two signals that nearly say the same tempt a free fit to subtract one from the other
+    signals = np.stack([near, near + 0.05 * rng.normal(size=1500), rng.normal(size=1500)], axis=1)
+    gate = Gate.fit(probs, signals, agrees, np.ones(1500))
+    far = np.array(signals[:200])
+    before = gate.score(probs[:200], far)
+    for column in range(3):
+        lower = far.copy()
+        lower[:, column] -= 3.0
+        assert (gate.score(probs[:200], lower) <= before + 1e-12).all()

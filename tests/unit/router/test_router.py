@@ -1,0 +1,248 @@
+"""The router with surrogates that are late, fail or pile up; and the library path of report."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jitr.models.tasks.matcher import Matcher
+from jitr.router.decision import coin, new_id
+from jitr.router.reasons import Reason
+from jitr.router.router import Router
+from jitr.router.snapshot import Live, View
+from jitr.schemas.calls import Call, Message, Response
+from jitr.schemas.routes import Route, RouteVersion, SurrogateRef
+from jitr.schemas.settings import Settings
+from jitr.schemas.tasks import Signature, Skeleton, Task
+
+REF = SurrogateRef(version="v1", uri="/x", digest="d", base="ngrams")
+TASK = Task(
+    id="t1",
+    tenant="default",
+    status="task",
+    signature=Signature(model="m", shape="user"),
+    skeletons=(Skeleton(prefix="Sentiment of:"),),
+)
+REQUEST = {"model": "m", "messages": [{"role": "user", "content": "Sentiment of: a lovely film"}]}
+RESPONSE = {"model": "m-1", "choices": [{"message": {"content": "Bad."}}], "usage": {"prompt_tokens": 9}}
+
+
+@dataclass(frozen=True)
+class Said:
+    label: str = "good"
+    text: str = "Good."
+    score: float = 0.8
+
+
+class Surrogate:
+    def __init__(self, do: Callable[[], Said] = Said) -> None:
+        self.do = do
+        self.read: list[str] = []
+
+    def answer(self, text: str, /) -> Said:
+        self.read.append(text)
+        return self.do()
+
+
+class Kept(list[Call]):
+    def publish(self, call: Call) -> bool:
+        self.append(call)
+        return True
+
+
+class Fixed:
+    """A snapshot of one view."""
+
+    def __init__(self, view: View | Reason) -> None:
+        self._view = view
+
+    def view(self, tenant: str) -> View | Reason:
+        return self._view
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+def router(
+    kept: Kept, surrogate: Surrogate | None = None, reason: Reason = Reason.ASK, **fields: Any
+) -> Router:
+    state: Any = {"ask": "active", "hold": "hold"}[reason]
+    known = {"share": 1.0, "audit_rate": 0.0, "version": RouteVersion(incarnation=2, offset=7)}
+    row = Route(tenant="default", task="t1", state=state, surrogate=REF, **{**known, **fields})
+    live = Live(row, surrogate or Surrogate(), reason, threshold=0.8, deadline_s=0.05)
+    return Router(Settings(), Fixed(View(Matcher([TASK]), {"t1": live})), kept, now=lambda: 12.0)  # type: ignore[arg-type]
+
+
+async def test_lookup_finds_task_and_route_and_runs_no_model(kept: Kept) -> None:
+    surrogate = Surrogate()
+    decision = router(kept, surrogate).lookup(REQUEST)
+    assert (decision.task, decision.target, decision.reason) == ("t1", "surrogate", Reason.ASK)
+    assert decision.route_version == "2.7" and not decision.answered
+    assert surrogate.read == [] and kept == []
+
+
+async def test_a_score_at_the_threshold_is_accepted(kept: Kept) -> None:
+    surrogate = Surrogate()
+    decision = await router(kept, surrogate).answer(REQUEST)
+    assert decision.answered and decision.answer == "Good." and decision.reason is Reason.ACCEPTED
+    assert surrogate.read == ["a lovely film"]
+
+
+async def test_a_late_surrogate_leaves_the_teacher(kept: Kept) -> None:
+    release = threading.Event()
+
+    def slow() -> Said:
+        release.wait(10)
+        return Said()
+
+    it = router(kept, Surrogate(slow))
+    decision = await it.answer(REQUEST)
+    release.set()
+    assert (decision.target, decision.reason) == ("teacher", Reason.SURROGATE_LATE)
+    it.report(decision, RESPONSE)
+    assert kept[0].decision is not None and kept[0].decision.answer is None
+    assert not kept[0].decision.accepted
+
+
+async def test_a_failing_surrogate_leaves_the_teacher(kept: Kept) -> None:
+    def broken() -> Said:
+        raise RuntimeError("no")
+
+    decision = await router(kept, Surrogate(broken)).answer(REQUEST)
+    assert (decision.target, decision.reason) == ("teacher", Reason.SURROGATE_FAILED)
+
+
+async def test_beyond_the_bound_of_what_waits_the_teacher_answers_at_once(kept: Kept) -> None:
+    release = threading.Event()
+
+    def slow() -> Said:
+        release.wait(10)
+        return Said()
+
+    it = router(kept, Surrogate(slow), Reason.HOLD)
+    held = [await it.answer(REQUEST) for _ in range(65)]
+    assert all(decision.scoring is not None for decision in held[:64])
+    assert held[64].scoring is None and held[64].reason is Reason.HOLD
+    release.set()
+    await it.close()
+
+
+async def test_in_a_hold_report_waits_for_the_score_and_nobody_else_does(kept: Kept) -> None:
+    release = threading.Event()
+
+    def slow() -> Said:
+        release.wait(10)
+        return Said(score=0.79)
+
+    it = router(kept, Surrogate(slow), Reason.HOLD)
+    decision = await it.answer(REQUEST)
+    assert decision.target == "teacher" and decision.held
+    it.report(decision, RESPONSE)
+    assert kept == []
+    release.set()
+    await it.close()
+    await asyncio.sleep(0)
+    [call] = kept
+    assert call.decision is not None and call.response is not None
+    assert (call.decision.score, call.decision.accepted, call.decision.held) == (0.79, False, True)
+
+
+async def test_a_surrogate_that_fails_in_a_hold_costs_the_score_and_not_the_call(kept: Kept) -> None:
+    def broken() -> Said:
+        raise RuntimeError("no")
+
+    it = router(kept, Surrogate(broken), Reason.HOLD)
+    it.report(await it.answer(REQUEST), RESPONSE)
+    await it.close()
+    await asyncio.sleep(0)
+    assert kept[0].response is not None and kept[0].decision is not None and kept[0].decision.score is None
+
+
+async def test_reporting_an_audit_publishes_both_answers(kept: Kept) -> None:
+    it = router(kept, audit_rate=1.0)
+    decision = await it.answer(REQUEST)
+    assert decision.answered and decision.due
+    it.report(decision, RESPONSE, latency_s=0.1, cost_usd=0.01)
+    [call] = kept
+    assert call.id == decision.id and call.time == 12.0
+    assert call.response is not None and call.response.text == "Bad." and call.usage.input_tokens == 9
+    assert call.decision is not None and call.decision.answer == "Good." and call.decision.due
+    assert (call.latency_s, call.cost_usd) == (0.1, 0.01)
+
+
+async def test_a_canonical_call_is_decided_and_reported_too(kept: Kept) -> None:
+    message = Message(role="user", content="Sentiment of: dull")
+    call = Call(id="own", model="m", messages=(message,), time=3.0)
+    it = router(kept)
+    decision = await it.answer(call)
+    it.report(decision, Response(text="Good."))
+    assert kept[0].id == "own" and kept[0].time == 3.0
+    assert kept[0].decision is not None and kept[0].decision.id == decision.id != "own"
+
+
+async def test_a_response_that_cannot_be_read_is_an_error_and_no_label(kept: Kept) -> None:
+    it = router(kept)
+    it.report(it.lookup(REQUEST), {"choices": 3})
+    assert kept[0].response is None and kept[0].error is not None and "choices" in kept[0].error
+
+
+async def test_a_fault_of_ours_leaves_the_teacher(kept: Kept) -> None:
+    class Broken:
+        def match(self, call: Call) -> None:
+            raise RuntimeError("no")
+
+    it = Router(Settings(), Fixed(View(Broken())), kept)  # type: ignore[arg-type]
+    decision = await it.answer(REQUEST)
+    assert (decision.target, decision.reason) == ("teacher", Reason.FAILED)
+
+
+@pytest.mark.parametrize("reason", [Reason.NO_SNAPSHOT, Reason.LEASE_EXPIRED])
+async def test_without_a_view_the_teacher_answers(reason: Reason, kept: Kept) -> None:
+    decision = await Router(Settings(), Fixed(reason), kept).answer(REQUEST)  # type: ignore[arg-type]
+    assert (decision.target, decision.reason, decision.task) == ("teacher", reason, None)
+
+
+async def test_an_unreadable_request_is_the_teachers_and_no_event(kept: Kept) -> None:
+    it = router(kept)
+    decision = await it.answer({"model": "m", "messages": [{"role": 3}]})
+    assert decision.reason is Reason.UNREADABLE
+    it.report(decision, RESPONSE)
+    assert kept == []
+
+
+async def test_a_picture_is_for_the_teacher(kept: Kept) -> None:
+    parts = [
+        {"type": "text", "text": "Sentiment of: this"},
+        {"type": "image_url", "image_url": {"url": "data:,"}},
+    ]
+    decision = await router(kept).answer({"model": "m", "messages": [{"role": "user", "content": parts}]})
+    assert decision.reason is Reason.MEDIA
+
+
+@given(st.text(max_size=40))
+def test_coins_lie_in_the_unit_interval(id: str) -> None:
+    assert 0.0 <= coin(id) < 1.0
+    assert 0.0 <= coin(id, "canary") < 1.0
+
+
+def test_the_coins_of_two_purposes_are_uniform_and_independent() -> None:
+    ids = [f"id-{n}" for n in range(20_000)]
+    cells = [0, 0, 0, 0]
+    for id in ids:
+        cells[2 * (coin(id) < 0.2) + (coin(id, "canary") < 0.5)] += 1
+    # four standard deviations of a binomial count
+    for found, p in zip(cells, (0.4, 0.4, 0.1, 0.1), strict=True):
+        assert abs(found - 20_000 * p) < 4 * (20_000 * p * (1 - p)) ** 0.5
+
+
+def test_ids_are_unique() -> None:
+    assert len({new_id() for _ in range(10_000)}) == 10_000

@@ -23,8 +23,10 @@ def absorbs(pattern: Pattern, texts: Sequence[str], n: int, other: Mined) -> boo
     other : Mined
         The skeleton that may be taken over.
     """
-    if not other.members or pattern.size >= other.pattern.size:
+    if pattern.size >= other.pattern.size or not other.members:
         return False
+    if not pattern.matches(other.members[0].text):
+        return False  # as for nearly all pairs
     theirs = other.texts()
     if not all(pattern.matches(t) for t in theirs):
         return False

@@ -16,6 +16,7 @@ _SHORT = 400
 _FIRM = "\n:" + MARKS  # edges that close an instruction, and not a sentence of the payload
 _LINE = "\n" + MARKS
 _STRAY = 3
+_STEP = 128
 _ENOUGH = 4
 
 
@@ -125,7 +126,7 @@ def _ends(texts: list[str]) -> tuple[str, str]:
     """The longest common prefix and suffix, cut at word edges."""
     prefix = commonprefix(texts).partition(CUT)[0]  # noqa: RUF071 (of characters, as meant)
     prefix = cut_right(prefix, texts, [len(prefix)] * len(texts))
-    suffix = commonprefix([t[::-1] for t in texts])[::-1].rpartition(CUT)[2]  # noqa: RUF071
+    suffix = _common_end(texts).rpartition(CUT)[2]
     suffix = cut_left(suffix, texts, [len(t) - len(suffix) for t in texts])
     if not ALNUM.search(prefix):
         prefix = ""
@@ -137,6 +138,14 @@ def _ends(texts: list[str]) -> tuple[str, str]:
     if any(len(suffix) < len(t) for t in texts):
         suffix = trim(suffix)
     return prefix, suffix
+
+
+def _common_end(texts: list[str]) -> str:
+    """The longest common suffix; a short look is enough for most."""
+    found = commonprefix([t[: -_STEP - 1 : -1] for t in texts])  # noqa: RUF071
+    if len(found) == _STEP:
+        found = commonprefix([t[::-1] for t in texts])  # noqa: RUF071
+    return found[::-1]
 
 
 def _settle_prefix(prefix: str, texts: list[str]) -> str:
@@ -167,16 +176,25 @@ def _widen(
 ) -> tuple[str, list[int], list[int]]:
     """Extend a run both ways while all texts agree, then cut it at word edges."""
     ends = [at + size for at in found]
-    low = 0
-    while all(at - low > a for at, a in zip(found, position, strict=True)) and (
-        len({t[at - low - 1] for t, at in zip(texts, found, strict=True)}) == 1
-    ):
-        low += 1
-    high = 0
-    while all(e + high < b for e, b in zip(ends, stops, strict=True)) and (
-        len({t[e + high] for t, e in zip(texts, ends, strict=True)}) == 1
-    ):
-        high += 1
+    low = high = 0
+    while True:
+        step = len(
+            _common_end(
+                [
+                    t[max(a, at - low - _STEP) : at - low]
+                    for t, at, a in zip(texts, found, position, strict=True)
+                ]
+            )
+        )
+        low += step
+        if step < _STEP:
+            break
+    while True:
+        ahead = [t[e + high : min(b, e + high + _STEP)] for t, e, b in zip(texts, ends, stops, strict=True)]
+        step = len(commonprefix(ahead))  # noqa: RUF071
+        high += step
+        if step < _STEP:
+            break
     begin = [at - low for at in found]
     end = [e + high for e in ends]
     whole = texts[0][begin[0] : end[0]]

@@ -90,7 +90,7 @@ def _own_support(pattern: Pattern, draft: Draft, splitting: bool) -> int:
         if evidence >= least:
             return 5 if splitting and support == 6 else support
     # a lone word is a label ("Summary:") or it is the end of a file name
-    lone = pattern.words < 2 and not any([edge(run) == STRONG for run in pattern.runs])
+    lone = pattern.words < 2 and not any(edge(run) == STRONG for run in pattern.runs)
     return _NEVER if lone or pattern.words < 1 else 30
 
 

@@ -14,7 +14,7 @@ _FIRST_REFINEMENT = 16
 class Mined:
     """A live skeleton with its number, its sampled members and its counts."""
 
-    __slots__ = ("heads", "id", "label_slot", "last", "members", "n", "next_refinement", "pattern")
+    __slots__ = ("heads", "id", "label_slot", "last", "members", "n", "next_refinement", "pattern", "quiet")
 
     def __init__(self, id: int, pattern: Pattern, seq: int) -> None:
         self.id = id
@@ -23,6 +23,7 @@ class Mined:
         self.members: list[Entry] = []
         self.last = seq
         self.next_refinement = _FIRST_REFINEMENT
+        self.quiet = 0
         self.label_slot = False
         self.heads: dict[tuple[int, str], int] = {}
 
@@ -50,8 +51,11 @@ class Mined:
                     heads[key] = 1
 
     def schedule(self) -> None:
-        """Refine at 16, 32, 64, then ever more rarely."""
+        """Refine at 16, 32, 64, then ever more rarely; most rarely where nothing came of it three times."""
         n = self.n
+        if self.quiet >= 3 and n < 4096:
+            self.next_refinement = 2 * n
+            return
         step = n if n < 64 else 64 if n < 512 else 256 if n < 4096 else 1024 if n < 32768 else 4096
         self.next_refinement = n + step
 

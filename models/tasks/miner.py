@@ -150,7 +150,9 @@ class Miner:
             self.shelf.memory.note(kept, mined.id)
         if mined.n >= mined.next_refinement:
             mined.schedule()
+            before = len(self.events)
             self._refine(mined)
+            mined.quiet = mined.quiet + 1 if len(self.events) == before else 0
 
     def _count_heads(self, mined: Mined, text: str) -> None:
         # exact repeats are no evidence; two generations of checksums keep the memory bounded
@@ -204,17 +206,11 @@ class Miner:
         """Items that nearly all members hold; their posting lists rule most out without a count."""
         n = len(members)
         need = tolerance(n)
-        holders = self.window.holders
-        few = members[-(n - need + 1) :]
-        able = dict.fromkeys(
-            [
-                item
-                for member in few
-                for item in member.items
-                # a long list was cut, and may lack some of the members
-                if item == seed or len(holders(item)) >= min(need, MOST_HOLDERS // 2)
-            ]
-        )
+        # a long list was cut, and may lack some of the members
+        least = min(need, MOST_HOLDERS // 2)
+        able = {seed: None}
+        for member in members[-(n - need + 1) :]:
+            able.update(dict.fromkeys(self.window.frequent(member.items, least)))
         if len(able) < 2:
             return list(able)
         counts = dict.fromkeys(able, 0)

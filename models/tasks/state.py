@@ -29,6 +29,7 @@ class MinedState(msgspec.Struct, array_like=True):
     last: int
     next_refinement: int
     label_slot: bool
+    quiet: int
     members: list[EntryState]
     heads: list[tuple[int, str, int]]
 
@@ -111,6 +112,7 @@ def save_miner(miner: Miner) -> MinerState:
                 last=m.last,
                 next_refinement=m.next_refinement,
                 label_slot=m.label_slot,
+                quiet=m.quiet,
                 members=[_entry(e) for e in m.members],
                 heads=[(j, head, n) for (j, head), n in m.heads.items()],
             )
@@ -139,6 +141,7 @@ def load_miner(state: MinerState, policy: MinerPolicy) -> Miner:
         mined.n = kept.n
         mined.next_refinement = kept.next_refinement
         mined.label_slot = kept.label_slot
+        mined.quiet = kept.quiet
         mined.members = [Entry(seq, text, (), answer, time) for seq, text, answer, time in kept.members]
         mined.heads = {(j, head): n for j, head, n in kept.heads}
         miner.shelf.put(mined)

@@ -1,6 +1,7 @@
 """The last prompts that no skeleton explains, and which of them hold which item."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jitr.models.tasks.text import HEAD, TAIL
@@ -104,6 +105,16 @@ class Window:
         if held is None:
             return []
         return [held] if isinstance(held, int) else held
+
+    def frequent(self, items: Iterable[str], least: int) -> list[str]:
+        """Those of some items that at least so many prompts are known to hold, two at least."""
+        postings = self._postings
+        out = []
+        for item in items:
+            held = postings.get(item)
+            if isinstance(held, list) and len(held) >= least:
+                out.append(item)
+        return out
 
     def drop(self, seq: int) -> Entry | None:
         """Forget a prompt."""

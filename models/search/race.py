@@ -25,6 +25,7 @@ LEAST_ROWS = 30
 _ROUNDS = (300, 1200)
 _TIE = 0.01
 _TIMED_TEXTS = 100
+_TRIED_TEXTS = 16
 
 Clock = Callable[[], float]
 Progress = Callable[[str, float], None]
@@ -113,7 +114,7 @@ def race(
         for at, runner in enumerate(list(runners)):
             tell(f"{runner.candidate.name} on {size} labels", (stage + at / len(runners)) / len(sizes))
             before = clock()
-            need = _forecast_s(runner, size)
+            need = _forecast_s(runner, size) if stage else track.encoding_s(runner.candidate, size, clock)
             if runner is not runners[0] and before - started + need > limits.max_train_s:
                 lost = f"would take {need:.0f} s more, {limits.max_train_s:.0f} s are allowed in all"
                 out.append(msgspec.structs.replace(runner.entry, lost=lost))
@@ -128,7 +129,9 @@ def race(
                 seconds=round(clock() - before, 3),
             )
             runner.fitted = fitted if last else None
-    return _finish(runners, dataset, limits, seed, clock, out)
+    found = _finish(runners, dataset, limits, seed, clock, out)
+    tell(f"{found.candidate.name} won", 1.0)
+    return found
 
 
 def _halve(runners: list[_Runner], size: int, out: list[RaceEntry]) -> list[_Runner]:
@@ -242,6 +245,15 @@ class _Track:
                 return str(error)
         ram = self._encoders[encoder].cost.ram_mb
         return f"takes {ram:.0f} MB" if ram > limits.max_ram_mb else ""
+
+    def encoding_s(self, candidate: Candidate, size: int, clock: Clock) -> float:
+        """Seconds that encoding so many rows will take, by trying a few; 0 where they are encoded already."""
+        if candidate.encoder is None or candidate.encoder in self._views:
+            return 0.0
+        texts = [self.dataset.inputs[i] for i in self._order[:_TRIED_TEXTS]]
+        before = clock()
+        self._encoders[candidate.encoder].encode_views(texts)
+        return (clock() - before) / len(texts) * size
 
     def fit(self, candidate: Candidate, size: int) -> Fitted:
         """Fit on the first rows in racing order; values that none of them has are left out."""

@@ -385,7 +385,9 @@ def _unpaused(route: Route, policy: Policy) -> Route:
         return _canary(route, offered, policy)
     if ref is None:
         return _with(route, state=state, resume=None)
-    return _answering(route, ref, state, policy)
+    row = _answering(route, ref, state, policy)
+    # A pause forgets whence a hold came: it goes back to the more careful state.
+    return _with(row, resume="canary") if state == "hold" else row
 
 
 def _teacher(route: Route, state: RouteState) -> Route:

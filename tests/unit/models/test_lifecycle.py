@@ -307,6 +307,14 @@ def test_a_hold_that_was_paused_comes_back_as_a_canary_at_most() -> None:
     assert life.row.state == "canary"
 
 
+def test_a_hold_that_was_paused_is_a_hold_again_and_remembers_a_canary() -> None:
+    life = Life().to_active()
+    life.alarm()
+    life.say("pause")
+    life.say("unpause")
+    assert (life.row.state, life.row.resume) == ("hold", "canary")
+
+
 def test_rollback_gives_every_call_back_to_the_teacher() -> None:
     life = Life().to_active()
     life.say("rollback")

@@ -23,7 +23,7 @@ def train(context: Context, redis: Redis) -> Agent[Training]:
     one = asyncio.Semaphore(1)
     source = context.topics.trainings
     return Agent(
-        "train", (source,), lambda place: Train(context, redis, one), batch=1, batch_s=0.0, finish_s=0.2
+        "train", (source,), lambda place: Train(context, redis, one), batch=64, finish_s=0.2
     )
 
 
@@ -41,11 +41,17 @@ class Train(Handler[Training]):
         return decode(event.data, Training)
 
     async def handle(self, batch: Sequence[Delivery[Training]]) -> list[Output]:
-        """Train; the same training twice finds its folder there and gives the same evidence."""
+        """Train; the same training twice finds its folder there and gives the same evidence.
+
+        What waited while another training ran may have been asked for again with more data since.
+        """
         settings = self._context.settings
         root = f"{settings.state.root.rstrip('/')}/{settings.kafka.prefix}surrogates"
         outputs = []
-        for training in (delivery.value for delivery in batch):
+        newest = {delivery.value.task: delivery.value for delivery in batch}
+        if len(newest) < len(batch):
+            self.results["superseded"] += len(batch) - len(newest)
+        for training in newest.values():
             name = f"jitr:{settings.kafka.prefix}lease:training:{training.id}"
             async with self._one, lease(self._redis, name):
                 evidence = await run_training(training, root, settings.worker.train_memory_mb)

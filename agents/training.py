@@ -8,6 +8,7 @@ import os
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -48,7 +49,8 @@ async def run_training(training: Training, root: str, memory_mb: int) -> Trained
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     child = context.Process(target=_child, args=(theirs, msgspec.json.encode(training), root), daemon=True)
-    child.start()
+    with _one_thread():
+        child.start()
     theirs.close()
     # searching may take its budget, reading and writing some more
     deadline = time.monotonic() + 3 * training.limits.max_train_s + 120
@@ -75,6 +77,22 @@ async def run_training(training: Training, root: str, memory_mb: int) -> Trained
         child.join()
         ours.close()
     return _evidence(training, outcome)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """A process started here has one thread in each library: a training must not starve the stream."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class _Usage:

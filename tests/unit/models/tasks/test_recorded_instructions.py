@@ -62,6 +62,6 @@ def test_recorded_instructions_are_found_whole_and_pure(stream):
         id, n = counts.most_common(1)[0]
         found += id is not None and n >= 0.8 * counts.total() and by_id[id][task] >= 0.9 * by_id[id].total()
     assert found >= len(by_task) - 2
-    # some ad-hoc prompts are small families of their own ("Identify which instrument is string or percussion: ...")
+    # some ad-hoc prompts are small families of their own ("Identify which instrument is string: ...")
     inside = sum(n for id, n in noise.items() if id is not None and n >= 20)
     assert inside <= 0.05 * noise.total()

@@ -18,6 +18,7 @@ _MOST_RENDERINGS = 6
 _LONGEST = 400
 _MOST_LABELS = 300
 _SHARE = 0.9
+_SENTENCE = 3
 
 
 def input_of(slots: Sequence[str]) -> str:
@@ -259,6 +260,8 @@ class LabelSpace:
         padded = " ".join(padded.split()).join((" ", " "))
         held = [k for k in self.labels if f" {k} " in padded]
         held = [k for k in held if not any(k != other and k in other for other in held)]
+        # two words more may be a class of their own ("very positive"); a sentence has more
+        held = [k for k in held if padded.count(" ") - 1 >= k.count(" ") + 1 + _SENTENCE]
         # a sentence that denies or hedges is no answer
         if len(held) != 1 or any(f" {word} " in padded for word in ("not", "no", "neither", "or", "cannot")):
             return None

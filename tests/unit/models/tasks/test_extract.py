@@ -52,6 +52,12 @@ def test_a_sentence_that_names_one_label_is_that_label():
     assert space.parse("positive or negative") is None
 
 
+def test_a_class_that_was_not_seen_yet_is_not_taken_for_a_known_one():
+    space = space_of(["positive"] * 9 + ["negative"] * 9)
+    assert space.parse("very positive") is None
+    assert space.parse("somewhat very negative") is None
+
+
 def test_a_new_label_counts_when_it_recurs():
     space = space_of(["a b"] * 10 + ["c d"] * 10 + ["rare one"])
     assert "rare one" not in space.labels

@@ -13,7 +13,8 @@ import jitr
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.parts import read_parts
-from jitr.models.search.race import Clock, Progress, Race, race
+from jitr.models.search.race import Progress, Race, race
+from jitr.models.search.track import Clock
 from jitr.models.surrogates.artifact import (
     EncoderRef,
     FieldEntry,

@@ -1,0 +1,102 @@
+"""The rows of a race in racing order, encoded once for all candidates that read them alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jitr.models.bases.ngrams import NgramBase
+from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.weights import Weights
+from jitr.models.datasets.examples import Dataset
+from jitr.models.surrogates.base import Encoded, Features
+from jitr.models.surrogates.candidates import Candidate
+from jitr.models.surrogates.fields import FieldSpec
+from jitr.models.surrogates.fit import Fitted, fit_model
+from jitr.schemas.errors import WeightsError
+from jitr.schemas.trainings import Limits
+
+Clock = Callable[[], float]
+_TRIED_TEXTS = 16
+
+
+@dataclass
+class Track:
+    """Candidates are fitted on the first rows of the track; more rows are encoded as they are asked for."""
+
+    dataset: Dataset
+    fields: tuple[FieldSpec, ...]
+    numbers: NDArray[np.int64]
+    weights: Weights
+    seed: int
+    _order: NDArray[np.int64] = field(init=False)
+    _encoders: dict[str, OnnxEncoder] = field(init=False, default_factory=dict)
+    _views: dict[str, NDArray[np.float32]] = field(init=False, default_factory=dict)
+    _grams: dict[int, tuple[NgramBase, Encoded]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._order = np.random.default_rng(self.seed).permutation(len(self.dataset))
+
+    def refuse(self, encoder: str, limits: Limits) -> str:
+        """Why an encoder cannot take part; empty where it can."""
+        if encoder not in self._encoders:
+            try:
+                self._encoders[encoder] = self.weights.encoder(encoder)
+            except WeightsError as error:
+                return str(error)
+        ram = self._encoders[encoder].cost.ram_mb
+        return f"takes {ram:.0f} MB" if ram > limits.max_ram_mb else ""
+
+    def encoding_s(self, candidate: Candidate, size: int, clock: Clock) -> float:
+        """Seconds that encoding so many rows will take, by trying a few; 0 where they are encoded already."""
+        if candidate.encoder is None or candidate.encoder in self._views:
+            return 0.0
+        texts = [self.dataset.inputs[i] for i in self._order[:_TRIED_TEXTS]]
+        before = clock()
+        self._encoders[candidate.encoder].encode_views(texts)
+        return (clock() - before) / len(texts) * size
+
+    def fit(self, candidate: Candidate, size: int) -> Fitted:
+        """Fit on the first rows in racing order; values that none of them has are left out."""
+        rows = self._order[:size]
+        if size == len(self.dataset):
+            rows = np.arange(size)  # the model that serves is fitted in order of time
+        features, encoded = self._encode(candidate, rows)
+        fields, numbers = [], np.empty((size, len(self.fields)), dtype=np.int64)
+        for column, spec in enumerate(self.fields):
+            seen, numbers[:, column] = np.unique(self.numbers[rows, column], return_inverse=True)
+            fields.append(FieldSpec(name=spec.name, values=tuple(spec.values[i] for i in seen)))
+        return fit_model(
+            features,
+            encoded,
+            candidate,
+            tuple(fields),
+            numbers,
+            self.dataset.weights[rows],
+            self.dataset.groups[rows],
+            self.seed,
+        )
+
+    def _encode(self, candidate: Candidate, rows: NDArray[np.int64]) -> tuple[Features, Encoded]:
+        inputs = self.dataset.inputs
+        ngrams = sparse = views = None
+        if candidate.ngrams:
+            if len(rows) not in self._grams:
+                base = NgramBase.fit(inputs[i] for i in rows)
+                self._grams[len(rows)] = base, Encoded(base.rows([inputs[i] for i in rows]), None)
+            ngrams, found = self._grams[len(rows)]
+            sparse = found.ngrams
+        encoder = self._encoders[candidate.encoder] if candidate.encoder else None
+        if encoder is not None:
+            done = self._views.get(encoder.name)
+            start = 0 if done is None else len(done)
+            if start < len(rows):
+                more = encoder.encode_views([inputs[i] for i in self._order[start : len(rows)]])
+                self._views[encoder.name] = more if done is None else np.concatenate([done, more])
+            at = np.empty(len(self._order), dtype=np.int64)
+            at[self._order] = np.arange(len(self._order))
+            views = self._views[encoder.name][at[rows]]
+        return Features(ngrams, encoder), Encoded(sparse, views)

@@ -77,8 +77,12 @@ class Audit(StatefulHandler[TaskCall]):
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAG_S):
                 for task, version in newest.items():
-                    while (route := self._context.route(task)) is None or route.version < version:
+                    while self._is_behind(task, version):  # noqa: ASYNC110
                         await asyncio.sleep(0.02)
+
+    def _is_behind(self, task: str, version: RouteVersion) -> bool:
+        route = self._context.route(task)
+        return route is None or route.version < version
 
     async def _score(
         self, batch: Sequence[Delivery[TaskCall]], wanted: dict[str, tuple[SurrogateRef, list[int]]]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import faust
+from faust.exceptions import ProducerSendError
 from faust.types import TP
 from mode.utils.logging import get_logger
 
@@ -29,6 +30,7 @@ T = TypeVar("T")
 log = get_logger(__name__)
 
 MOST_QUEUED = 2_000
+MOST_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Delivery(Generic[T]):
         self.agent = agent
         self.group = f"{settings.kafka.prefix}jitr-{agent.name}"
         self.assigned = asyncio.Event()
+        self.places: frozenset[TP] = frozenset()
         self.lanes: dict[TP, Lane[T]] = {}
         self._tasks: dict[TP, asyncio.Task[None]] = {}
         self._beside: asyncio.Task[None] | None = None
@@ -92,7 +95,7 @@ class Delivery(Generic[T]):
             broker_heartbeat_interval=max(0.5, session_s / 4),
             broker_rebalance_timeout=max(session_s, 15.0),
             broker_request_timeout=max(session_s, 15.0) + 20.0,
-            broker_commit_interval=0.5,
+            broker_commit_interval=1.0,
             producer_linger=self.agent.linger_s,
             producer_max_request_size=4_000_000,
             stream_buffer_maxsize=256,
@@ -120,8 +123,12 @@ class Delivery(Generic[T]):
                 message = event.message
                 self._lane(message.tp).put(_source(message, event.ack))
                 # Faust's own buffer is small: waiting here makes it stop fetching
-                while sum(lane.queued for lane in self.lanes.values()) > MOST_QUEUED:  # noqa: ASYNC110
+                while self._is_full():  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
+
+    def _is_full(self) -> bool:
+        lanes = self.lanes.values()
+        return sum(x.queued for x in lanes) > MOST_QUEUED or sum(x.queued_bytes for x in lanes) > MOST_BYTES
 
     def _lane(self, tp: TP) -> Lane[T]:
         lane = self.lanes.get(tp)
@@ -160,8 +167,13 @@ class Delivery(Generic[T]):
     async def send(
         self, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]
     ) -> Awaitable[object]:
-        future: Awaitable[object] = await self.app.producer.send(topic, key, value, None, None, headers)
-        return future
+        """Hand a record to the producer; the future is Kafka's acknowledgement."""
+        try:
+            future: Awaitable[object] = await self.app.producer.send(topic, key, value, None, None, headers)
+            return future
+        except ProducerSendError as error:
+            # Faust wraps it
+            raise (error.__cause__ or UnavailableError(str(error))) from error
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -170,6 +182,7 @@ class Delivery(Generic[T]):
             self.failure.set_exception(error)
 
     async def _on_assigned(self, app: Any, assigned: set[TP], **_: Any) -> None:
+        self.places = frozenset(assigned)
         self.assigned.set()
 
     async def _on_revoked(self, app: Any, revoked: set[TP], **_: Any) -> None:
@@ -187,6 +200,10 @@ class Delivery(Generic[T]):
         for task in late:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def assignment(self) -> frozenset[TP]:
+        """The partitions that are ours."""
+        return self.places
 
     async def start(self) -> None:
         """Join the group."""
@@ -209,6 +226,8 @@ class Delivery(Generic[T]):
         await self.app.stop()
         if not self.failure.done():
             self.failure.cancel()
+        elif not self.failure.cancelled():
+            self.failure.exception()  # it was logged
 
 
 def _source(message: Any, ack: Callable[[], object]) -> Source:

@@ -6,6 +6,7 @@ Stateless: any number of workers share the partitions. What matches goes to `jit
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from time import monotonic
 
@@ -24,8 +25,11 @@ from jitr.schemas.tasks import Task
 
 # a matched call that mine may learn from carries the task under this key of its metadata
 MATCHED = "jitr_matched"
-_LEARN_ALL = 256
-_LEARN_SHARE = 1 / 16
+# of each task's calls mine sees the first so many of each partition, then a share
+_LEARN_FIRST = 64
+_LEARN_SHARE = 1 / 32
+# a task call holds a prompt twice, and Kafka takes a megabyte
+MOST_BYTES = 300_000
 
 
 def detect(context: Context) -> Agent[Call]:
@@ -43,10 +47,16 @@ class Detector(Handler[Call]):
         self._limiter = limiter
         self._revision = -1
         self._matcher = Matcher(())
+        self._matched: Counter[str] = Counter()
 
     def read(self, event: Event) -> Call:
         """Decode a call of any dialect."""
         settings = self._context.settings
+        if len(event.data) > MOST_BYTES:
+            raise RecordError(
+                f"a call of {len(event.data)} bytes given, at most {MOST_BYTES} are worked on",
+                stage="dialect",
+            )
         call = read_call(event, tenant=settings.gateway.tenant)
         if not call.messages:
             raise RecordError("must hold at least one message", field="$.messages", stage="dialect")
@@ -74,9 +84,10 @@ class Detector(Handler[Call]):
             self.results["matched"] += 1
             made = task_call(call, task, self._context.settings.prices, slots)
             outputs.append(as_output(made, topics.task_calls.name))
-            if call.response is not None and (
-                task.calls < _LEARN_ALL or coin(call.id, "learn") < _LEARN_SHARE
-            ):
+            if call.response is None:
+                continue
+            self._matched[task.id] += 1
+            if self._matched[task.id] <= _LEARN_FIRST or coin(call.id, "learn") < _LEARN_SHARE:
                 told = msgspec.structs.replace(call, metadata=call.metadata | {MATCHED: task.id})
                 outputs.append(Output(topics.unmatched.name, call.tenant, call.id, call.time, told))
         return outputs

@@ -97,9 +97,11 @@ class Lane(Generic[T]):
         self._finishing = False
         self._may_ack = True
         self.handled = 0
+        self.queued_bytes = 0
 
     def put(self, source: Source) -> None:
         """Queue a record."""
+        self.queued_bytes += len(source.value)
         self._queue.put_nowait(source)
 
     @property
@@ -151,7 +153,7 @@ class Lane(Generic[T]):
     async def _fill(self, batch: list[Source]) -> list[Unpacked[T]]:
         """Unpack records until there are events enough or the first has waited long enough."""
         deadline = time.monotonic() + self.settings.linger_s
-        unpacked = [unpack(source, self._handler.read) for source in batch]
+        unpacked = [self._unpack(source) for source in batch]
         count = sum(len(u.events) + 1 for u in unpacked)
         while count < self.settings.batch:
             if self._queue.empty():
@@ -166,9 +168,13 @@ class Lane(Generic[T]):
                 source = self._queue.get_nowait()
             if source is None:
                 break
-            unpacked.append(unpack(source, self._handler.read))
+            unpacked.append(self._unpack(source))
             count += len(unpacked[-1].events) + 1
         return unpacked
+
+    def _unpack(self, source: Source) -> Unpacked[T]:
+        self.queued_bytes -= len(source.value)
+        return unpack(source, self._handler.read)
 
     async def _process(self, batch: list[Unpacked[T]]) -> None:
         started = time.perf_counter()
@@ -190,7 +196,7 @@ class Lane(Generic[T]):
     def _is_repeat(self, delivery: Delivery[T]) -> bool:
         if not isinstance(self._handler, StatefulHandler):
             return False
-        digest = hashlib.blake2b(delivery.id.encode("utf-8", "surrogatepass"), digest_size=_DIGEST).digest()
+        digest = _digest(delivery.id)
         if digest in self._seen:
             self._metrics.event(self.settings.agent, "duplicate")
             return True
@@ -235,6 +241,8 @@ class Lane(Generic[T]):
                     raise
                 except Exception as error:
                     u.events.remove(delivery)
+                    # it may be replayed one day, under the same id
+                    self._seen.pop(_digest(delivery.id), None)
                     u.letters.append(blame(u.source, delivery, error, self.settings.agent))
                     await self._rewind()
                     if good and isinstance(self._handler, StatefulHandler):
@@ -337,3 +345,7 @@ class Lane(Generic[T]):
                 log.warning("%s: waiting for a server: %s", self.settings.agent, error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+
+def _digest(id: str) -> bytes:
+    return hashlib.blake2b(id.encode("utf-8", "surrogatepass"), digest_size=_DIGEST).digest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -15,8 +15,9 @@ from jitr.schemas.errors import UnavailableError
 _EXPIRES_MS = 15_000
 _RENEW_S = 5.0
 # only the holder may renew or give back
-_RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
-_GIVE_BACK = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
+_OURS = "if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end "
+_RENEW = _OURS + "return redis.call('pexpire', KEYS[1], ARGV[2])"
+_GIVE_BACK = _OURS + "return redis.call('del', KEYS[1])"
 
 
 @asynccontextmanager
@@ -30,7 +31,7 @@ async def lease(redis: Redis, name: str) -> AsyncIterator[None]:
     """
     token = secrets.token_hex(8)
     try:
-        while not await redis.set(name, token, nx=True, px=_EXPIRES_MS):
+        while not await redis.set(name, token, nx=True, px=_EXPIRES_MS):  # noqa: ASYNC110
             await asyncio.sleep(0.5)
     except RedisError as error:
         raise UnavailableError(f"Redis does not answer, so no lease can be taken: {error}") from error
@@ -40,10 +41,9 @@ async def lease(redis: Redis, name: str) -> AsyncIterator[None]:
     finally:
         renewing.cancel()
         await asyncio.gather(renewing, return_exceptions=True)
-        try:
+        # where Redis is away it expires by itself
+        with suppress(RedisError):
             await redis.eval(_GIVE_BACK, 1, name, token)
-        except RedisError:
-            pass  # it expires by itself
 
 
 async def _renew(redis: Redis, name: str, token: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
 from jitr.agents.handler import Output
 from jitr.agents.state import Outgoing
 from jitr.schemas.errors import UnavailableError
@@ -49,6 +51,9 @@ def _fit(topic: str, key: str, members: Sequence[Output], source: str) -> list[O
 async def send_all(outgoing: Sequence[Outgoing], send: Send) -> None:
     """Send records in order and wait until Kafka has acknowledged every one.
 
+    A record that is too large for the broker goes without its tail, and its headers say so: whoever reads
+    it dead-letters it, and nothing waits for it.
+
     Raises
     ------
     UnavailableError
@@ -57,9 +62,32 @@ async def send_all(outgoing: Sequence[Outgoing], send: Send) -> None:
     if not outgoing:
         return
     try:
-        futures = [await send(o.topic, o.key, o.value, o.headers) for o in outgoing]
-        await asyncio.gather(*futures)
-    except asyncio.CancelledError:
-        raise
-    except Exception as error:
+        too_large = await _send(outgoing, send)
+        if too_large and await _send([_cut(o) for o in too_large], send):
+            raise UnavailableError(f"Kafka refuses even {PACK_BYTES} bytes on {too_large[0].topic}")
+    except KafkaError as error:
         raise UnavailableError(f"Kafka did not acknowledge {len(outgoing)} records: {error!r}") from error
+
+
+async def _send(outgoing: Sequence[Outgoing], send: Send) -> list[Outgoing]:
+    """Send records; those that the broker finds too large come back."""
+    futures: list[tuple[Outgoing, Awaitable[object]]] = []
+    too_large: list[Outgoing] = []
+    for o in outgoing:
+        try:
+            futures.append((o, await send(o.topic, o.key, o.value, o.headers)))
+        except MessageSizeTooLargeError:
+            too_large.append(o)
+    answers = await asyncio.gather(*(future for _, future in futures), return_exceptions=True)
+    for (o, _), answer in zip(futures, answers, strict=True):
+        if isinstance(answer, MessageSizeTooLargeError):
+            too_large.append(o)
+        elif isinstance(answer, BaseException):
+            raise answer
+    return too_large
+
+
+def _cut(o: Outgoing) -> Outgoing:
+    return Outgoing(
+        o.topic, o.key, o.value[:PACK_BYTES], [*o.headers, ("jitr-cut-from-bytes", b"%d" % len(o.value))]
+    )

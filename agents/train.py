@@ -1,4 +1,4 @@
-"""train: reads `jitr.trainings`, trains in a child process under a lease, and gives the outcome as evidence."""
+"""train: reads `jitr.trainings`, trains in a child process under a lease, and gives evidence."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ def train(context: Context, redis: Redis) -> Agent[Training]:
     """Make the agent; a worker trains one thing at a time."""
     one = asyncio.Semaphore(1)
     source = context.topics.trainings
-    return Agent(
-        "train", (source,), lambda place: Train(context, redis, one), batch=64, finish_s=0.2
-    )
+    return Agent("train", (source,), lambda place: Train(context, redis, one), batch=64, finish_s=0.2)
 
 
 class Train(Handler[Training]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -48,12 +48,14 @@ class Progress:
         return found
 
 
-async def watch(bootstrap: str, groups: Mapping[str, Sequence[str]], patience_s: float) -> None:
+async def watch(
+    bootstrap: str, groups: Mapping[str, Callable[[], Iterable[TopicPartition]]], patience_s: float
+) -> None:
     """Look at consumer groups for as long as all of them move.
 
     Parameters
     ----------
-    groups : mapping of group to its topics
+    groups : mapping of group to what gives the partitions that are ours in it
     patience_s : float
         How long a group may stand still while it lags.
 
@@ -69,22 +71,22 @@ async def watch(bootstrap: str, groups: Mapping[str, Sequence[str]], patience_s:
     try:
         await admin.start()
         await consumer.start()
-        await consumer.topics()
         while True:
             await asyncio.sleep(patience_s / 8)
             try:
-                for group, topics in groups.items():
-                    tps = [
-                        TopicPartition(t, p) for t in topics for p in consumer.partitions_for_topic(t) or ()
-                    ]
+                for group, assigned in groups.items():
+                    tps = [TopicPartition(*tp) for tp in assigned()]
+                    if not tps:
+                        continue
                     ends = await consumer.end_offsets(tps)
                     offsets = await admin.list_consumer_group_offsets(group)
                     committed = {tp: meta.offset for tp, meta in offsets.items()}
                     stuck = progress.stuck(group, ends, committed, loop.time())
                     if stuck:
+                        place = f"{stuck[0].topic}/{stuck[0].partition}"
                         raise UnavailableError(
-                            f"{group} has not moved for {patience_s:.0f} s at {stuck[0].topic}/{stuck[0].partition}"
-                            f" while its source has; the worker ends, so that it is started anew"
+                            f"{group} has not moved for {patience_s:.0f} s at {place}"
+                            " while its source has; the worker ends, so that it is started anew"
                         )
             except KafkaError as error:
                 log.warning("watchdog: waiting for Kafka: %r", error)

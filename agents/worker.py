@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -42,6 +43,7 @@ log = get_logger(__name__)
 
 AGENTS = ("detect", "mine", "collect", "train", "audit", "steer", "view")
 _WINDOW_S = 10.0
+_PATIENT = ("train", "view")
 
 
 class Worker:
@@ -104,9 +106,10 @@ class Worker:
             self.deliveries = [Delivery(agent, settings, self.metrics) for agent in self._agents(context)]
             await asyncio.gather(*(delivery.start() for delivery in self.deliveries))
             self._watch(self._report(context), "jitr report")
-            groups = {d.group: [t.name for t in d.agent.sources] for d in self.deliveries}
-            patience_s = settings.worker.watchdog_s
-            self._watch(watchdog.watch(settings.kafka.bootstrap, groups, patience_s), "jitr watchdog")
+            self._watch(
+                watchdog.watch(settings.kafka.bootstrap, self._watched(), settings.worker.watchdog_s),
+                "jitr watchdog",
+            )
         except BaseException:
             await self.stop()
             raise
@@ -153,11 +156,15 @@ class Worker:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def _watched(self) -> dict[str, Callable[[], Iterable[Any]]]:
+        """The groups that nothing but Kafka may hold up: train takes its time, and both wait for Redis."""
+        return {d.group: d.assignment for d in self.deliveries if d.agent.name not in _PATIENT}
+
     def _watch(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._beside.append(asyncio.get_running_loop().create_task(work, name=name))
 
     async def _serve(self) -> None:
-        """`/metrics` for Prometheus, `/healthz` for whoever restarts us."""
+        """`/metrics` for Prometheus, `/health` (alive) and `/ready` (every agent has its partitions)."""
 
         async def page(request: web.Request) -> web.Response:
             return web.Response(
@@ -165,15 +172,25 @@ class Worker:
             )
 
         async def health(request: web.Request) -> web.Response:
+            return web.Response(text="alive")
+
+        async def ready(request: web.Request) -> web.Response:
             there = bool(self.deliveries) and all(d.assigned.is_set() for d in self.deliveries)
             return web.Response(text="ready" if there else "starting", status=200 if there else 503)
 
         app = web.Application()
-        app.add_routes([web.get("/metrics", page), web.get("/healthz", health)])
+        app.add_routes([web.get("/metrics", page), web.get("/health", health), web.get("/ready", ready)])
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.settings.worker.host, self.settings.worker.port)
-        await site.start()
+        host, port = self.settings.worker.host, self.settings.worker.port
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            # another worker of this machine has it: the work matters more than the page's place
+            await web.TCPSite(self._runner, host, 0).start()
+            log.warning("port %d is taken; /metrics is at %s", port, self._runner.addresses[0])
         self.port = self._runner.addresses[0][1]
 
     async def _report(self, context: Context) -> None:
@@ -236,4 +253,6 @@ def run(
         Called when every agent has joined its group.
     """
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # it complains whenever a commit takes longer than a second
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)
     asyncio.run(serve(settings, agents, started=started))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from jitr.agents.handler import Delivery, Handler, Output, Place, StatefulHandler
 from jitr.agents.lane import Lane, LaneSettings
@@ -30,7 +31,7 @@ class Kafka:
     async def send(self, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]):
         if self.away:
             self.away -= 1
-            raise ConnectionError("no broker")
+            raise KafkaConnectionError("no broker")
         self.sent.append(Outgoing(topic, key, value, headers))
         done = asyncio.get_running_loop().create_future()
         done.set_result(None)

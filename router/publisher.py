@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 import time
 from collections.abc import Mapping
@@ -46,6 +47,8 @@ class Publisher:
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._stream.start(), self._loop).result()
         self._open = True
+        # a program that forgets to close still sends its last calls
+        atexit.register(self.close)
 
     def publish(
         self,
@@ -116,6 +119,7 @@ class Publisher:
         if not self._open:
             return
         self._open = False
+        atexit.unregister(self.close)
         asyncio.run_coroutine_threadsafe(self._stream.stop(deadline_s), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

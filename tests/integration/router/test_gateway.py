@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -382,7 +386,64 @@ async def test_an_api_key_names_its_tenant(world: Any, http: aiohttp.ClientSessi
         tenants.clear()
 
 
+async def test_no_call_fails_while_redis_is_flushed_and_the_surrogate_goes_on(
+    world: Any, client: openai.AsyncOpenAI, apply: Apply, route: Make, until: Until
+) -> None:
+    row = route("active")
+    await apply(row)
+    await world.table._redis.flushall()
+    await world.table._redis.publish("jitr:default:changes", "")
+    await until(lambda: world.snapshot._tenants["default"].before_flush is not None)
+    await client.chat.completions.create(**world.request())
+    await world.table.apply_tasks(world.snapshot._tenants["default"].rows.tasks.values())
+    await world.table.apply_route(row)
+    await until(lambda: world.snapshot._tenants["default"].before_flush is None)
+    await client.chat.completions.create(**world.request())
+    assert [call.decision.target for call in world.kept.calls] == ["surrogate", "surrogate"]
+
+
 # --- the service
+
+
+async def test_as_a_process_it_serves_until_it_is_told_to_stop_and_sends_what_it_holds(
+    settings: Any, teacher: Any, http: aiohttp.ClientSession, world: Any, until: Until
+) -> None:
+    code = (
+        "from jitr.router.gateway import serve\n"
+        "from jitr.schemas.settings import Settings\n"
+        "serve(Settings.load())"
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        code,
+        env={
+            **os.environ,
+            "JITR_GATEWAY__PORT": str(port),
+            "JITR_GATEWAY__UPSTREAM": teacher.url,
+            "JITR_STATE__ROOT": settings.state.root,
+            "REDIS_URL": settings.redis.url,
+            "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
+        },
+    )
+
+    async def alive() -> bool:
+        try:
+            async with http.get(f"http://127.0.0.1:{port}/health") as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    await until(alive)
+    async with http.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=world.request()) as answer:
+        assert answer.status == 200
+    process.terminate()
+    assert await asyncio.wait_for(process.wait(), 20) == 0
+    spool = [p for p in Path(settings.state.root).rglob("*.spool") if p.stat().st_size]
+    assert spool, "without Kafka the call waits on disk"
 
 
 async def test_it_tells_health_readiness_version_and_metrics(

@@ -21,8 +21,8 @@ from jitr.schemas.trainings import Limits
 LEAST_ROWS = 30
 _ROUNDS = (300, 1200)
 _TIE = 0.01
-_TIMED_TEXTS = 60
-_TIMED_TRIES = 3
+_TIMED_TEXTS = 20
+_TIMED_TRIES = 2
 
 Progress = Callable[[str, float], None]
 
@@ -102,8 +102,8 @@ def race(
             out.append(msgspec.structs.replace(entry, lost=why))
         else:
             runners.append(_Runner(candidate, entry))
-    pick = np.random.default_rng(seed).permutation(len(dataset))[:_TIMED_TEXTS]
-    texts = [dataset.inputs[i] for i in pick]
+    by_length = sorted(dataset.inputs, key=lambda text: (len(text), text))
+    texts = [by_length[i] for i in np.linspace(0, len(by_length) - 1, _TIMED_TEXTS).astype(int)]
     sizes = [size for size in _ROUNDS if size < 0.6 * len(dataset)] + [len(dataset)]
     for stage, size in enumerate(sizes):
         if stage:
@@ -127,13 +127,13 @@ def race(
                 seconds=round(clock() - before, 3),
             )
             runner.fitted = fitted if last else None
-            if stage == 0 and (why := _outside(runner, fitted, limits, texts, clock)):
-                # now, while others that would be within the limits are still running
+            # the first time at once, while others that would be within the limits are still running
+            if stage in (0, len(sizes) - 1) and (why := _outside(runner, fitted, limits, texts, clock)):
                 out.append(msgspec.structs.replace(runner.entry, lost=why))
                 runners.remove(runner)
         if not runners:
             break
-    found = _finish(runners, limits, texts, clock, out)
+    found = _finish(runners, out)
     tell(f"{found.candidate.name} won", 1.0)
     return found
 
@@ -156,17 +156,8 @@ def _forecast_s(runner: _Runner, size: int) -> float:
     return runner.entry.seconds * (size / rows) ** runner.candidate.growth if rows else 0.0
 
 
-def _finish(
-    runners: list[_Runner], limits: Limits, texts: list[str], clock: Clock, out: list[RaceEntry]
-) -> Race:
-    """Rank by forecast coverage; within a tie the cheaper wins; who is too slow or too large is out."""
-    standing: list[_Runner] = []
-    for runner in runners:
-        assert runner.fitted is not None
-        if lost := _outside(runner, runner.fitted, limits, texts, clock):
-            out.append(msgspec.structs.replace(runner.entry, lost=lost))
-        else:
-            standing.append(runner)
+def _finish(standing: list[_Runner], out: list[RaceEntry]) -> Race:
+    """Rank by forecast coverage; within a tie the cheaper wins."""
     if not standing:
         told = "; ".join(f"{entry.candidate}: {entry.lost}" for entry in out)
         raise TrainingError(

@@ -109,7 +109,7 @@ class EventStream:
         await self._unlink()
         if self._spool:
             while self._queue:
-                self._keep(*self._pack())
+                self._keep_calls(self._take())
             await asyncio.to_thread(self._spool.close)
             self._spool = None
 
@@ -134,20 +134,12 @@ class EventStream:
             if not self._stopping:
                 await asyncio.sleep(self._linger_s)
             while self._queue:
-                batch, calls = self._pack()
-                try:
-                    # while anything waits on disk, newer calls queue up behind it
-                    sent = not self.spool_bytes and await self._send(batch, calls)
-                except asyncio.CancelledError:
-                    self._keep(batch, calls)
-                    raise
-                if not sent:
-                    await asyncio.to_thread(self._keep, batch, calls)
+                await self._dispatch(self._take())
             await self._replay()
             if self._stopping and not self._queue:
                 return
 
-    def _pack(self) -> tuple[bytes, int]:
+    def _take(self) -> list[Call]:
         calls: list[Call] = []
         size = 0
         while self._queue and len(calls) < BATCH_CALLS:
@@ -156,9 +148,31 @@ class EventStream:
             call, weight = self._queue.popleft()
             self._queued_bytes -= weight
             size += weight
-            calls.append(redacted(call) if self._settings.redact else call)
-        value, _ = encode_batch([(call.id, call.time, call) for call in calls], source=self._source)
-        return value, len(calls)
+            calls.append(call)
+        return calls
+
+    async def _dispatch(self, calls: list[Call]) -> None:
+        try:
+            if self._settings.redact:
+                for at, call in enumerate(calls):
+                    calls[at] = redacted(call)
+                    await asyncio.sleep(0)  # long texts take a while, and requests must not wait for them
+            batch = self._pack(calls)
+            # while anything waits on disk, newer calls queue up behind it
+            if not self.spool_bytes and await self._send(batch, len(calls)):
+                return
+        except asyncio.CancelledError:
+            self._keep_calls(calls)
+            raise
+        await asyncio.to_thread(self._keep, batch, len(calls))
+
+    def _pack(self, calls: list[Call]) -> bytes:
+        return encode_batch([(call.id, call.time, call) for call in calls], source=self._source)[0]
+
+    def _keep_calls(self, calls: list[Call]) -> None:
+        if self._settings.redact:
+            calls = [redacted(call) for call in calls]
+        self._keep(self._pack(calls), len(calls))
 
     async def _send(self, batch: bytes, calls: int) -> bool:
         """Send one batch; True where it is done with, sent or not."""

@@ -22,6 +22,7 @@ from jitr.router.relay import relay
 from jitr.router.router import Router, Sink
 from jitr.router.snapshot import Snapshot
 from jitr.router.upstream import FAILURES, Upstream, passed_headers, said, sent_headers
+from jitr.schemas.errors import ConfigError
 from jitr.schemas.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,13 @@ class Gateway:
         return self._snapshot.ready
 
     async def start(self) -> None:
-        """Listen; `port` and `base_url` hold from here on. Redis, Kafka and the LLM may come later."""
+        """Listen; `port` and `base_url` hold from here on. Redis, Kafka and the LLM may come later.
+
+        Raises
+        ------
+        ConfigError
+            If the address cannot be listened on.
+        """
         await self._events.start()
         await self._snapshot.start()
         await self._upstream.start()
@@ -90,7 +97,15 @@ class Gateway:
         app.router.add_route("*", "/v1/{path:.*}", self._pass)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=10.0)
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._settings.gateway.host, self.port).start()
+        host = self._settings.gateway.host
+        try:
+            await web.TCPSite(self._runner, host, self.port).start()
+        except OSError as error:
+            await self.stop()
+            raise ConfigError(
+                f"gateway: {host}:{self.port} cannot be listened on ({error.strerror}); set gateway.port to a"
+                " free port, or 0 to let the system choose"
+            ) from error
         self.port = self._runner.addresses[0][1]
 
     async def stop(self, deadline_s: float = 10.0) -> None:

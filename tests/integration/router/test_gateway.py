@@ -492,6 +492,16 @@ async def test_without_redis_it_is_not_ready_and_calls_pass_through(
         await gateway.stop()
 
 
+async def test_a_port_that_is_taken_is_an_error_that_says_so(world: Any, settings: Any) -> None:
+    from jitr.router.gateway import Gateway
+    from jitr.schemas.errors import ConfigError
+
+    taken = msgspec.structs.replace(settings.gateway, port=world.gateway.port)
+    gateway = Gateway(msgspec.structs.replace(settings, gateway=taken))
+    with pytest.raises(ConfigError, match=r"cannot be listened on .*gateway\.port"):
+        await gateway.start()
+
+
 def _metrics(world: Any) -> bytes:
     from prometheus_client import generate_latest
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import msgspec
 
@@ -86,7 +87,7 @@ class Collect(StatefulHandler[TaskCall]):
     def handle(self, batch: Sequence[Delivery[TaskCall]]) -> list[Output]:
         """Keep the teacher's answers; ask for a training when it is due."""
         outputs: list[Output] = []
-        for delivery in batch:
+        for delivery, after in zip_longest(batch, batch[1:]):
             call = delivery.value
             if call.label is None or call.response is None:
                 self.results["no_label"] += 1
@@ -98,7 +99,9 @@ class Collect(StatefulHandler[TaskCall]):
             teacher = call.response.model or call.model
             example = Example(call.id, call.time, call.input, call.label, call.weight, teacher)
             self._unwritten.setdefault(call.task, []).append((delivery.offset, example))
-            outputs += self._training(call, dataset, delivery.offset)
+            # rows of one record stand together in a part: none may be missing when it is referred to
+            if delivery.end if after is None else delivery.offset != after.offset:
+                outputs += self._training(call, dataset, delivery.offset)
             if dataset.labels - dataset.ticked_at >= max(_TICK, dataset.labels // 20):
                 outputs.append(self._tick(call.tenant, call.task, dataset))
         return outputs
@@ -132,7 +135,7 @@ class Collect(StatefulHandler[TaskCall]):
             return
         examples, offsets = [e for _, e in rows], [o for o, _ in rows]
         parts = self._datasets[task][1].parts
-        for part in write_parts(self._root, task, self._partition, examples, offsets):
+        for part in write_parts(self._root, task, self._partition, examples, offsets, max(offsets)):
             parts[part.url] = part
 
     def _training(self, call: TaskCall, dataset: Dataset, offset: int) -> list[Output]:

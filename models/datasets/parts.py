@@ -43,6 +43,7 @@ def write_part(
     first_offset: int,
     examples: Sequence[Example],
     offsets: Sequence[int],
+    until: int | None = None,
 ) -> PartRef:
     """Write the examples of one grid cell, merged with those that its file already holds.
 
@@ -58,6 +59,8 @@ def write_part(
         First offset of the cell, a multiple of `GRID`.
     examples, offsets : sequences of equal length
         The rows, each with the source offset of its record (several calls may share one).
+    until : int, optional
+        The reference means rows up to this offset alone: after a crash the file may hold later ones.
 
     Returns
     -------
@@ -86,18 +89,24 @@ def write_part(
         table = pa.table(columns, schema=_SCHEMA)
         pq.write_table(table, file, compression="zstd")
     fs.mv(aside, path)
-    return PartRef(url=url, digest=_digest(e for _, e in ordered), rows=len(ordered))
+    meant = [e for offset, e in ordered if until is None or offset <= until]
+    return PartRef(url=url, digest=_digest(meant), rows=len(meant))
 
 
 def write_parts(
-    root_url: str, task: str, source_partition: int, examples: Sequence[Example], offsets: Sequence[int]
+    root_url: str,
+    task: str,
+    source_partition: int,
+    examples: Sequence[Example],
+    offsets: Sequence[int],
+    until: int | None = None,
 ) -> list[PartRef]:
     """Write a batch that may span several cells; the parts come back in order of offset."""
     cells: dict[int, list[tuple[Example, int]]] = defaultdict(list)
     for example, offset in zip(examples, offsets, strict=True):
         cells[cell_of(offset)].append((example, offset))
     return [
-        write_part(root_url, task, source_partition, first, [e for e, _ in rows], [o for _, o in rows])
+        write_part(root_url, task, source_partition, first, [e for e, _ in rows], [o for _, o in rows], until)
         for first, rows in sorted(cells.items())
     ]
 

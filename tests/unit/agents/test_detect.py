@@ -1,0 +1,102 @@
+"""detect says which task a call is, and loses none."""
+
+import msgspec
+import pytest
+
+from jitr.agents.detect import MATCHED, MOST_BYTES, Detector, Limiter
+from jitr.schemas.calls import Call, DecisionStamp, Response
+from jitr.schemas.errors import RecordError
+from jitr.schemas.events import Event
+from jitr.schemas.tasks import TaskCall
+
+
+def call(message, n=0, text="Mood of: fine weather", **fields):
+    base = {"id": f"c{n}", "tenant": "t", "model": "m", "messages": message(text), "time": 1.0}
+    return Call(**(base | {"response": Response(text="Good")} | fields))
+
+
+def detect(bench, delivered, *calls):
+    return Detector(bench.context, Limiter(1e9)).handle(delivered(calls))
+
+
+def of(outputs, topic):
+    return [o.record for o in outputs if o.topic == topic.name]
+
+
+def test_a_matching_call_becomes_a_task_call_and_mine_may_learn_from_it(bench, mood, message, delivered):
+    bench.know(mood)
+    outputs = detect(bench, delivered, call(message))
+    (made,) = of(outputs, bench.context.topics.task_calls)
+    assert isinstance(made, TaskCall)
+    assert (made.task, made.input, made.label) == ("mood", "fine weather", "good")
+    (told,) = of(outputs, bench.context.topics.unmatched)
+    assert told.metadata == {MATCHED: "mood"}
+
+
+def test_a_call_that_matches_nothing_is_keyed_by_its_tenant(bench, mood, message, delivered):
+    bench.know(mood)
+    (output,) = detect(bench, delivered, call(message, text="Who was Ada Lovelace?"))
+    assert (output.topic, output.key, output.id) == (bench.context.topics.unmatched.name, "t", "c0")
+
+
+def test_a_task_found_meanwhile_is_matched_from_then_on(bench, mood, message, delivered):
+    detector = Detector(bench.context, Limiter(1e9))
+    assert not of(detector.handle(delivered([call(message)])), bench.context.topics.task_calls)
+    bench.know(mood)
+    assert of(detector.handle(delivered([call(message)])), bench.context.topics.task_calls)
+
+
+def test_a_call_keeps_the_task_that_our_router_stamped_on_it(bench, mood, message, delivered):
+    bench.know(mood)
+    stamped = call(message, text="words that match nothing", decision=DecisionStamp(id="d", task="mood"))
+    (made,) = of(detect(bench, delivered, stamped), bench.context.topics.task_calls)
+    assert (made.task, made.decision.id) == ("mood", "d")
+
+
+def test_a_merged_task_goes_on_as_the_one_it_was_merged_into(bench, mood, message, delivered):
+    bench.know(mood)
+    bench.know(msgspec.structs.replace(mood, id="old", status="merged", merged_into="mood", skeletons=()))
+    (made,) = of(
+        detect(bench, delivered, call(message, decision=DecisionStamp(id="d", task="old"))),
+        bench.context.topics.task_calls,
+    )
+    assert made.task == "mood"
+
+
+def test_an_audited_answer_weighs_as_many_calls_as_it_stands_for(bench, mood, message, delivered):
+    bench.know(mood)
+    stamp = DecisionStamp(
+        id="d", task="mood", target="surrogate", accepted=True, due=True, audit_rate=0.2, answer="Good"
+    )
+    (made,) = of(detect(bench, delivered, call(message, decision=stamp)), bench.context.topics.task_calls)
+    assert made.weight == 5.0
+
+
+def test_what_identifies_leaves_every_call_that_goes_on(bench, message):
+    event = Event(
+        id="e",
+        type=Call.event_type,
+        source="",
+        time=1.0,
+        data=msgspec.json.encode(
+            call(message, text="write to ann@example.org", response=Response(text="to bob@example.org"))
+        ),
+    )
+    read = Detector(bench.context, Limiter(1e9)).read(event)
+    assert (read.messages[0].content, read.response.text) == ("write to [email]", "to [email]")
+
+
+def test_a_call_larger_than_kafka_could_take_again_is_refused(bench, message):
+    data = msgspec.json.encode(call(message, text="x" * MOST_BYTES))
+    with pytest.raises(RecordError, match="at most"):
+        Detector(bench.context, Limiter(1e9)).read(Event("e", Call.event_type, "", 1.0, data))
+
+
+def test_above_the_rate_calls_are_sampled_and_say_with_which_probability(bench, message, delivered):
+    calls = [call(message, n, text=f"question {n}") for n in range(400)]
+    outputs = Detector(bench.context, Limiter(100.0)).handle(delivered(calls))
+    kept = of(outputs, bench.context.topics.unmatched)
+    assert 100 < len(kept) < 330
+    assert kept[0].sampled == 1.0
+    assert all(0 < c.sampled <= 1 for c in kept)
+    assert min(c.sampled for c in kept) < 0.5

@@ -1,0 +1,196 @@
+"""What audit makes of a task's calls: money, proofs, and a broken promise."""
+
+import random
+
+import pytest
+
+from jitr.agents.watch import Scored, Watch
+from jitr.schemas.calls import DecisionStamp
+from jitr.schemas.evidence import Alarm, AuditWindow, Certified, Futile, Verdict
+from jitr.schemas.policy import Policy
+from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateRef, SurrogateTarget
+
+POLICY = Policy(target=0.9, block=20, horizon=10_000, hold_scored=60, audit_floor=0.05)
+SHADOW = SurrogateRef(
+    version="new",
+    uri="u",
+    digest="d",
+    base="b",
+    after_offset=9,
+    p99_ms=1000.0,
+    shares=(0.5, 1.0),
+    thresholds=(0.9, 0.0),
+    forecast=(0.99, 0.97),
+)
+PROOF = Proof(
+    kind="later", target=0.9, delta=0.05, bound=0.9, calls=200, agreed=198, coverage=0.9, threshold=0.5
+)
+LIVE = SurrogateRef(
+    version="live", uri="u", digest="d", base="b", state="certified", proof=PROOF, p99_ms=1000.0
+)
+
+
+def shadowing():
+    return Route(tenant="t", task="mood", candidate=SHADOW)
+
+
+def active(**fields):
+    base = {
+        "state": "active",
+        "target": SurrogateTarget(version="live"),
+        "surrogate": LIVE,
+        "audit_rate": 0.2,
+    }
+    return Route(tenant="t", task="mood", version=RouteVersion(offset=3), **(base | fields))
+
+
+def stamp(**fields):
+    base = {"id": "d", "task": "mood", "surrogate": "live", "target": "surrogate", "label": "good"}
+    base |= {"answer": "Good", "score": 0.95, "accepted": True, "audit_rate": 0.2, "coin": 0.9}
+    return DecisionStamp(**(base | fields))
+
+
+def watch():
+    return Watch("t", "mood", POLICY)
+
+
+def feed(it, calls, route, said=None):
+    """Run calls through a watch as audit does."""
+    evidence = []
+    for offset, call in enumerate(calls):
+        ref = it.wants(call, offset, route)
+        evidence += it.learn(call, route, ref, said(call) if ref is not None else None)
+    return evidence
+
+
+def kinds(evidence, kind):
+    return [e for e in evidence if isinstance(e, kind)]
+
+
+def test_windows_add_up_to_the_same_however_they_are_cut(task_call):
+    calls = [task_call(n, "good" if n % 2 else None, time=n * 0.1) for n in range(173)]
+    whole, pieces = watch(), watch()
+    one = kinds(feed(whole, calls, None) + whole.window(), AuditWindow)
+    many = []
+    for n, call in enumerate(calls):
+        many += pieces.learn(call, None, None, None)
+        if n % 7 == 0:
+            many += pieces.window()
+    many = kinds(many + pieces.window(), AuditWindow)
+    assert len(many) > len(one)
+    for windows in (one, many):
+        assert len({w.id for w in windows}) == len(windows)
+        assert sum(w.calls for w in windows) == 173
+        assert sum(w.money.teacher_calls for w in windows) == 86
+        assert sum(w.money.teacher_usd for w in windows) == pytest.approx(0.86)
+        assert sum(w.money.cost_squares for w in windows) == pytest.approx(86 * 0.01**2)
+
+
+def test_money_is_kept_apart_by_who_answered(task_call):
+    calls = [
+        task_call(0),
+        task_call(1, None, decision=stamp()),
+        task_call(2, "good", decision=stamp(due=True, coin=0.1)),
+        task_call(3, "good", decision=stamp(target="teacher", accepted=False)),
+    ]
+    it = watch()
+    windows = kinds(feed(it, calls, active()) + it.window(), AuditWindow)
+    money = windows[-1].money
+    assert (money.teacher_calls, money.answered_calls, money.audit_calls) == (2, 2, 1)
+    assert (money.teacher_usd, money.audit_usd) == (pytest.approx(0.02), pytest.approx(0.01))
+    assert money.surrogate_usd == pytest.approx(3 * 0.05 / 3600)
+    window = windows[-1]
+    assert (window.surrogate, window.accepted, window.audits, window.agreed) == ("live", 2, 1, 1)
+
+
+def test_a_candidate_that_agrees_is_certified_once_on_later_calls_alone(task_call):
+    calls = [task_call(n, time=n * 0.01) for n in range(300)]
+    evidence = feed(watch(), calls, shadowing(), lambda call: Scored("good", 0.95))
+    (certified,) = kinds(evidence, Certified)
+    assert certified.surrogate == "new"
+    assert certified.proof.bound >= 0.9
+    assert certified.proof.calls <= 290
+    windows = kinds(evidence, AuditWindow)
+    assert sum(w.money.shadow_usd for w in windows) == pytest.approx(certified.proof.calls * 0.05 / 3600)
+
+
+def test_a_candidate_that_does_not_agree_is_given_up(task_call):
+    calls = [task_call(n, time=n * 0.01) for n in range(900)]
+    evidence = feed(watch(), calls, shadowing(), lambda call: Scored("bad", 0.95))
+    (futile,) = kinds(evidence, Futile)
+    assert "below the target" in futile.reason
+
+
+def test_calls_before_the_end_of_the_training_data_prove_nothing(task_call):
+    it = watch()
+    assert it.wants(task_call(9), 9, shadowing()) is None
+    assert it.wants(task_call(10), 10, shadowing()) is SHADOW
+    assert it.wants(task_call(11, None), 11, shadowing()) is None
+
+
+def test_while_a_version_is_live_all_calls_enter_shadow_with_one_probability(task_call):
+    it, route = watch(), active(candidate=SHADOW)
+    rng = random.Random(0)
+    entered = {"accepted": 0, "deferred": 0}
+    for n in range(4000):
+        coin, accepted = rng.random(), n % 2 == 0
+        due = accepted and coin < 0.2
+        decision = stamp(coin=coin, accepted=accepted, due=due, target="surrogate" if accepted else "teacher")
+        call = task_call(n, "good" if due or not accepted else None, decision=decision, time=n * 1.0)
+        entered["accepted" if accepted else "deferred"] += it.wants(call, 100, route) is not None
+    assert entered["accepted"] == pytest.approx(400, abs=70)
+    assert entered["deferred"] == pytest.approx(400, abs=70)
+
+
+def test_a_cap_bounds_the_calls_that_are_scored_in_a_minute(task_call):
+    it = Watch("t", "mood", Policy(target=0.9, shadow_cap=5))
+    wanted = [it.wants(task_call(n, time=n * 1.0), 100, shadowing()) is not None for n in range(120)]
+    assert (sum(wanted[:60]), sum(wanted[60:])) == (5, 5)
+
+
+def test_disagreeing_audits_hold_and_a_hold_that_disagrees_convicts(task_call):
+    it, n = watch(), 0
+    evidence = []
+    while not kinds(evidence, Alarm):
+        n += 1
+        assert n < 100
+        evidence += feed(it, [task_call(n, "bad", decision=stamp(due=True, coin=0.1), time=0.0)], active())
+    assert kinds(evidence, Alarm)[0].monitor == "cusum"
+    held = active(state="hold", audit_rate=1.0)
+    while not kinds(evidence, Verdict):
+        n += 1
+        assert n < 1000
+        decision = stamp(target="teacher", held=True, audit_rate=1.0)
+        evidence += feed(it, [task_call(n, "bad", decision=decision, time=0.0)], held)
+    (verdict,) = kinds(evidence, Verdict)
+    assert verdict.wealth >= verdict.bar
+    assert verdict.surrogate == "live"
+
+
+def test_audits_that_do_not_come_make_the_route_blind(task_call):
+    calls = [task_call(n, None, decision=stamp(due=True, coin=0.1), time=0.0) for n in range(30)]
+    alarms = kinds(feed(watch(), calls, active()), Alarm)
+    assert alarms[0].monitor == "blind"
+
+
+def test_a_watch_goes_on_from_its_state_as_if_it_had_never_stopped(task_call):
+    rng = random.Random(1)
+    calls = []
+    for n in range(300):
+        coin = rng.random()
+        label = "good" if rng.random() < 0.9 else "bad"
+        due = coin < 0.2
+        decision = stamp(coin=coin, due=due, score=rng.random())
+        calls.append(task_call(n, label if due else None, decision=decision, time=n * 0.01))
+    straight, broken = watch(), watch()
+    expected = feed(straight, calls, active(candidate=SHADOW), lambda c: Scored("good", 0.9))
+    evidence = []
+    for n, call in enumerate(calls):
+        if n % 50 == 25:
+            broken = Watch("t", "mood", POLICY, broken.state())
+        ref = broken.wants(call, n, active(candidate=SHADOW))
+        evidence += broken.learn(
+            call, active(candidate=SHADOW), ref, Scored("good", 0.9) if ref is not None else None
+        )
+    assert evidence == expected
+    assert broken.state() == straight.state()

@@ -87,23 +87,36 @@ class Collect(StatefulHandler[TaskCall]):
     def handle(self, batch: Sequence[Delivery[TaskCall]]) -> list[Output]:
         """Keep the teacher's answers; ask for a training when it is due."""
         outputs: list[Output] = []
+        labelled: dict[str, TaskCall] = {}
         for delivery, after in zip_longest(batch, batch[1:]):
-            call = delivery.value
-            if call.label is None or call.response is None:
-                self.results["no_label"] += 1
-                continue
-            self.results["label"] += 1
-            _, dataset = self._datasets.setdefault(call.task, (call.tenant, Dataset()))
-            dataset.count(call.label, call.response.text)
-            dataset.time = call.time
-            teacher = call.response.model or call.model
-            example = Example(call.id, call.time, call.input, call.label, call.weight, teacher)
-            self._unwritten.setdefault(call.task, []).append((delivery.offset, example))
+            self._keep(delivery, labelled)
             # rows of one record stand together in a part: none may be missing when it is referred to
             if delivery.end if after is None else delivery.offset != after.offset:
-                outputs += self._training(call, dataset, delivery.offset)
-            if dataset.labels - dataset.ticked_at >= max(_TICK, dataset.labels // 20):
-                outputs.append(self._tick(call.tenant, call.task, dataset))
+                for call in labelled.values():
+                    outputs += self._told(call, delivery.offset)
+                labelled.clear()
+        return outputs
+
+    def _keep(self, delivery: Delivery[TaskCall], labelled: dict[str, TaskCall]) -> None:
+        call = delivery.value
+        if call.label is None or call.response is None:
+            self.results["no_label"] += 1
+            return
+        self.results["label"] += 1
+        _, dataset = self._datasets.setdefault(call.task, (call.tenant, Dataset()))
+        dataset.count(call.label, call.response.text)
+        dataset.time = call.time
+        teacher = call.response.model or call.model
+        example = Example(call.id, call.time, call.input, call.label, call.weight, teacher)
+        self._unwritten.setdefault(call.task, []).append((delivery.offset, example))
+        labelled[call.task] = call
+
+    def _told(self, call: TaskCall, offset: int) -> list[Output]:
+        """What the labels of a task are worth telling now: a training, or how many they are."""
+        dataset = self._datasets[call.task][1]
+        outputs = self._training(call, dataset, offset)
+        if dataset.labels - dataset.ticked_at >= max(_TICK, dataset.labels // 20):
+            outputs.append(self._tick(call.tenant, call.task, dataset))
         return outputs
 
     @property

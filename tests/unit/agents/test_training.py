@@ -1,0 +1,90 @@
+"""A training runs in a process of its own, and whatever happens there becomes evidence."""
+
+import os
+
+import psutil
+import pytest
+
+from jitr.agents.scoring import Scorer
+from jitr.agents.training import run_training
+from jitr.models.datasets.examples import Example
+from jitr.models.datasets.parts import write_parts
+from jitr.schemas.errors import ArtifactError
+from jitr.schemas.evidence import Trained, TrainingFailed
+from jitr.schemas.trainings import Limits, Training
+
+WORDS = {"good": ["lovely", "fine", "great", "sunny"], "bad": ["awful", "grim", "poor", "rainy"]}
+
+
+@pytest.fixture
+def training(tmp_path):
+    rows = [
+        Example(f"c{n}", float(n), f"{WORDS[label][n // 2 % 4]} day number {n} {'xyz'[n % 3]}", label)
+        for n in range(60)
+        for label in [("good", "bad")[n % 2]]
+    ]
+    parts = write_parts(str(tmp_path / "data"), "k", 0, rows, list(range(60)))
+    return Training(
+        id="training",
+        tenant="t",
+        task="k",
+        task_version=1,
+        kind="label",
+        parts=tuple(parts),
+        labels=60,
+        renderings={"good": "Good", "bad": "Bad"},
+        target=0.9,
+        delta=0.05,
+        limits=Limits(max_train_s=20.0, max_latency_ms=1000.0),
+        until_offset=59,
+        requested_at=7.0,
+    )
+
+
+def children():
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+@pytest.mark.slow
+async def test_the_same_training_twice_is_one_artifact_and_it_answers(training, tmp_path):
+    first = await run_training(training, str(tmp_path / "out"), 4096)
+    again = await run_training(training, str(tmp_path / "out"), 4096)
+    assert isinstance(first, Trained), first
+    assert isinstance(again, Trained)
+    assert (first.id, first.surrogate) == (again.id, again.surrogate)
+    assert (first.time, first.surrogate.after_offset) == (7.0, 59)
+    assert first.cost_usd > 0
+    scorer = Scorer()
+    try:
+        ((label, score),) = await scorer.answers(first.surrogate, ["lovely day number 3 x"])
+        assert label == "good"
+        assert 0 <= score <= 1
+    finally:
+        scorer.stop()
+
+
+async def test_too_much_memory_ends_the_child_and_says_so(training, tmp_path):
+    before = children()
+    failed = await run_training(training, str(tmp_path / "out"), 1)
+    assert isinstance(failed, TrainingFailed)
+    assert "memory" in failed.reason
+    assert failed.labels == 60
+    assert children() <= before
+
+
+async def test_data_that_cannot_be_read_is_the_reason(training, tmp_path):
+    os.unlink(training.parts[0].url)
+    failed = await run_training(training, str(tmp_path / "out"), 4096)
+    assert isinstance(failed, TrainingFailed)
+    assert "cannot be read" in failed.reason
+
+
+async def test_a_surrogate_that_is_not_there_is_an_artifact_error(training, tmp_path):
+    from jitr.schemas.routes import SurrogateRef
+
+    scorer = Scorer()
+    try:
+        with pytest.raises(ArtifactError):
+            await scorer.answers(SurrogateRef(version="v", uri=str(tmp_path), digest="d", base="b"), ["x"])
+    finally:
+        scorer.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from redis.asyncio import Redis
 
@@ -18,40 +18,43 @@ from jitr.schemas.record import decode
 from jitr.schemas.trainings import Training
 
 
-def train(context: Context, redis: Redis) -> Agent[Training]:
-    """Make the agent; a worker trains one thing at a time."""
+def train(context: Context, redis: Redis, newest: Mapping[str, Training]) -> Agent[Training]:
+    """Make the agent; a worker trains one thing at a time.
+
+    ``newest`` holds the last training that was asked for, by task.
+    """
     one = asyncio.Semaphore(1)
     source = context.topics.trainings
-    return Agent("train", (source,), lambda place: Train(context, redis, one), batch=64, finish_s=0.2)
+    return Agent("train", (source,), lambda place: Train(context, redis, one, newest), batch=1, finish_s=0.2)
 
 
 class Train(Handler[Training]):
     """Trains what is asked for, in order."""
 
-    def __init__(self, context: Context, redis: Redis, one: asyncio.Semaphore) -> None:
+    def __init__(
+        self, context: Context, redis: Redis, one: asyncio.Semaphore, newest: Mapping[str, Training]
+    ) -> None:
         super().__init__()
         self._context = context
         self._redis = redis
         self._one = one
+        self._newest = newest
 
     def read(self, event: Event) -> Training:
         """Decode a training."""
         return decode(event.data, Training)
 
     async def handle(self, batch: Sequence[Delivery[Training]]) -> list[Output]:
-        """Train; the same training twice finds its folder there and gives the same evidence.
-
-        What waited while another training ran may have been asked for again with more data since.
-        """
+        """Train; the same training twice finds its folder there and gives the same evidence."""
         settings = self._context.settings
         root = f"{settings.state.root.rstrip('/')}/{settings.kafka.prefix}surrogates"
         outputs = []
-        newest = {delivery.value.task: delivery.value for delivery in batch}
-        if len(newest) < len(batch):
-            self.results["superseded"] += len(batch) - len(newest)
-        for training in newest.values():
+        for training in (delivery.value for delivery in batch):
             name = f"jitr:{settings.kafka.prefix}lease:training:{training.id}"
             async with self._one, lease(self._redis, name):
+                if self._superseded(training):
+                    self.results["superseded"] += 1
+                    continue
                 evidence = await run_training(training, root, settings.worker.train_memory_mb)
             result = "trained" if isinstance(evidence, Trained) else "failed"
             self._context.metrics.trainings.labels(result).inc()
@@ -59,3 +62,8 @@ class Train(Handler[Training]):
             topic = self._context.topics.evidence.name
             outputs.append(Output(topic, training.task, evidence.id, evidence.time, evidence, alone=True))
         return outputs
+
+    def _superseded(self, training: Training) -> bool:
+        """Whether the same was asked for with more data while this waited: only the newest pays."""
+        newest = self._newest.get(training.task)
+        return newest is not None and newest.labels > training.labels

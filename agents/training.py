@@ -46,7 +46,9 @@ async def run_training(training: Training, root: str, memory_mb: int) -> Trained
     memory_mb : int
         Resident memory at which the child is ended.
     """
-    context = get_context("spawn")
+    # forked from a process that has imported what training needs, and has one thread
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__, "jitr.models.surrogates.train"])
     ours, theirs = context.Pipe()
     child = context.Process(target=_child, args=(theirs, msgspec.json.encode(training), root), daemon=True)
     with _one_thread():

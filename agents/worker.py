@@ -38,6 +38,7 @@ from jitr.schemas.errors import ConfigError, nearest
 from jitr.schemas.routes import Transition
 from jitr.schemas.settings import Settings
 from jitr.schemas.tasks import Task
+from jitr.schemas.trainings import Training
 
 log = get_logger(__name__)
 
@@ -82,6 +83,7 @@ class Worker:
         topics, bootstrap = settings.topics, settings.kafka.bootstrap
         self.tasks = CompactedReader(bootstrap, topics.tasks.name, Task, lambda task: task.id)
         self.routes = CompactedReader(bootstrap, topics.routes.name, Transition, lambda t: t.route.task)
+        self.trainings = CompactedReader(bootstrap, topics.trainings.name, Training, lambda t: t.task)
         self.port = 0
         self._scorer = Scorer()
         self._redis: Redis | None = None
@@ -99,7 +101,7 @@ class Worker:
         settings = self.settings
         try:
             await create_missing(settings.kafka.bootstrap, settings.topics.all())
-            await asyncio.gather(self.tasks.start(), self.routes.start())
+            await asyncio.gather(*(reader.start() for reader in self._readers))
             context = Context(settings, self.tasks, self.routes, self.metrics, time.time)
             self._redis = Redis.from_url(settings.redis.url)
             await self._serve()
@@ -114,6 +116,11 @@ class Worker:
             await self.stop()
             raise
 
+    @property
+    def _readers(self) -> list[CompactedReader[Any]]:
+        more = [self.trainings] if "train" in self.names else []
+        return [self.tasks, self.routes, *more]
+
     def _agents(self, context: Context) -> list[Agent[Any]]:
         redis = self._redis
         assert redis is not None
@@ -121,7 +128,7 @@ class Worker:
             "detect": lambda: detect(context),
             "mine": lambda: mine(context),
             "collect": lambda: collect(context),
-            "train": lambda: train(context, redis),
+            "train": lambda: train(context, redis, self.trainings.rows),
             "audit": lambda: audit(context, self._scorer),
             "steer": lambda: steer(context),
             "view": lambda: view(context, RouteTable(redis)),
@@ -149,7 +156,7 @@ class Worker:
         await asyncio.gather(*self._beside, return_exceptions=True)
         self._beside = []
         await asyncio.gather(*(delivery.stop() for delivery in self.deliveries))
-        await asyncio.gather(self.tasks.stop(), self.routes.stop())
+        await asyncio.gather(*(reader.stop() for reader in self._readers))
         self._scorer.stop()
         if self._redis is not None:
             await self._redis.aclose()

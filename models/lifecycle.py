@@ -152,9 +152,10 @@ def check(route: Route, verb: Verb) -> None:
 def training_due(labels: int, last_trained_labels: int, route: Route | None, policy: Policy) -> bool:
     """Whether a training is due: by sizes of the dataset alone, never by time.
 
-    First at ``first_labels``; then at each doubling; after a demotion or rejection, while nothing is live,
-    as soon as ``cooldown_labels`` new ones came (once). Never while a candidate is in its shadow run or
-    waits for approval, nor while the route is paused.
+    First at ``first_labels``; then at each doubling, a candidate in its shadow run or not: twice the data
+    is worth more than the rest of the run. After a demotion or rejection, while nothing is live or in
+    shadow, as soon as ``cooldown_labels`` new ones came (once). Never while a candidate waits for approval,
+    nor while the route is paused.
 
     Parameters
     ----------
@@ -170,11 +171,11 @@ def training_due(labels: int, last_trained_labels: int, route: Route | None, pol
     """
     if labels < policy.first_labels:
         return False
-    if route is not None and (shadowed(route) or route.state in ("offered", "paused")):
+    if route is not None and route.state in ("offered", "paused"):
         return False
     if last_trained_labels <= 0 or labels >= 2 * last_trained_labels:
         return True
-    if route is None or live(route) or not route.demotions + route.rejections:
+    if route is None or live(route) or shadowed(route) or not route.demotions + route.rejections:
         return False
     # A request since then has not had its outcome yet: one training at a time.
     asked = last_trained_labels > route.labels_at_demotion

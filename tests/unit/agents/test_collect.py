@@ -45,10 +45,10 @@ def test_only_answers_of_the_teacher_are_labels(bench, mood, task_call, delivere
     assert not handler.waiting
 
 
-def test_nothing_is_trained_while_a_candidate_is_in_its_shadow_run(bench, mood, task_call, delivered):
+def test_nothing_is_trained_while_a_candidate_waits_for_a_word(bench, mood, task_call, delivered):
     bench.know(mood)
-    ref = SurrogateRef(version="v", uri="u", digest="d", base="b")
-    bench.route(Route(tenant="t", task="mood", candidate=ref))
+    ref = SurrogateRef(version="v", uri="u", digest="d", base="b", state="certified")
+    bench.route(Route(tenant="t", task="mood", state="offered", candidate=ref))
     assert not split(Collect(bench.context, 0).handle(delivered([task_call(n) for n in range(60)])))[0]
 
 

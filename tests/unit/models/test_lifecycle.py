@@ -385,10 +385,15 @@ class TestTrainingIsDue:
         assert not training_due(599, 300, None, MANUAL)
         assert training_due(600, 300, None, MANUAL)
 
-    def test_never_while_a_candidate_shadows_or_waits_or_the_route_is_paused(self) -> None:
+    def test_a_candidate_in_shadow_waits_for_a_doubling_and_not_for_a_cool_down(self) -> None:
         life = Life(MANUAL)
         life.trained()
-        assert not training_due(10_000, 300, life.row, MANUAL)
+        assert not training_due(599, 300, life.row, MANUAL)
+        assert training_due(600, 300, life.row, MANUAL)
+
+    def test_never_while_a_candidate_waits_or_the_route_is_paused(self) -> None:
+        life = Life(MANUAL)
+        life.trained()
         life.certified()
         assert not training_due(10_000, 300, life.row, MANUAL)
         life.say("approve")

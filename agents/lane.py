@@ -7,7 +7,6 @@ snapshot comes first and holds the outputs, so that a crash anywhere repeats the
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,6 +19,7 @@ from jitr.agents.handler import Delivery, Handler, Output, Place, StatefulHandle
 from jitr.agents.marks import Marks
 from jitr.agents.metrics import Metrics
 from jitr.agents.outbox import Send, pack, send_all
+from jitr.agents.seen import Seen
 from jitr.agents.state import Outgoing, Snapshot, SnapshotStore
 from jitr.agents.unpack import Source, Unpacked, blame, outgoing, unpack
 from jitr.schemas.deadletters import DeadLetter
@@ -29,7 +29,6 @@ T = TypeVar("T")
 log = get_logger(__name__)
 
 SEEN = 20_000
-_DIGEST = 8
 _LONGEST_PAUSE_S = 10.0
 # a snapshot may take up to this share of a lane's time
 _SNAPSHOT_SHARE = 0.05
@@ -89,7 +88,7 @@ class Lane(Generic[T]):
         self._queue: asyncio.Queue[Source | None] = asyncio.Queue()
         self._position = -1
         self._sequence = 0
-        self._seen: dict[bytes, None] = {}
+        self._seen = Seen(SEEN)
         self._outputs: list[Output] = []
         self._pending: list[Unpacked[T]] = []
         self._snapshot_due = 0.0
@@ -115,7 +114,17 @@ class Lane(Generic[T]):
         if first is None:
             return
         await self._retrying(self._open)
-        batch = [first]
+        try:
+            await self._work([first])
+        except asyncio.CancelledError:
+            # we are told to stop in the middle of a batch: that is nobody's fault
+            if self._marks is not None:
+                self._marks.close()
+            raise
+        if self._marks is not None:
+            self._marks.close()
+
+    async def _work(self, batch: list[Source]) -> None:
         while not self._finishing:
             if batch:
                 await self._process(await self._fill(batch))
@@ -125,8 +134,6 @@ class Lane(Generic[T]):
             batch = await self._next()
         if self._pending:
             await self._checkpoint()
-        if self._marks is not None:
-            self._marks.close()
 
     def finish(self, *, ack: bool) -> None:
         """End `run` after the batch in hand; without ``ack`` where the partition is another's already."""
@@ -194,16 +201,10 @@ class Lane(Generic[T]):
         self._metrics.batch_seconds.labels(self.settings.agent).observe(time.perf_counter() - started)
 
     def _is_repeat(self, delivery: Delivery[T]) -> bool:
-        if not isinstance(self._handler, StatefulHandler):
+        if not isinstance(self._handler, StatefulHandler) or self._seen.add(delivery.id):
             return False
-        digest = _digest(delivery.id)
-        if digest in self._seen:
-            self._metrics.event(self.settings.agent, "duplicate")
-            return True
-        self._seen[digest] = None
-        if len(self._seen) > SEEN:
-            del self._seen[next(iter(self._seen))]
-        return False
+        self._metrics.event(self.settings.agent, "duplicate")
+        return True
 
     async def _apply(self, batch: list[Unpacked[T]]) -> None:
         """Let the handler work on a batch; find the culprits if it cannot."""
@@ -242,7 +243,7 @@ class Lane(Generic[T]):
                 except Exception as error:
                     u.events.remove(delivery)
                     # it may be replayed one day, under the same id
-                    self._seen.pop(_digest(delivery.id), None)
+                    self._seen.forget(delivery.id)
                     u.letters.append(blame(u.source, delivery, error, self.settings.agent))
                     await self._rewind()
                     if good and isinstance(self._handler, StatefulHandler):
@@ -288,8 +289,7 @@ class Lane(Generic[T]):
         if found is None:
             return []
         self._position, self._sequence = found.position, found.sequence
-        digests = (found.seen[i : i + _DIGEST] for i in range(0, len(found.seen), _DIGEST))
-        self._seen = dict.fromkeys(digests)
+        self._seen = Seen(SEEN, found.seen)
         self._handler.restore(found.state)
         return found.outbox
 
@@ -306,7 +306,7 @@ class Lane(Generic[T]):
         if isinstance(self._handler, StatefulHandler):
             started = time.monotonic()
             self._sequence += 1
-            seen = b"".join(self._seen)
+            seen = self._seen.save()
             self._store.write(
                 Snapshot(self._position, self._sequence, seen, self._handler.snapshot(), packed)
             )
@@ -345,7 +345,3 @@ class Lane(Generic[T]):
                 log.warning("%s: waiting for a server: %s", self.settings.agent, error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
-
-
-def _digest(id: str) -> bytes:
-    return hashlib.blake2b(id.encode("utf-8", "surrogatepass"), digest_size=_DIGEST).digest()

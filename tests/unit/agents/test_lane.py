@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
 from jitr.agents.handler import Delivery, Handler, Output, Place, StatefulHandler
 from jitr.agents.lane import Lane, LaneSettings
@@ -318,6 +318,63 @@ async def test_an_event_that_kills_its_process_three_times_is_dead_lettered(
     (letter,) = bench.kafka.letters
     assert "three times" in letter.reason
     assert {i.partition("=")[0] for i in bench.kafka.ids()} == {"a", "b"}
+
+
+async def test_a_batch_that_was_cut_off_by_a_stop_is_no_suspect(folder: Path) -> None:
+    started = asyncio.Event()
+
+    class Slow(Echo):
+        async def handle(self, batch: Sequence[Delivery[Message]]) -> list[Output]:  # type: ignore[override]
+            started.set()
+            await asyncio.sleep(60 if stops else 0)
+            return super().handle(batch)
+
+    bench = Bench(folder, Slow)
+    stops = 5
+    while stops:
+        bench.new()
+        bench.put(0, "a")
+        task = asyncio.create_task(bench.lane.run())
+        await started.wait()
+        started.clear()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        stops -= 1
+    bench.new()
+    bench.put(0, "a")
+    await bench.run(lambda: bench.acked == [0])
+    assert bench.kafka.ids() == ["0.0"]
+    assert not bench.kafka.letters
+
+
+async def test_a_dead_letter_that_is_replayed_is_not_taken_for_a_copy(folder: Path) -> None:
+    bench = Bench(folder, Sum)
+    bench.put(0, "x", "1", ids=["a", "b"])
+    bench.put(1, "2", ids=["a"])
+    await bench.run(lambda: bench.acked == [0, 1])
+    assert len(bench.kafka.letters) == 1
+    bench.new()
+    bench.put(2, "2", ids=["a"])
+    await bench.run(lambda: bench.acked == [0, 1, 2])
+    assert bench.kafka.ids()[-1] == "a=3"
+
+
+async def test_a_record_that_kafka_finds_too_large_is_cut_and_holds_up_nothing(folder: Path) -> None:
+    class Small(Kafka):
+        async def send(self, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]):
+            if len(value) > 1_000_000:
+                raise MessageSizeTooLargeError
+            return await super().send(topic, key, value, headers)
+
+    bench = Bench(folder, Echo)
+    bench.kafka = Small()
+    bench.new()
+    bench.put(0, "a" * 2_000_000)
+    bench.put(1, "b")
+    await bench.run(lambda: bench.acked == [0, 1])
+    (cut,) = [o for o in bench.kafka.sent if "jitr-cut-from-bytes" in dict(o.headers)]
+    assert len(cut.value) == 400_000
+    assert any(o is not cut and b'"1.0"' in o.value for o in bench.kafka.sent)
 
 
 async def _survive(lane: Lane[Message]) -> None:

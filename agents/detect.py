@@ -15,8 +15,9 @@ import msgspec
 from jitr.agents.context import Context
 from jitr.agents.delivery import Agent
 from jitr.agents.handler import Delivery, Handler, Output
-from jitr.agents.taskcalls import as_output, coin, redacted, task_call
+from jitr.agents.taskcalls import as_output, coin, task_call
 from jitr.models.tasks.matcher import Matcher
+from jitr.models.tasks.redaction import redact_call
 from jitr.schemas.calls import Call
 from jitr.schemas.dialects import read_call
 from jitr.schemas.errors import RecordError
@@ -60,7 +61,7 @@ class Detector(Handler[Call]):
         call = read_call(event, tenant=settings.gateway.tenant)
         if not call.messages:
             raise RecordError("must hold at least one message", field="$.messages", stage="dialect")
-        return redacted(call) if settings.redact else call
+        return redact_call(call) if settings.redact else call
 
     def handle(self, batch: Sequence[Delivery[Call]]) -> list[Output]:
         """Match a batch."""

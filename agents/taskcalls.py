@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-import msgspec
-
 from jitr.agents.handler import Output
 from jitr.models.money import call_usd
 from jitr.models.tasks.extract import input_of, label_of
-from jitr.models.tasks.redaction import redact
 from jitr.models.tasks.signature import text_of
 from jitr.models.tasks.skeleton import Pattern
-from jitr.schemas.calls import Call, Response
+from jitr.schemas.calls import Call
 from jitr.schemas.prices import Price
 from jitr.schemas.tasks import Task, TaskCall
 
@@ -78,24 +75,6 @@ def slots_of(call: Call, task: Task) -> tuple[str, ...]:
 def as_output(made: TaskCall, topic: str) -> Output:
     """A task call on its way; its id is the call's."""
     return Output(topic, made.task, made.id, made.time, made)
-
-
-def redacted(call: Call) -> Call:
-    """The same call without what identifies or unlocks."""
-    messages = tuple(
-        msgspec.structs.replace(
-            m, content=redact(m.content), tool_calls=redact(m.tool_calls) if m.tool_calls else None
-        )
-        for m in call.messages
-    )
-    response: Response | None = call.response
-    if response is not None:
-        response = msgspec.structs.replace(
-            response,
-            text=redact(response.text),
-            tool_calls=redact(response.tool_calls) if response.tool_calls else None,
-        )
-    return msgspec.structs.replace(call, messages=messages, response=response)
 
 
 def coin(id: str, purpose: str) -> float:

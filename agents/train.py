@@ -13,9 +13,11 @@ from jitr.agents.handler import Delivery, Handler, Output
 from jitr.agents.lease import lease
 from jitr.agents.training import run_training
 from jitr.schemas.events import Event
-from jitr.schemas.evidence import Trained
+from jitr.schemas.evidence import Trained, TrainingFailed
 from jitr.schemas.record import decode
 from jitr.schemas.trainings import Training
+
+_REMEMBERED = 1000
 
 
 def train(context: Context, redis: Redis, newest: Mapping[str, Training]) -> Agent[Training]:
@@ -39,6 +41,8 @@ class Train(Handler[Training]):
         self._redis = redis
         self._one = one
         self._newest = newest
+        # what a delivery gave: the same delivery gives it again, a later one that asks for the same nothing
+        self._done: dict[str, tuple[tuple[int, int], Trained | TrainingFailed]] = {}
 
     def read(self, event: Event) -> Training:
         """Decode a training."""
@@ -49,13 +53,22 @@ class Train(Handler[Training]):
         settings = self._context.settings
         root = f"{settings.state.root.rstrip('/')}/{settings.kafka.prefix}surrogates"
         outputs = []
-        for training in (delivery.value for delivery in batch):
-            name = f"jitr:{settings.kafka.prefix}lease:training:{training.id}"
+        for delivery in batch:
+            training = delivery.value
+            name = f"jitr:{settings.kafka.prefix}lease:training:{training.task}"
             async with self._one, lease(self._redis, name):
-                if self._superseded(training):
+                newest = self._newest.get(training.task, training)
+                if newest.labels > training.labels:
+                    # asked for again with more data while this waited: the newest takes its turn
+                    training = newest
+                place = (delivery.partition, delivery.offset)
+                asked, evidence = self._done.get(training.id, (place, None))
+                if asked != place:
                     self.results["superseded"] += 1
                     continue
-                evidence = await run_training(training, root, settings.worker.train_memory_mb)
+                if evidence is None:
+                    evidence = await run_training(training, root, settings.worker.train_memory_mb)
+                    self._remember(training.id, place, evidence)
             result = "trained" if isinstance(evidence, Trained) else "failed"
             self._context.metrics.trainings.labels(result).inc()
             self.results[result] += 1
@@ -63,7 +76,7 @@ class Train(Handler[Training]):
             outputs.append(Output(topic, training.task, evidence.id, evidence.time, evidence, alone=True))
         return outputs
 
-    def _superseded(self, training: Training) -> bool:
-        """Whether the same was asked for with more data while this waited: only the newest pays."""
-        newest = self._newest.get(training.task)
-        return newest is not None and newest.labels > training.labels
+    def _remember(self, id: str, place: tuple[int, int], evidence: Trained | TrainingFailed) -> None:
+        self._done[id] = (place, evidence)
+        if len(self._done) > _REMEMBERED:
+            del self._done[next(iter(self._done))]

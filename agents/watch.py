@@ -218,8 +218,13 @@ class Watch:
                     findings += live.audit(agreed, stamp.id)
                 elif stamp.due:
                     findings += live.audit_lost()
-            elif stamp.held and call.response is not None and said is not None:
+            elif call.response is not None and said is not None and stamp.held:
                 findings += live.scored_in_hold(agreed)
+            elif call.response is not None and said is not None:
+                # outside the canary's share, by a coin: an audit that costs nothing
+                s.audits += 1
+                s.agreed += agreed
+                findings += (*live.accepted(1), *live.audit(agreed))
         evidence: list[Evidence] = []
         for number, finding in enumerate(findings):
             evidence += self._tell(finding, number, call)

@@ -9,14 +9,13 @@ from collections import Counter, deque
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from jitr.models.tasks.redaction import redact
+from jitr.models.tasks.redaction import redact_call
 from jitr.router.artifacts import local_path
 from jitr.router.spool import Spool
-from jitr.schemas.calls import Call, Message
+from jitr.schemas.calls import Call
 from jitr.schemas.events import BATCH, encode_batch
 from jitr.schemas.settings import Settings
 
@@ -155,7 +154,7 @@ class EventStream:
         try:
             if self._settings.redact:
                 for at, call in enumerate(calls):
-                    calls[at] = redacted(call)
+                    calls[at] = redact_call(call)
                     await asyncio.sleep(0)  # long texts take a while, and requests must not wait for them
             batch = self._pack(calls)
             # while anything waits on disk, newer calls queue up behind it
@@ -171,7 +170,7 @@ class EventStream:
 
     def _keep_calls(self, calls: list[Call]) -> None:
         if self._settings.redact:
-            calls = [redacted(call) for call in calls]
+            calls = [redact_call(call) for call in calls]
         self._keep(self._pack(calls), len(calls))
 
     async def _send(self, batch: bytes, calls: int) -> bool:
@@ -236,25 +235,6 @@ class EventStream:
         producer, self._producer = self._producer, None
         if producer is not None:
             await _closed(producer)
-
-
-def redacted(call: Call) -> Call:
-    """A call as it may leave: messages, the teacher's answer and the surrogate's without private data."""
-    messages = tuple(_redacted(message) for message in call.messages)
-    response, decision = call.response, call.decision
-    if response is not None:
-        response = msgspec.structs.replace(response, text=redact(response.text))
-    if decision is not None and decision.answer is not None:
-        decision = msgspec.structs.replace(decision, answer=redact(decision.answer))
-    metadata = {name: redact(value) for name, value in call.metadata.items()}
-    return msgspec.structs.replace(
-        call, messages=messages, response=response, decision=decision, metadata=metadata
-    )
-
-
-def _redacted(message: Message) -> Message:
-    tool_calls = None if message.tool_calls is None else redact(message.tool_calls)
-    return msgspec.structs.replace(message, content=redact(message.content), tool_calls=tool_calls)
 
 
 async def _cancelled(task: asyncio.Task[None] | None) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from jitr.models.tasks.redaction import redact_call
 from jitr.router.artifacts import SurrogateAnswer
 from jitr.router.decision import Decision, coin, new_id
 from jitr.router.reasons import Reason
@@ -212,11 +213,12 @@ class Router:
     def _read(self, request: Mapping[str, Any] | Call, id: str, tenant: str | None, task: str | None) -> Call:
         if not isinstance(request, Call):
             of = tenant or self._settings.gateway.tenant
-            return read_request(request, id=id, time=self._now(), tenant=of, task=task)
-        if tenant or task:
-            named = task or request.task
-            return msgspec.structs.replace(request, tenant=tenant or request.tenant, task=named)
-        return request
+            call = read_request(request, id=id, time=self._now(), tenant=of, task=task)
+        else:
+            tenant, task = tenant or request.tenant, task or request.task
+            call = msgspec.structs.replace(request, tenant=tenant, task=task)
+        # before the match: skeletons and surrogates come from redacted texts
+        return redact_call(call) if self._settings.redact else call
 
     def _place(
         self, id: str, call: Call, request: Mapping[str, Any] | Call, skip: bool

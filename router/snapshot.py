@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from jitr.models.surrogates.runtime import Surrogate as Runtime
-from jitr.models.surrogates.runtime import Weights  # type: ignore[attr-defined]  # bases lie outside our imports
+from jitr.models.surrogates.runtime import Weights
 from jitr.models.tasks.matcher import Matcher
 from jitr.router.artifacts import Load, Refusal, Shelf, Surrogate, local_path
 from jitr.router.reasons import Reason

@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from jitr.models.bases.ngrams import NgramBase
-from jitr.models.bases.weights import Weights
+from jitr.models.bases.weights import Weights as Weights  # for who loads many surrogates
 from jitr.models.promise.gate import Gate
 from jitr.models.surrogates.artifact import Manifest, Measured, read_manifest, read_measured, read_payload
 from jitr.models.surrogates.base import Features, Head

@@ -167,6 +167,16 @@ def test_disagreeing_audits_hold_and_a_hold_that_disagrees_convicts(task_call):
     assert verdict.surrogate == "live"
 
 
+def test_a_canarys_accepted_calls_that_the_teacher_answered_are_audits(task_call):
+    it, row = watch(), active(state="canary", share=0.5)
+    outside = stamp(target="teacher", reason="canary")
+    feed(it, [task_call(n, "good", decision=outside, time=0.0) for n in range(6)], row)
+    feed(it, [task_call(n, "bad", decision=outside, time=0.0) for n in range(6, 8)], row)
+    (told,) = kinds(it.window(), AuditWindow)
+    assert (told.accepted, told.audits, told.agreed) == (8, 8, 6)
+    assert (told.money.teacher_calls, told.money.audit_calls) == (8, 0)
+
+
 def test_audits_that_do_not_come_make_the_route_blind(task_call):
     calls = [task_call(n, None, decision=stamp(due=True, coin=0.1), time=0.0) for n in range(30)]
     alarms = kinds(feed(watch(), calls, active()), Alarm)

@@ -36,7 +36,7 @@ def collect(context: Context) -> Agent[TaskCall]:
         "collect",
         (context.topics.task_calls,),
         lambda place: Collect(context, place.partition),
-        snapshot_s=0.5,
+        snapshot_s=1.0,
     )
 
 

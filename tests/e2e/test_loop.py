@@ -41,6 +41,7 @@ from jitr.schemas.settings import Settings
 pytestmark = [pytest.mark.kafka, pytest.mark.redis_server, pytest.mark.slow, pytest.mark.timeout(420)]
 
 CALLS = 5_000
+_READ = ("calls", "unmatched", "task_calls", "trainings", "evidence", "dead_letters")
 TASKS = ["ticket-triage", "sentiment", "language-id", "spam", "urgency", "moderation"]
 
 

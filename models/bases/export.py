@@ -13,12 +13,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.weights import BaseSpec, WeightFile
 from jitr.schemas.errors import WeightsError
 
 _LARGEST_DIFFERENCE = 1e-3
+_LEAST_COSINE = 0.95
 _SAMPLE = ("Where is my card?", "a", "The quick brown fox jumps over the lazy dog. " * 8, "日本語 – 42 €")
 
 
@@ -31,6 +33,8 @@ def export(
     prefix: str = "",
     revision: str | None = None,
     inner_layers: int = 3,
+    chunks: int = 1,
+    quantise: bool = False,
     sample: Sequence[str] = _SAMPLE,
 ) -> BaseSpec:
     """Export an encoder and describe it.
@@ -49,6 +53,11 @@ def export(
         Commit of the hub's repository; name one, or the same id may be other weights tomorrow.
     inner_layers : int
         How many layers below the last are kept as views.
+    chunks : int
+        Most chunks of a long text; see `OnnxEncoder`.
+    quantise : bool
+        Whether weights and activations become int8 (per channel, dynamic) after the check: about twice as
+        fast and a quarter of the size; `BaseSpec.cosine` says what it changed.
     sample : sequence of str
         Texts on which both must give the same vectors.
 
@@ -117,17 +126,10 @@ def export(
         max_tokens=max_tokens,
         prefix=prefix,
         layers=layers,
+        chunks=chunks,
         ram_mb=round(path.stat().st_size * 2 / 1e6 + 100),
     )
-    encoder = OnnxEncoder(
-        name=name,
-        model=path,
-        tokenizer=folder / "tokenizer.json",
-        dim=spec.dim,
-        max_tokens=max_tokens,
-        prefix=prefix,
-        layers=layers,
-    )
+    encoder = _encoder(spec, folder)
     for text, row in zip(sample, encoder.encode_views(sample), strict=True):
         given = tokenizer(prefix + text, truncation=True, max_length=max_tokens, return_tensors="pt")
         with torch.inference_mode():
@@ -139,8 +141,41 @@ def export(
             difference = float(np.abs(ours - theirs / np.linalg.norm(theirs)).max())
             if not difference < _LARGEST_DIFFERENCE:
                 raise WeightsError(f"the export of {source} differs by {difference:.1e} on {text[:40]!r}")
+    if quantise:
+        spec = _quantise(spec, folder, encoder.encode_views(sample), sample)
     (folder / "base.json").write_bytes(msgspec.json.format(msgspec.json.encode(spec), indent=1))
     return spec
+
+
+def _encoder(spec: BaseSpec, folder: Path) -> OnnxEncoder:
+    return OnnxEncoder(
+        name=spec.name,
+        model=folder / spec.model.name,
+        tokenizer=folder / spec.tokenizer.name,
+        dim=spec.dim,
+        max_tokens=spec.max_tokens,
+        prefix=spec.prefix,
+        layers=spec.layers,
+    )
+
+
+def _quantise(spec: BaseSpec, folder: Path, exact: NDArray[np.float32], sample: Sequence[str]) -> BaseSpec:
+    """The same base in int8, refused where its vectors point elsewhere."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    path = folder / spec.model.name
+    aside = folder / "int8.onnx"
+    quantize_dynamic(
+        path, aside, per_channel=True, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gather"]
+    )
+    aside.rename(path)
+    spec = msgspec.structs.replace(
+        spec, model=_describe(path), ram_mb=round(path.stat().st_size * 2 / 1e6 + 100)
+    )
+    cosine = float((_encoder(spec, folder).encode_views(sample) * exact).sum(2).mean())
+    if cosine < _LEAST_COSINE:
+        raise WeightsError(f"in int8 `{spec.name}` has a cosine of {cosine:.3f} to itself; keep it as it is")
+    return msgspec.structs.replace(spec, cosine=round(cosine, 4))
 
 
 def _describe(path: Path) -> WeightFile:

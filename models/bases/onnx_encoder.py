@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from jitr.models.bases.base import Cost
+from jitr.models.bases.cache import FeatureCache
 from jitr.schemas.errors import WeightsError
 
 _LONGEST_TEXT = 20_000
@@ -30,13 +31,17 @@ class OnnxEncoder:
         of shape (batch, tokens, dim)) and the ``tokenizer.json``.
     dim : int
     max_tokens : int
-        Longer texts are cut.
+        Longer texts are cut into chunks of equal length, at most so long.
+    chunks : int
+        Most chunks of a text; what follows is left out. With 1 a longer text is cut off.
     prefix : str
         Put before every text (``"query: "`` for e5).
     layers : tuple of str
         Tensors inside the graph that hold the outputs of inner layers.
     sha256 : str
         Digest of the model file.
+    cache : FeatureCache, optional
+        Keeps the rows of `encode_views`.
     """
 
     def __init__(
@@ -50,6 +55,8 @@ class OnnxEncoder:
         prefix: str = "",
         layers: tuple[str, ...] = (),
         sha256: str = "",
+        chunks: int = 1,
+        cache: FeatureCache | None = None,
         texts_per_s: float = 100.0,
         ram_mb: float = 500.0,
     ) -> None:
@@ -57,6 +64,9 @@ class OnnxEncoder:
         self.dim = dim
         self.sha256 = sha256
         self.cost = Cost(texts_per_s=texts_per_s, ram_mb=ram_mb)
+        self.chunks = chunks
+        self._cache = cache
+        self._max_tokens = max_tokens
         self._prefix = prefix
         self._layers = layers
         options = onnxruntime.SessionOptions()
@@ -72,7 +82,10 @@ class OnnxEncoder:
                 f"base `{name}` cannot be loaded from {model} and {tokenizer}: {error}"
             ) from error
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_tokens)
+        if chunks == 1:
+            self._tokenizer.enable_truncation(max_tokens)
+        else:
+            self._tokenizer.no_truncation()
         self._inputs = {i.name for i in self._session.get_inputs()}
         self._last = self._session.get_outputs()[0].name
 
@@ -87,15 +100,16 @@ class OnnxEncoder:
 
     def encode_views(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Shape (texts, views, dim), mean and maximum of the last layer, then inner means."""
-        return self._encode(texts, self._layers)
+        if self._cache is None:
+            return self._encode(texts, self._layers)
+        key = f"{self.name} {self.sha256} {self._prefix} {self._max_tokens} {self.chunks} {self._layers}"
+        return self._cache.rows(key, texts, lambda new: self._encode(new, self._layers))
 
     def _encode(self, texts: Sequence[str], layers: tuple[str, ...], batch: int = 32) -> NDArray[np.float32]:
-        out = np.zeros((len(texts), len(layers) + 2, self.dim), dtype=np.float32)
-        # a lone surrogate code point is no text; tokenizers refuses it
-        clean = [
-            (self._prefix + text[:_LONGEST_TEXT]).encode("utf-8", "replace").decode("utf-8") for text in texts
-        ]
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(clean)]
+        total = np.zeros((len(texts), len(layers) + 1, self.dim), dtype=np.float32)
+        most = np.full((len(texts), self.dim), -np.inf, dtype=np.float32)
+        count = np.zeros((len(texts), 1, 1), dtype=np.float32)
+        tokens, owner = self._tokens(texts)
         order = sorted(range(len(tokens)), key=lambda i: (len(tokens[i]), i))
         for start in range(0, len(order), batch):
             rows = order[start : start + batch]
@@ -109,14 +123,46 @@ class OnnxEncoder:
             feed = {key: value for key, value in feed.items() if key in self._inputs}
             last, *inner = self._session.run([self._last, *layers], feed)
             weight = mask[..., None].astype(np.float32)
-            count = np.maximum(weight.sum(1), 1)
-            out[rows, 0] = (last * weight).sum(1) / count
-            out[rows, 1] = np.where(weight > 0, last, -np.inf).max(1)
-            for v, hidden in enumerate(inner):
-                out[rows, 2 + v] = (hidden * weight).sum(1) / count
+            whose = [owner[i] for i in rows]
+            for v, hidden in enumerate((last, *inner)):
+                np.add.at(total, (whose, v), (hidden * weight).sum(1))
+            np.add.at(count, (whose, 0), weight.sum(1))
+            np.maximum.at(most, whose, np.where(weight > 0, last, -np.inf).max(1))
+        mean = total / np.maximum(count, 1)
+        out = np.concatenate([mean[:, :1], most[:, None], mean[:, 1:]], axis=1)
         out[~np.isfinite(out)] = 0
         norm = np.linalg.norm(out, axis=2, keepdims=True)
         return np.asarray(np.divide(out, norm, out=out, where=norm > 0), np.float32)
+
+    def _tokens(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
+        """Tokens of every chunk, and which text each chunk is of; the prefix stands before each chunk."""
+        # a lone surrogate code point is no text; tokenizers refuses it
+        clean = [text[:_LONGEST_TEXT].encode("utf-8", "replace").decode("utf-8") for text in texts]
+        whole = self._tokenizer.encode_batch([self._prefix + text for text in clean])
+        tokens: list[list[int]] = []
+        owner: list[int] = []
+        for i, (text, encoding) in enumerate(zip(clean, whole, strict=True)):
+            pieces = [encoding.ids]
+            if len(encoding.ids) > self._max_tokens:
+                pieces = self._chunks(text)
+            tokens += pieces
+            owner += [i] * len(pieces)
+        return tokens, owner
+
+    def _chunks(self, text: str) -> list[list[int]]:
+        """Cut a long text into pieces of equal length, so that little is padded."""
+        around = len(self._tokenizer.encode(self._prefix).ids)
+        room = self._max_tokens - around
+        spans = [span for span in self._tokenizer.encode(text, add_special_tokens=False).offsets if span[1]]
+        spans = spans[: room * self.chunks]
+        parts = max(1, -(-len(spans) // room))
+        cuts = [round(len(spans) * k / parts) for k in range(parts + 1)]
+        pieces = [
+            self._prefix + text[spans[a][0] : spans[b - 1][1]]
+            for a, b in zip(cuts, cuts[1:], strict=False)
+            if b > a
+        ]
+        return [e.ids[: self._max_tokens] for e in self._tokenizer.encode_batch(pieces)] or [[]]
 
 
 def _more_outputs(names: Sequence[str]) -> bytes:

@@ -1,0 +1,98 @@
+"""Rows of features that were computed before: by text and base, in memory and, if asked for, in a file.
+
+Encoding is most of what a training costs, and the same texts come back: at the next doubling of labels, for
+the next candidate, in the next run of a benchmark.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+_KEY_BYTES = 16
+
+Compute = Callable[[Sequence[str]], NDArray[np.float32]]
+
+
+class FeatureCache:
+    """Rows by text, one store per base.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where `save` writes one file per base, and where they are read from; memory alone without.
+    most_rows : int
+        Of each base; what comes later is computed and not kept.
+
+    Examples
+    --------
+    >>> cache, asked = FeatureCache(), []
+    >>> def lengths(texts):
+    ...     asked.extend(texts)
+    ...     return np.array([[[len(text)]] for text in texts], dtype=np.float32)
+    >>> cache.rows("base", ["a", "bb", "a"], lengths)[:, 0, 0].tolist()
+    [1.0, 2.0, 1.0]
+    >>> _ = cache.rows("base", ["bb", "ccc"], lengths)
+    >>> asked
+    ['a', 'bb', 'ccc']
+    """
+
+    def __init__(self, folder: str | Path | None = None, most_rows: int = 50_000) -> None:
+        self._folder = None if folder is None else Path(folder)
+        self._most = most_rows
+        self._stores: dict[str, dict[bytes, NDArray[np.float32]]] = {}
+
+    def rows(self, base: str, texts: Sequence[str], compute: Compute) -> NDArray[np.float32]:
+        """The rows of these texts; `compute` is asked for those that are new, each once.
+
+        Parameters
+        ----------
+        base : str
+            What tells one base from another: its digest and all settings that its rows depend on.
+        texts : sequence of str
+        compute : callable
+            Texts in, an array of shape (texts, ...) out.
+        """
+        store = self._store(base)
+        keys = [_key(text) for text in texts]
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in store}
+        if not texts or len(store) + len(new) > self._most:
+            return compute(texts)
+        if new:
+            store.update(zip(new, compute(list(new.values())), strict=True))
+        return np.stack([store[key] for key in keys])
+
+    def save(self) -> None:
+        """Write what is new into the folder, each file aside and renamed."""
+        if self._folder is None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for base, store in self._stores.items():
+            if store:
+                keys = np.frombuffer(b"".join(store), np.uint8).reshape(-1, _KEY_BYTES)
+                aside = self._path(base).with_suffix(f".{os.getpid()}.tmp")
+                with aside.open("wb") as file:
+                    np.savez(file, keys=keys, rows=np.stack(list(store.values())))
+                aside.rename(self._path(base))
+
+    def _store(self, base: str) -> dict[bytes, NDArray[np.float32]]:
+        if base not in self._stores:
+            self._stores[base] = {}
+            if self._folder is not None and self._path(base).is_file():
+                with np.load(self._path(base), allow_pickle=False) as saved:
+                    keys, rows = saved["keys"], saved["rows"]
+                self._stores[base] = {key.tobytes(): row for key, row in zip(keys, rows, strict=True)}
+        return self._stores[base]
+
+    def _path(self, base: str) -> Path:
+        assert self._folder is not None
+        return self._folder / f"{hashlib.sha256(base.encode()).hexdigest()[:32]}.npz"
+
+
+def _key(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()

@@ -165,11 +165,13 @@ def _train(training: Training, root: str) -> SurrogateRef:
     recipe = Recipe(
         task=training.task, kind=training.kind, renderings=training.renderings, target=training.target
     )
+    # limits are in CPU seconds, so that a busy machine fails no surrogate
+    clock = time.process_time
     fs, path = fsspec.core.url_to_fs(root)
     if "file" in fs.protocol:
-        return train(training.parts, recipe, training.limits, path, training.seed).ref()
+        return train(training.parts, recipe, training.limits, path, training.seed, clock=clock).ref()
     with tempfile.TemporaryDirectory(prefix="jitr-train-") as folder:
-        ref = train(training.parts, recipe, training.limits, folder, training.seed).ref()
+        ref = train(training.parts, recipe, training.limits, folder, training.seed, clock=clock).ref()
         target = f"{path.rstrip('/')}/{ref.version}"
         if not fs.exists(f"{target}/manifest.json"):
             aside = f"{target}.{os.getpid()}.tmp"

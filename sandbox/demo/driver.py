@@ -41,7 +41,7 @@ class Driver:
     gateway_url, llm_url : str
         Base URLs ending in /v1.
     rate : float
-        Requests a second, at most.
+        Requests a second, at most; may be changed on the way.
     clients : int
         Requests under way at once, at most.
     """
@@ -88,17 +88,17 @@ class Driver:
         self, client: openai.AsyncOpenAI, requests: Iterator[Request], stop: asyncio.Event
     ) -> None:
         while not stop.is_set():
-            due = self.started + self._sent / self.rate
-            self._sent += 1
-            if (wait := due - time.monotonic()) > 0:
-                await asyncio.sleep(wait)
+            now = time.monotonic()
+            due = self._due = max(self._due, now - 1.0) + 1 / self.rate
+            if due > now:
+                await asyncio.sleep(due - now)
             request = next(requests, None)
             if request is None:
                 stop.set()
                 return
             self.outcomes.append(await self._send(client, request))
 
-    _sent: int = 0
+    _due: float = 0.0
 
     async def _send(self, client: openai.AsyncOpenAI, request: Request) -> Outcome:
         begun = time.monotonic()

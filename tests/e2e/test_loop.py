@@ -92,6 +92,15 @@ async def read(bootstrap: str, topic: str) -> list[tuple[str | None, int, dict[s
         await consumer.stop()
 
 
+async def pace(redis: RedisServer, prefix: str, driver: Driver) -> None:
+    """Few calls while a training runs: what comes of the calls must not hang on the machine's speed."""
+    client = redis_client.Redis.from_url(redis.url)
+    while True:
+        training = next(client.scan_iter(f"jitr:{prefix}lease:training:*", count=1000), None)
+        driver.rate = 120.0 if training is None else 10.0
+        await asyncio.sleep(0.1)
+
+
 async def flush_midway(redis: RedisServer, tenant: str, driver: Driver) -> float:
     """FLUSHALL when some routes are up; seconds until every row is back."""
     client = redis_client.Redis.from_url(redis.url)
@@ -120,9 +129,10 @@ async def settled(watch: Watch) -> None:
 async def drive(stack: Stack, redis: RedisServer, workload: Workload) -> Run:
     settings = stack.settings
     watch = Watch(settings)
-    driver = Driver(workload, stack.gateway_url, stack.llm_url, rate=60.0)
+    driver = Driver(workload, stack.gateway_url, stack.llm_url, rate=120.0)
     stop = asyncio.Event()
     following = asyncio.create_task(watch.run())
+    pacing = asyncio.create_task(pace(redis, settings.kafka.prefix, driver))
     flushing = asyncio.create_task(flush_midway(redis, settings.gateway.tenant, driver))
 
     async def enough() -> None:
@@ -135,9 +145,10 @@ async def drive(stack: Stack, redis: RedisServer, workload: Workload) -> Run:
     back = await flushing
     await settled(watch)
     bill = await driver.bill_usd()
-    following.cancel()
-    with suppress(asyncio.CancelledError):
-        await following
+    for task in (following, pacing):
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
     report = build(
         watch,
         driver.outcomes,
@@ -283,9 +294,10 @@ def test_trainings_were_asked_for_at_sizes_of_the_dataset(run: Run) -> None:
         asked[event["data"]["task"]].add(event["data"]["labels"])
     assert len(asked) >= 6
     for sizes in map(sorted, asked.values()):
-        assert sizes[0] == DEMO.first_labels
+        # a packed record is never cut
+        assert DEMO.first_labels <= sizes[0] < DEMO.first_labels + 64
         for before, after in pairwise(sizes):
-            assert after == 2 * before or after >= before + DEMO.cooldown_labels
+            assert after >= 2 * before or after >= before + DEMO.cooldown_labels
 
 
 def test_true_agreement_keeps_the_target_on_every_active_route(run: Run) -> None:

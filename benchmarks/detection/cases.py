@@ -69,6 +69,8 @@ class Cases:
             yield name, partial(self._stream, name, recorded, 0.3, one_of(recorded), self.seed)
         lines = one_liners(60, self.seed)
         yield "one-liners/noise=0.3", partial(self._whole, lines, 0.3)
+        lines = one_liners(60, self.seed, open_ended=True)
+        yield "open-ended-one-liners/noise=0.3", partial(self._whole, lines, 0.3)
         yield "one-word/two-label-sets", partial(self._whole, pairs(300, self.seed, two=True), 0.0)
         yield "one-word/one-label-set", partial(self._whole, pairs(300, self.seed, two=False), 0.0)
         yield "crossed", partial(self._whole, crossed(topical(1200, self.seed), self.seed), 0.0)

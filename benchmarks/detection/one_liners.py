@@ -106,20 +106,27 @@ ONE_LINERS: tuple[tuple[str, Filler, tuple[str, ...]], ...] = (
     ("Estimate the weight of a {} in kilograms.", _thing, SHORT),
     ("Find a rhyme for {} that a child would know.", _word, TEXT),
     ("Who would buy a {} at a flea market?", _thing, ("collectors", "students", "families")),
-    ("Write a tweet about {}", _thing, TEXT),
     ("Poem about {}, please", _field, TEXT),
     ("Can {} eat {}?", _thing, YES_NO),
-    ("{} or not?", _thing, YES_NO),
     ("Is {} cheap?", _place, YES_NO),
+)
+
+# an open end, and few words: families of ad-hoc questions look like this too
+OPEN_ENDED: tuple[tuple[str, Filler, tuple[str, ...]], ...] = (
+    ("Write a tweet about {}", _thing, TEXT),
     ("tl;dr {}", _field, TEXT),
+    ("{} or not?", _thing, YES_NO),
+    ("Define {}", _word, TEXT),
+    ("Capital of {}?", _place, TEXT),
+    ("Is it safe to lend out a {}", _thing, YES_NO),
 )
 
 
-def one_liners(each: int, seed: int) -> list[Prompt]:
+def one_liners(each: int, seed: int, *, open_ended: bool = False) -> list[Prompt]:
     """Calls of the one-liners, so many distinct ones of each at most."""
     rng = random.Random(seed)
     out: list[Prompt] = []
-    for template, fill, answers in ONE_LINERS:
+    for template, fill, answers in OPEN_ENDED if open_ended else ONE_LINERS:
         texts: dict[str, None] = {}
         for _ in range(each * 4):
             texts[template.format(fill(rng), fill(rng))] = None

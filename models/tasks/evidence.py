@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jitr.models.tasks.asked import closed
 from jitr.models.tasks.build import Draft
 from jitr.models.tasks.edges import STRONG, WEAK, edge, left_edge, right_edge
 from jitr.models.tasks.skeleton import Pattern
@@ -72,13 +73,19 @@ def _own_support(pattern: Pattern, draft: Draft, splitting: bool) -> int:
         words -= 0.5 * weight(pattern.prefix)
     if not ends.suffix:
         words -= 0.5 * weight(pattern.suffix)
+    if not (ends.prefix and ends.suffix) and pattern.words >= 2 and closed(draft.members):
+        return 20  # in mid sentence, but what is asked is closed
     if runs == 1 and not (ends.prefix and ends.suffix):
         if pattern.words < 6:
             return _NEVER
         words = 2.5 if pattern.words >= 8 else 1.5
-    elif (not ends.prefix and not ends.suffix and pattern.words < 5) or (
-        not ends.suffix and not pattern.prefix
-    ):
+    elif not ends.suffix and not pattern.prefix:
+        return _NEVER
+    elif not ends.prefix and not ends.suffix and pattern.words < 5:
+        # few words, all in mid sentence, but at both ends
+        return 30 if pattern.words >= 3 and pattern.suffix else _NEVER
+    open_end = not (pattern.prefix and pattern.suffix)
+    if open_end and pattern.words < 6 and not _closes(pattern, ends):
         return _NEVER
     distinct = {run for run in pattern.runs if run}
     evidence = words + sum(sorted([2 if weight(run) >= 2 else 1 for run in distinct])[1:])
@@ -92,6 +99,13 @@ def _own_support(pattern: Pattern, draft: Draft, splitting: bool) -> int:
     # a lone word is a label ("Summary:") or it is the end of a file name
     lone = pattern.words < 2 and not any(edge(run) == STRONG for run in pattern.runs)
     return _NEVER if lone or pattern.words < 1 else 30
+
+
+def _closes(pattern: Pattern, ends: Ends) -> bool:
+    """Whether any run begins or ends where a sentence does; "Give me a ... list of ..." never does."""
+    if (pattern.prefix and ends.prefix) or (pattern.suffix and ends.suffix):
+        return True
+    return any(edge(run) for run in pattern.runs)
 
 
 _SUPPORT = ((7, 6), (5, 8), (4, 10), (3, 14), (2, 20))

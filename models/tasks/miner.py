@@ -6,6 +6,7 @@ from typing import Literal
 from zlib import crc32
 
 from jitr.models.tasks.absorb import absorbs
+from jitr.models.tasks.asked import other_labels, same_labels
 from jitr.models.tasks.build import Draft, draft, tolerance
 from jitr.models.tasks.evidence import (
     few_neighbours,
@@ -279,7 +280,7 @@ class Miner:
             mined = taken
         else:
             if parent is None:
-                joined = self._join_siblings(pattern)
+                joined = self._join_siblings(pattern, found.members)
                 if joined is not None:
                     self._explain(joined, group)
                     return joined
@@ -291,12 +292,19 @@ class Miner:
         self._explain(mined, group)
         return mined
 
-    def _join_siblings(self, pattern: Pattern) -> Mined | None:
+    def _join_siblings(self, pattern: Pattern, members: Sequence[Entry]) -> Mined | None:
         shelf = self.shelf
         found = self.siblings.family(pattern, shelf.live)
         if found is None:
             return None
         wide, ids = found
+        if any(other_labels(members, shelf.live[id].members) for id in ids):
+            return None
+        return self._widen(wide, ids)
+
+    def _widen(self, wide: Pattern, ids: Sequence[int]) -> Mined:
+        """Let skeletons that differ in a word go on as one with a slot there."""
+        shelf = self.shelf
         known = shelf.same(wide)
         first = known or shelf.live[ids[0]]
         first.label_slot = True
@@ -355,6 +363,8 @@ class Miner:
             ):
                 self._merge(other, mined)
         entries = mined.entries()
+        if self._join_twin(mined, entries):
+            return
         covering = shelf.covering(texts)
         framed = is_frame(mined, entries, shelf, covering)
         if framed:
@@ -370,6 +380,14 @@ class Miner:
         for found in split_drafts(mined, shelf, covering, framed):
             if self._believes(found, mined):
                 self._split(found, mined)
+
+    def _join_twin(self, mined: Mined, entries: Sequence[Entry]) -> bool:
+        """Join a skeleton that differs in one word if that word makes no difference to the answers."""
+        for wide, twin in self.siblings.twins(mined.pattern, mined.id, self.shelf.live):
+            if same_labels(entries, twin.members) and all(wide.matches(e.text) for e in entries):
+                self._widen(wide, sorted([mined.id, twin.id]))
+                return True
+        return False
 
     def _dissolve(self, mined: Mined) -> None:
         """Take a frame down and mine its members again."""

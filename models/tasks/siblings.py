@@ -1,6 +1,6 @@
 """Skeletons that differ in one and the same word: four of them are one skeleton with a slot there."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from jitr.models.tasks.mined import Mined
 from jitr.models.tasks.skeleton import Pattern
@@ -17,7 +17,7 @@ class Siblings:
     """A table from a skeleton with one word left out to the skeletons that have it.
 
     Labels and languages make families of four and more; two or three that differ in a word ("positive",
-    "negative") are templates of their own.
+    "negative") are templates of their own, unless the answers say that the word changes nothing.
     """
 
     __slots__ = ("table",)
@@ -56,6 +56,18 @@ class Siblings:
             if all(wide.matches(t) for i in ids for t in live[i].texts()[:3]):
                 return wide, ids
         return None
+
+    def twins(self, pattern: Pattern, id: int, live: Mapping[int, Mined]) -> Iterator[tuple[Pattern, Mined]]:
+        """Skeletons that differ from this one in one word, with the skeleton that has a slot there."""
+        if pattern.words > _MOST_WORDS:
+            return
+        for key in self._keys(pattern):
+            for i in self.table.get(key, ()):
+                if i == id or i not in live:
+                    continue
+                wide = _with_slot(key)
+                if wide.words >= _FAMILY and all(wide.matches(t) for t in live[i].texts()[:3]):
+                    yield wide, live[i]
 
     def note(self, pattern: Pattern, id: int, live: Mapping[int, Mined]) -> None:
         """File a skeleton under each of its words left out."""

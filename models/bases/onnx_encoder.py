@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -157,11 +158,7 @@ class OnnxEncoder:
         spans = spans[: room * self.chunks]
         parts = max(1, -(-len(spans) // room))
         cuts = [round(len(spans) * k / parts) for k in range(parts + 1)]
-        pieces = [
-            self._prefix + text[spans[a][0] : spans[b - 1][1]]
-            for a, b in zip(cuts, cuts[1:], strict=False)
-            if b > a
-        ]
+        pieces = [self._prefix + text[spans[a][0] : spans[b - 1][1]] for a, b in pairwise(cuts) if b > a]
         return [e.ids[: self._max_tokens] for e in self._tokenizer.encode_batch(pieces)] or [[]]
 
 

@@ -1,0 +1,186 @@
+"""Surrogates from recorded answers: how much they take over at a promised agreement, at what cost; and peers.
+
+`--data DIR` holds labelled or LLM-answered sets; cases are `SET/n=LABELS/target=T/proof=KIND`. Proof `later`:
+calls after training, apart from the rows that measure; `split`: a fifth held back; `loo`: leave-one-out
+(measured, not proved). `SET-official` has the set's own split, all others random re-splits with groups of
+near-duplicates on one side. Peers on the same rows and sentence vectors: `tracer`, `tracer-trees`,
+`linear-probe`.
+JITR_WEIGHTS names folders with more bases, JITR_CACHE one that keeps features between runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from harness.options import Options, parse
+from harness.report import Report
+from labelled import made, peers, trial
+from labelled.sets import LabelledSet, flipped, load
+
+from jitr.models.bases.cache import FeatureCache
+from jitr.models.bases.weights import Weights
+from jitr.schemas.trainings import Limits
+
+SIZES = (300, 1_000, 3_000)
+LONG_SIZES = (500, 5_000)
+TARGETS = (0.95, 0.90)
+PROOFS = ("later", "split", "loo")
+FLIP = 0.07
+SPLITS = 3
+TRACER_LIMIT_S, TREES_LIMIT_S = 240.0, 120.0
+LIMITS = Limits(max_latency_ms=1_000.0, max_ram_mb=2_000.0, max_train_s=1_200.0)
+FOLDERS = tuple(Path(p) for p in os.environ.get("JITR_WEIGHTS", "").split(os.pathsep) if p)
+
+Case = tuple[LabelledSet, int, bool]
+
+
+def cases(options: Options) -> Iterator[Case]:
+    """Sets, sizes, and whether the split is the set's own; of those that were asked for."""
+    sets = list(load(options.data)) if options.data else [made.intents(options.seed)]
+    for data in [*sets, *(flipped(s, FLIP, options.seed) for s in sets if s.long_and_binary and has_test(s))]:
+        noisy = "flip=" in data.name
+        for official in (False, True) if has_test(data) and not noisy else (noisy,):
+            pool, _ = trial.pool_and_test(data, options.seed, official=official)
+            sizes = LONG_SIZES if noisy else (*(s for s in SIZES if s < 0.9 * len(pool)), len(pool))
+            for n in sizes:
+                if n <= len(pool) and any(options.wants_case(c) for c in names(data, n, official)):
+                    yield data, n, official
+            if options.quick:
+                break
+
+
+def has_test(data: LabelledSet) -> bool:
+    """Whether the set has a test split of its own."""
+    return data.official_test is not None
+
+
+def names(data: LabelledSet, n: int, official: bool) -> list[str]:
+    """Every case of one training size."""
+    where = f"{data.name}{'-official' if official and 'flip=' not in data.name else ''}/n={n}"
+    return [f"{where}/target={t:.2f}/proof={p}" for t in TARGETS for p in PROOFS]
+
+
+def run(report: Report, options: Options, case: Case, weights: Weights, plain: Weights) -> None:
+    """Train once for all targets, once more with a fifth held back; then the peers."""
+    data, n, official = case
+    repeats = 1 if options.quick or official else SPLITS
+    wanted = {c.rsplit("/target=", 1)[1]: c for c in names(data, n, official) if options.wants_case(c)}
+    found: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+
+    def add(key: str, system: str, **metrics: float | None) -> None:
+        if key in wanted:
+            for metric, value in metrics.items():
+                if value is not None:
+                    found[key, system, metric].append(value)
+
+    for seed in range(options.seed, options.seed + repeats):
+        pool, test = trial.pool_and_test(data, seed, official=official)
+        rows = trial.deal(pool, test, n)
+        if options.wants_system("jitr"):
+            ours(add, report, data, rows, weights, plain, seed, wanted)
+        if seed == options.seed:
+            beside(add, report, options, data, rows, weights, wanted)
+    units = {"fit_s": "s", "answers_per_s": "1/s", "batched_per_s": "1/s", "size_mb": "MB"}
+    for (key, system, metric), values in found.items():
+        report.add(wanted[key], system, metric, float(np.mean(values)), units.get(metric, ""))
+        if len(values) > 1 and metric in ("coverage", "agreement", "accuracy"):
+            report.add(wanted[key], system, f"{metric}_sd", float(np.std(values, ddof=1)))
+
+
+def ours(add, report, data, rows, weights, plain, seed, wanted) -> None:  # type: ignore[no-untyped-def]
+    """Our figures for one split of the rows."""
+    kinds = {key.rsplit("=", 1)[1] for key in wanted}
+    texts = [data.texts[i] for i in rows.train]
+    trained = trial.train(data, rows.train, weights, plain, seed, LIMITS)
+    single, batched = trial.speeds(trained.plain, texts)
+    cost = {
+        "fit_s": trained.fit_s,
+        "answers_per_s": single,
+        "batched_per_s": batched,
+        "size_mb": trained.result.measured.size_mb,
+    }
+    report.note(f"{data.name} n={len(texts)}: {trained.result.manifest.candidate}")
+    test_scores, test_agrees, said = trial.scores_of(trained, data, rows.test)
+    gold = None if data.gold is None else [data.gold[i] for i in rows.test]
+    cost["accuracy"] = float(np.mean([s == g for s, g in zip(said, gold, strict=True)])) if gold else None
+    cost["all_agreement"] = float(test_agrees.mean())
+    cost["self_agreement"] = data.self_agreement
+    if "later" in kinds:
+        later_scores, later_agrees, _ = trial.scores_of(trained, data, rows.later)
+    if "split" in kinds:
+        held = rows.train[: round(len(rows.train) * trial.HELD_BACK)]
+        smaller = trial.train(data, rows.train[len(held) :], weights, plain, seed, LIMITS)
+        held_scores, held_agrees, _ = trial.scores_of(smaller, data, held)
+        split_scores, split_agrees, _ = trial.scores_of(smaller, data, rows.test)
+    for key in wanted:
+        target, kind = float(key.split("/")[0]), key.rsplit("=", 1)[1]
+        scores, agrees = test_scores, test_agrees
+        if kind == "later":
+            threshold, curve = trial.later_threshold(trained, later_scores, later_agrees, target)
+            add(key, "jitr", later_calls=float(len(rows.later)))
+            for k, t in curve.items():
+                add(key, "jitr", **{f"coverage_after_{k}": 0.0 if t is None else float((scores >= t).mean())})
+        elif kind == "loo":
+            threshold = trial.loo_threshold(trained, target)
+        else:
+            threshold = trial.split_threshold(smaller, held_scores, held_agrees, target)
+            scores, agrees = split_scores, split_agrees
+        accepted = scores >= (np.inf if threshold is None else threshold)
+        agreement = float(agrees[accepted].mean()) if accepted.any() else None
+        add(key, "jitr", coverage=float(accepted.mean()), agreement=agreement, **cost)
+
+
+def beside(add, report, options, data, rows, weights, wanted) -> None:  # type: ignore[no-untyped-def]
+    """The peers, on the same rows; TRACER holds rows back itself, so that it stands beside `split`."""
+    if not any(options.wants_system(s) for s in ("tracer", "tracer-trees", "linear-probe")):
+        return
+    encoder = weights.encoder("minilm")
+    vectors = encoder.encode_views([data.texts[i] for i in np.concatenate([rows.train, rows.test])])[:, 0]
+    train, test = vectors[: len(rows.train)], vectors[len(rows.train) :]
+    answers, truth = ([data.answers[i] for i in which] for which in (rows.train, rows.test))
+    for key in wanted:
+        target = float(key.split("/")[0])
+        if not key.endswith("split"):
+            continue
+        for system, trees, limit in (
+            ("tracer", False, TRACER_LIMIT_S),
+            ("tracer-trees", True, TREES_LIMIT_S),
+        ):
+            if options.wants_system(system):
+                said = peers.tracer(train, answers, test, truth, target, trees=trees, limit_s=limit)
+                if "absent" in said:
+                    report.note(f"{wanted[key]}: {system} {said['absent']}")
+                else:
+                    add(key, system, **said)
+        if options.wants_system("linear-probe"):
+            add(
+                key,
+                "linear-probe",
+                **peers.linear_probe(train, answers, test, truth, target, options.seed, trial.DELTA),
+            )
+    if "flip=" in data.name and len(rows.train) in peers.POODLE:
+        for key in wanted:
+            for system, accuracy in peers.POODLE[len(rows.train)].items():
+                add(key, system, accuracy=accuracy)
+
+
+def main() -> None:
+    """Run."""
+    options = parse(__doc__ or "")
+    cache = FeatureCache(os.environ.get("JITR_CACHE"))
+    weights = Weights(FOLDERS, cache=cache)
+    plain = Weights(FOLDERS)
+    todo = list(cases(options))
+    with Report("surrogates", options, ["numpy", "onnxruntime", "scikit-learn"], len(todo)) as report:
+        for case in todo:
+            report.step(f"{case[0].name}/n={case[1]}{'/official' if case[2] else ''}")
+            run(report, options, case, weights, plain)
+            cache.save()
+
+
+if __name__ == "__main__":
+    main()

@@ -3,9 +3,9 @@
 Cases `SETTING/proof=KIND`: `plain`, `ties` (few different scores), `imbalance` (one class has 9 calls in 10),
 `duplicates` (calls come again up to five times), `noise` (the teacher agrees with itself 90% of the time),
 `refits` (trained anew at doublings; every certificate of a life counts). Metrics: `broken`, the share of
-lives with a certificate whose true agreement lies under the target; `broken_low` and `broken_high`, its 95% bounds;
-`issued`, the share that got one; `coverage`. `later` and `split` must not be broken more often than delta;
-`loo` is measured, not proved.
+lives with a certificate whose true agreement lies under the target; `broken_low` and `broken_high`, its 95%
+bounds; `issued`, the share that got one; `coverage`. `later` and `split` must not be broken more often than
+delta; `loo` is measured, not proved.
 """
 
 from __future__ import annotations

@@ -22,9 +22,9 @@ from jitr.sandbox.demo.run import Options, run
 @click.option("--kafka", metavar="HOST:PORT", help="Your Kafka, in the place of the development broker.")
 @click.option("--redis", metavar="URL", help="Your Redis, in the place of one of our own.")
 @click.option(
-    "--calls", default=20_000, show_default=True, type=click.IntRange(min=100), help="Requests to send."
+    "--calls", default=15_000, show_default=True, type=click.IntRange(min=100), help="Requests to send."
 )
-@click.option("--rate", default=120.0, show_default=True, type=click.FloatRange(1), help="Requests a second.")
+@click.option("--rate", default=60.0, show_default=True, type=click.FloatRange(1), help="Requests a second.")
 @click.option("--seed", default=0, show_default=True, help="Of the traffic.")
 @click.option("--drift/--no-drift", default=True, show_default=True, help="Change the teacher's mind midway.")
 @click.option(

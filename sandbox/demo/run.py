@@ -36,8 +36,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     out: Path = Path(".jitr/demo")
-    calls: int = 20_000
-    rate: float = 120.0
+    calls: int = 15_000
+    rate: float = 60.0
     seed: int = 0
     noise: float = 0.25
     kafka: str | None = None

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from jitr.models.tasks.asked import closed
 from jitr.models.tasks.build import Draft
-from jitr.models.tasks.edges import STRONG, WEAK, edge, left_edge, right_edge
+from jitr.models.tasks.edges import NONE, STRONG, WEAK, edge, left_edge, right_edge
 from jitr.models.tasks.skeleton import Pattern
 from jitr.models.tasks.text import ASSISTANT, HEAD, MARKS, TAIL, USER, WORD, weight
 from jitr.models.tasks.window import Entry
 
 _NEVER = 1 << 30
+_LONG_OPENING = 4
 
 
 @dataclass(slots=True, frozen=True)
@@ -146,6 +147,30 @@ def _context_support(context: Pattern, draft: Draft) -> int:
     if sum([run.count(ASSISTANT) for run in context.runs]) >= 2 and words >= 8:
         return 10
     return 20 if words >= 12 else _NEVER
+
+
+def opens_or_ends(common: Sequence[str], members: Sequence[Entry]) -> bool:
+    """Whether all that prompts share is a few words in mid sentence at one end ("What is the"): no need for a
+    draft.
+    """
+    if len({item[0] for item in common}) > 1:
+        return False
+    longest = max(common, key=len)
+    side = longest[0]
+    if side == HEAD:
+        first, last = min([e.text for e in members]), max([e.text for e in members])
+        n = len(longest) - 1
+        while n < len(first) and first[n : n + 1] == last[n : n + 1]:
+            n += 1
+        run = first[:n]
+        if weight(run) >= _LONG_OPENING or right_edge(run, [e.text for e in members]) != NONE:
+            return False
+    elif side == TAIL:
+        if weight(longest) >= _LONG_OPENING or left_edge(longest[1:], [e.text for e in members]) != NONE:
+            return False
+    else:
+        return False
+    return not closed(members)
 
 
 def opens_only(pattern: Pattern) -> bool:

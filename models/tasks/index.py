@@ -1,20 +1,98 @@
 """Which skeletons can match a text: a dict on the start or the end of their literals."""
 
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from jitr.models.tasks.skeleton import Pattern
 
 LENGTHS = (400, 130, 48, 24, 12, 6, 3)
+_SHORTEST = 3
+_CROWD = 8
 
 Owner = TypeVar("Owner")
+Room = dict[int, dict[str, list[tuple[Pattern, Owner]]]]
+
+
+class _End(Generic[Owner]):
+    """Literals of one end by their outermost three characters, then by a longer piece.
+
+    The piece is the largest of a few lengths that fits; where many literals share it, it is the whole
+    literal. A look-up costs one dict read for the three characters and one for each length filed under them.
+
+    Parameters
+    ----------
+    start : bool
+        Whether the literals are prefixes; else suffixes.
+    """
+
+    __slots__ = ("lengths", "rooms", "start")
+
+    def __init__(self, *, start: bool) -> None:
+        self.start = start
+        self.rooms: dict[str, Room[Owner]] = {}
+        self.lengths: dict[int, int] = {}
+
+    def literal(self, pattern: Pattern) -> str:
+        return pattern.prefix if self.start else pattern.suffix
+
+    def piece(self, text: str, length: int) -> str:
+        return text[:length] if self.start else text[-length:]
+
+    def add(self, pattern: Pattern, owner: Owner) -> None:
+        literal = self.literal(pattern)
+        length = next(n for n in LENGTHS if n <= len(literal))
+        room = self.rooms.setdefault(self.piece(literal, _SHORTEST), {})
+        if len(room.get(length, {}).get(self.piece(literal, length), ())) >= _CROWD:
+            length = len(literal)
+        self._file(room, pattern, owner, length)
+
+    def _file(
+        self,
+        room: dict[int, dict[str, list[tuple[Pattern, Owner]]]],
+        pattern: Pattern,
+        owner: Owner,
+        length: int,
+    ) -> None:
+        if length not in room:
+            room[length] = {}
+            for n in sorted(room, reverse=True):
+                room[n] = room.pop(n)
+        bucket = room[length].setdefault(self.piece(self.literal(pattern), length), [])
+        # the largest first: the first match of a bucket is its best; ties by the literals, not by arrival
+        bucket.append((pattern, owner))
+        bucket.sort(key=_rank)
+        self.lengths[id(pattern)] = length
+
+    def remove(self, pattern: Pattern) -> None:
+        length = self.lengths.pop(id(pattern))
+        literal = self.literal(pattern)
+        opening, piece = self.piece(literal, _SHORTEST), self.piece(literal, length)
+        room = self.rooms[opening]
+        bucket = room[length][piece]
+        bucket[:] = [entry for entry in bucket if entry[0] is not pattern]
+        if not bucket:
+            del room[length][piece]
+            if not room[length]:
+                del room[length]
+                if not room:
+                    del self.rooms[opening]
+
+    def buckets(self, text: str) -> Iterator[list[tuple[Pattern, Owner]]]:
+        for length, pieces in self.rooms.get(self.piece(text, _SHORTEST), {}).items():
+            bucket = pieces.get(self.piece(text, length))
+            if bucket is not None:
+                yield bucket
+
+
+def _rank(entry: tuple[Pattern, object]) -> tuple[int, tuple[str, tuple[str, ...], str]]:
+    return -entry[0].size, entry[0].key
 
 
 class Index(Generic[Owner]):
     """Patterns by the first characters of their prefix, else the last of their suffix.
 
-    The key is the largest of a few lengths that fits, so that a look-up costs a handful of dict reads
-    however many
-    skeletons there are. Those with neither end are scanned; they are few.
+    A look-up costs a handful of dict reads however many skeletons there are. Those with neither end are
+    scanned; they are few.
 
     Examples
     --------
@@ -29,76 +107,74 @@ class Index(Generic[Owner]):
     __slots__ = ("_floating", "_heads", "_tails")
 
     def __init__(self) -> None:
-        self._heads: dict[int, dict[str, list[tuple[Pattern, Owner]]]] = {}
-        self._tails: dict[int, dict[str, list[tuple[Pattern, Owner]]]] = {}
+        self._heads: _End[Owner] = _End(start=True)
+        self._tails: _End[Owner] = _End(start=False)
         self._floating: list[tuple[Pattern, Owner]] = []
 
-    def _bucket(self, pattern: Pattern) -> tuple[dict[int, dict[str, list[tuple[Pattern, Owner]]]], int, str]:
-        for table, literal in ((self._heads, pattern.prefix), (self._tails, pattern.suffix)):
-            length = next((n for n in LENGTHS if n <= len(literal)), 0)
-            if length:
-                return table, length, literal[:length] if table is self._heads else literal[-length:]
-        return self._heads, 0, ""
+    def _end(self, pattern: Pattern) -> _End[Owner] | None:
+        for end in (self._heads, self._tails):
+            if len(end.literal(pattern)) >= _SHORTEST:
+                return end
+        return None
 
     def add(self, pattern: Pattern, owner: Owner) -> None:
         """File a pattern under its owner."""
-        table, length, key = self._bucket(pattern)
-        if length and length not in table:
-            table[length] = {}
-            for n in sorted(table, reverse=True):
-                table[n] = table.pop(n)
-        bucket = table[length].setdefault(key, []) if length else self._floating
-        # the largest first: the first match of a bucket is its best; ties by the literals, not by arrival
-        bucket.append((pattern, owner))
-        bucket.sort(key=lambda entry: (-entry[0].size, entry[0].key))
+        end = self._end(pattern)
+        if end is not None:
+            end.add(pattern, owner)
+            return
+        self._floating.append((pattern, owner))
+        self._floating.sort(key=_rank)
 
     def remove(self, pattern: Pattern) -> None:
         """Take a pattern out; it must be the object that was added."""
-        table, length, key = self._bucket(pattern)
-        bucket = table[length][key] if length else self._floating
-        bucket[:] = [entry for entry in bucket if entry[0] is not pattern]
-        if length and not bucket:
-            del table[length][key]
-            if not table[length]:
-                del table[length]
+        end = self._end(pattern)
+        if end is not None:
+            end.remove(pattern)
+        else:
+            self._floating = [entry for entry in self._floating if entry[0] is not pattern]
 
     def find(self, text: str) -> tuple[Pattern, Owner] | None:
         """The matching pattern with most constant characters, or None."""
         best: tuple[Pattern, Owner] | None = None
         size = 0
-        for length, heads in self._heads.items():
-            bucket = heads.get(text[:length])
-            if bucket is not None:
-                for entry in bucket:
-                    pattern = entry[0]
-                    if pattern.size <= size:
-                        break
-                    if pattern.matches(text):
-                        best = entry
-                        size = pattern.size
-                        break
-        for length, tails in self._tails.items():
-            bucket = tails.get(text[-length:])
-            if bucket is not None:
-                for entry in bucket:
-                    pattern = entry[0]
-                    if pattern.size <= size:
-                        break
-                    if pattern.matches(text):
-                        best = entry
-                        size = pattern.size
-                        break
+        room = self._heads.rooms.get(text[:_SHORTEST])
+        if room is not None:
+            for length, pieces in room.items():
+                bucket = pieces.get(text[:length])
+                if bucket is not None:
+                    for entry in bucket:
+                        pattern = entry[0]
+                        if pattern.size < size:
+                            break
+                        if pattern.matches(text):
+                            if best is None or pattern.size > size or pattern.key < best[0].key:
+                                best = entry
+                                size = pattern.size
+                            break
+        room = self._tails.rooms.get(text[-_SHORTEST:])
+        if room is not None:
+            for length, pieces in room.items():
+                bucket = pieces.get(text[-length:])
+                if bucket is not None:
+                    for entry in bucket:
+                        pattern = entry[0]
+                        if pattern.size < size:
+                            break
+                        if pattern.matches(text):
+                            if best is None or pattern.size > size or pattern.key < best[0].key:
+                                best = entry
+                                size = pattern.size
+                            break
         for entry in self._floating:
             pattern = entry[0]
             if pattern.size <= size:
                 break
             if pattern.matches(text):
-                return entry
+                return entry  # nothing smaller can be better
         return best
 
     def all(self, text: str) -> list[Owner]:
         """Every owner with a pattern that matches."""
-        buckets = [heads.get(text[:length], ()) for length, heads in self._heads.items()]
-        buckets += [tails.get(text[-length:], ()) for length, tails in self._tails.items()]
-        buckets.append(self._floating)
-        return [owner for bucket in buckets for pattern, owner in bucket if pattern.matches(text)]
+        found = [*self._heads.buckets(text), *self._tails.buckets(text), self._floating]
+        return [owner for bucket in found for pattern, owner in bucket if pattern.matches(text)]

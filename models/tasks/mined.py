@@ -27,21 +27,27 @@ class Mined:
         self.label_slot = False
         self.heads: dict[tuple[int, str], int] = {}
 
-    def sample(self, entry: Entry) -> bool:
-        """Keep a member now and then; ever more rarely as they come. Says whether it was kept."""
+    @property
+    def samples(self) -> bool:
+        """Whether the call that was counted last is one to keep; ever more rarely as they come."""
+        n = self.n
+        return len(self.members) < MEMBERS or not n & (3 if n < 512 else 15 if n < 4096 else 63)
+
+    def sample(self, entry: Entry) -> None:
+        """Keep a member, in the place of an older one where there are enough."""
         if len(self.members) < MEMBERS:
             self.members.append(entry)
-            return True
+            return
         bits = 2 if self.n < 512 else 4 if self.n < 4096 else 6
-        if self.n & ((1 << bits) - 1):
-            return False
         self.members[(self.n >> bits) % MEMBERS] = entry
-        return True
 
     def count_heads(self, text: str) -> None:
         """Count how each slot begins: few, repeated, sentence-like beginnings are instructions."""
         heads = self.heads
+        lefts = (self.pattern.prefix, *self.pattern.inner)
         for j, slot in enumerate(self.pattern.slots(text)):
+            if lefts[j][-1:] == ":" and slot[:1] != "\n":
+                continue  # no block: what follows a heading on its line is payload
             found = CLAUSE.match(slot.lstrip(' \n"')[:300])
             if found:
                 key = (j, found.group())

@@ -10,6 +10,7 @@ from jitr.models.tasks.asked import other_labels, same_labels
 from jitr.models.tasks.build import Draft, draft, tolerance
 from jitr.models.tasks.evidence import (
     few_neighbours,
+    opens_or_ends,
     repeated_items,
     same_payload,
     stands_at_an_end,
@@ -29,6 +30,7 @@ from jitr.models.tasks.window import FEWEST, MOST_HOLDERS, Entry, Window
 
 _ENDS = HEAD + TAIL
 _LONG_RUN = 12
+_MANY = 24
 _MOST_SEEN = 30_000
 
 
@@ -145,10 +147,11 @@ class Miner:
             self._count_heads(mined, text)
         elif mined.heads:
             mined.heads = {}
-        kept = shorten(text)
-        whole = kept is text or mined.pattern.matches(kept)
-        if whole and mined.sample(Entry(seq, kept, (), answer, time)):
-            self.shelf.memory.note(kept, mined.id)
+        if mined.samples:
+            kept = shorten(text)
+            if kept is text or mined.pattern.matches(kept):
+                mined.sample(Entry(seq, kept, (), answer, time))
+                self.shelf.memory.note(kept, mined.id)
         if mined.n >= mined.next_refinement:
             mined.schedule()
             before = len(self.events)
@@ -198,7 +201,10 @@ class Miner:
 
     def _mine(self, seed: str, group: tuple[int, ...]) -> Mined | None:
         members = [self.window.entries[seq] for seq in group]
-        found = draft(members, self._common(seed, members), FEWEST)
+        common = self._common(seed, members)
+        if len(members) < _MANY and opens_or_ends(common, members):
+            return None
+        found = draft(members, common, FEWEST)
         if found is None or not self._believes(found):
             return None
         return self._establish(found, group)

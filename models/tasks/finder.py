@@ -227,8 +227,10 @@ class Finder:
         finder._seq = saved.seq
         for part in saved.pools:
             pool = finder._new_pool(part.key, state.load_miner(part.miner, finder.policy.miner))
-            pool.cases = {id: state.load_case(case) for id, case in part.cases.items()}
-            pool.waiting = {seq: Waiting(text_of(calls[0]), calls) for seq, calls in part.waiting}
+            pool.resume(
+                {id: state.load_case(case) for id, case in part.cases.items()},
+                {seq: Waiting(text_of(calls[0]), calls) for seq, calls in part.waiting},
+            )
             finder._waiting += len(pool.miner.window)
         for kept in saved.named:
             named = Named(kept.key, kept.name, state.load_case(kept.case))

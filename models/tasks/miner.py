@@ -347,6 +347,11 @@ class Miner:
         self.shelf.merge(mined, into, MEMBERS)
         self.events.append(Event("merged", mined.id, into.id))
 
+    def supersede(self, mined: Mined, by: Mined) -> None:
+        """Take a skeleton down for the one that its prompt was edited to; its number means that one now."""
+        self.shelf.aliases[mined.id] = by.id
+        self.shelf.remove(mined)
+
     def _remove(self, mined: Mined) -> None:
         self.shelf.remove(mined)
         self.events.append(Event("removed", mined.id))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from jitr.models.tasks.answers import terse
+from jitr.models.tasks.edits import predecessor
 from jitr.models.tasks.evidence import opens_only
 from jitr.models.tasks.extract import input_of
 from jitr.models.tasks.items import shorten
@@ -74,6 +75,8 @@ class Pool:
         self.names = names
         self.cases: dict[int, Case] = {}
         self.waiting: dict[int, Waiting] = {}
+        self._now = 0.0
+        self._edited: dict[int, None] = {}
         self._touched: dict[int, bool] = {}
         self._out: list[Found] = []
 
@@ -81,6 +84,11 @@ class Pool:
         """Learn from an unmatched call; see `Finder.learn`."""
         miner = self.miner
         answer = terse(call.response.text) if call.response is not None else None
+        self._now = max(self._now, call.time)
+        known = self._of_earlier(text)
+        if known is not None:
+            self._take(known, seq, Waiting(text, [call]))
+            return self._flush()
         self.waiting[seq] = Waiting(text, [call])
         for _ in range(2):
             miner.add(text, seq, answer, call.time)
@@ -105,14 +113,31 @@ class Pool:
 
     def observe(self, seq: int, text: str, call: Call) -> list[Found]:
         """Let a call that was matched elsewhere refine its skeleton; it is not handed on."""
+        self._now = max(self._now, call.time)
         mined = self.miner.match(text)
         if mined is None:
-            return []
+            known = self._of_earlier(text)
+            if known is not None:
+                self._count(known, seq, call, text)
+            return self._flush()
         answer = terse(call.response.text) if call.response is not None else None
         self._count(mined.id, seq, call, text)
         self.miner.hit(mined, text, seq, answer, call.time)
         self._settle()
         return self._flush()
+
+    def _of_earlier(self, text: str) -> int | None:
+        """The task that had this skeleton before its prompt was edited, where no skeleton of today fits."""
+        for id in self._edited:
+            case = self.cases.get(id)
+            if case is not None and any(p.matches(text) for p in case.earlier):
+                return None if self.miner.match(text) is not None else id
+        return None
+
+    def resume(self, cases: dict[int, Case], waiting: dict[int, Waiting]) -> None:
+        """Go on with what an earlier pool knew."""
+        self.cases, self.waiting = cases, waiting
+        self._edited = {id: None for id, case in cases.items() if case.earlier}
 
     def forget(self, n: int) -> int:
         """Drop the n oldest waiting prompts; says how many there were."""
@@ -205,6 +230,8 @@ class Pool:
         self._touched.pop(event.id, None)
         if gone is None:
             return
+        if gone.earlier:
+            self._edited[event.other] = None
         into = self.cases.get(event.other)
         if into is None:
             self.cases[event.other] = gone
@@ -278,6 +305,18 @@ class Pool:
             seqs[seq] = None
         return list(seqs)
 
+    def _recognise(self, id: int, case: Case, mined: Mined) -> None:
+        """See whether a new task is an old one whose prompt was edited, and let that one go on in it."""
+        live = self.miner.shelf.live
+        others = [(i, c, live[i].pattern) for i, c in self.cases.items() if c.task is not None and i in live]
+        old = predecessor(case, mined.pattern, others, self._now)
+        if old is None:
+            return
+        self.miner.supersede(live[old], mined)
+        gone = self.cases.pop(old)
+        self._edited[id] = None
+        case.follow(gone, next(pattern for i, _, pattern in others if i == old))
+
     def _flush(self) -> list[Found]:
         out, self._out = self._out, []
         touched, self._touched = self._touched, {}
@@ -291,9 +330,11 @@ class Pool:
             changed = look or case.task is None
             if changed:
                 case.status = "task"
+                if case.task is None:
+                    self._recognise(id, case, mined)
                 before = case.task
                 taken = frozenset() if before is not None else self.names()
-                case.task = record(case, self.key, (mined.pattern,), taken)
+                case.task = record(case, self.key, (mined.pattern, *case.earlier), taken)
                 changed = before is None or _differs(before, case.task)
             assert case.task is not None
             if changed or case.kept:

@@ -24,12 +24,14 @@ class Case:
 
     __slots__ = (
         "count",
+        "earlier",
         "first_seen",
         "founder",
         "ids",
         "inputs",
         "kept",
         "labels",
+        "last_seen",
         "order",
         "status",
         "task",
@@ -39,7 +41,9 @@ class Case:
         self.order = order
         self.founder = founder
         self.first_seen = first_seen
+        self.last_seen = first_seen
         self.count = 0
+        self.earlier: list[Pattern] = []
         self.labels = LabelSpace()
         self.kept: dict[int, Call] = {}
         self.ids: dict[int, str] = {}
@@ -53,13 +57,22 @@ class Case:
         self.ids = {**other.ids, **self.ids}
         self.count += other.count
         self.first_seen = min(self.first_seen, other.first_seen)
+        self.last_seen = max(self.last_seen, other.last_seen)
+        self.earlier += [p for p in other.earlier if p.key not in {q.key for q in self.earlier}]
         self.labels.absorb(other.labels)
         self.inputs = (self.inputs + [i for i in other.inputs if i not in self.inputs])[:_EXAMPLES]
+
+    def follow(self, old: "Case", pattern: Pattern) -> None:
+        """Go on as an older task whose prompt was edited: its id, name and history, `pattern` first."""
+        self.task, self.founder, self.order = old.task, old.founder, old.order
+        self.earlier = [pattern]
+        self.absorb(old)
 
     def learn(self, seq: int, call: Call, input: str) -> None:
         """Count a call of this case."""
         self.count += 1
         self.first_seen = min(self.first_seen, call.time)
+        self.last_seen = max(self.last_seen, call.time)
         self.ids[seq] = call.id
         if call.response is not None:
             self.labels.learn(call.response.text, input)

@@ -63,6 +63,8 @@ class CaseState(msgspec.Struct):
     inputs: list[str]
     task: Task | None
     status: str
+    last_seen: float = 0.0
+    earlier: list[tuple[str, tuple[str, ...], str]] = []
 
 
 class PoolState(msgspec.Struct):
@@ -174,6 +176,8 @@ def save_case(case: Case) -> CaseState:
         inputs=case.inputs,
         task=case.task,
         status=case.status,
+        last_seen=case.last_seen,
+        earlier=[p.key for p in case.earlier],
     )
 
 
@@ -187,4 +191,6 @@ def load_case(state: CaseState) -> Case:
     case.inputs = state.inputs
     case.task = state.task
     case.status = state.status
+    case.last_seen = state.last_seen
+    case.earlier = [Pattern(*literals) for literals in state.earlier]
     return case

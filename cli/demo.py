@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from jitr.cli.output import print_json, table, usd
+from jitr.cli.output import console, print_json, table, usd
 from jitr.sandbox.demo.report import Report
 from jitr.sandbox.demo.run import Options, run
 
@@ -66,15 +66,15 @@ def demo(
         drift=drift,
         live=not as_json,
     )
-    report = run(options, Console(stderr=True, highlight=False))
+    report = run(options, console(stderr=True))
     if as_json:
         print_json(report)
     else:
-        show(report, Console(highlight=False))
+        show(report, console())
         click.echo(f"report: {(out / 'report.html').resolve()}")
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: Report, out: Console) -> None:
     """The closing table."""
     rows = [
         (
@@ -94,9 +94,9 @@ def show(report: Report, console: Console) -> None:
     ]
     columns = ["task", "state", "base", ">calls", ">certified", ">audited agreement", ">true", ">replaced"]
     columns += [">holds/demotions", ">saved", ">first saving"]
-    console.print(table(f"{len(rows)} tasks, target {report.target:.2f}", columns, rows))
+    out.print(table(f"{len(rows)} tasks, target {report.target:.2f}", columns, rows))
     first = f"{report.first_saving_s:.0f} s" if report.first_saving_s is not None else "none"
-    console.print(
+    out.print(
         f"{report.calls} calls in {report.wall_s:.0f} s, {report.errors} errors; first saving after {first}; "
         f"the LLM alone {usd(report.teacher_cost_usd)}, with jitr {usd(report.actual_cost_usd)}, "
         f"net saving {usd(report.net_saving_usd)}; "

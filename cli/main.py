@@ -23,6 +23,9 @@ from jitr.schemas.errors import (
 VERBS = {
     "demo": ("jitr.cli.demo:demo", "Run the whole loop on this machine; no server needed."),
     "scan": ("jitr.cli.scan:scan", "Read a log and show the tasks in it and what they cost."),
+    "fit": ("jitr.cli.fit:fit", "Train a surrogate from a file of answers, and prove it."),
+    "card": ("jitr.cli.card:card", "One page about a surrogate."),
+    "eject": ("jitr.cli.eject:eject", "Write a surrogate that answers without jitr."),
     "up": ("jitr.cli.serve:up", "Run worker and gateway, with --sandbox their servers too."),
     "worker": ("jitr.cli.serve:worker", "Run agents."),
     "gateway": ("jitr.cli.serve:gateway", "Run the OpenAI-compatible gateway."),

@@ -12,10 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 
-def console() -> Console:
-    """A console on standard output: no colour and a generous width where it is no terminal."""
-    made = Console(highlight=False)
-    return made if made.is_terminal else Console(highlight=False, width=160)
+def console(stderr: bool = False) -> Console:
+    """A console on standard output or error: no colour and a generous width where it is no terminal."""
+    made = Console(highlight=False, stderr=stderr)
+    return made if made.is_terminal else Console(highlight=False, stderr=stderr, width=180)
 
 
 def print_json(value: Any) -> None:

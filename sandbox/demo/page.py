@@ -79,7 +79,7 @@ def _history(t: TaskReport) -> str:
 
 
 def _who_answers(report: Report) -> Figure:
-    figure = Figure(figsize=(9, 2.6), layout="constrained")
+    figure = Figure(figsize=(11, 2.8), layout="constrained")
     axes = figure.subplots()
     x = [s.at_s for s in report.timeline]
     answered = [s.answered for s in report.timeline]
@@ -88,13 +88,13 @@ def _who_answers(report: Report) -> Figure:
     for at in report.changed.values():
         axes.axvline(at, color=ALARM, linestyle="--", label="the teacher changes")
     axes.set(xlabel="seconds since the first call", ylabel="calls in 5 s", xlim=(0, x[-1] if x else 1))
-    axes.legend(loc="upper left", frameon=False)
+    figure.legend(loc="outside upper right", ncols=3, frameon=False)
     return figure
 
 
 def _agreement(report: Report) -> Figure:
     used = [t for t in report.tasks if t.replaced_share > 0][:8]
-    figure = Figure(figsize=(9, max(1.6, 0.62 * len(used) + 0.6)), layout="constrained")
+    figure = Figure(figsize=(11, max(1.6, 0.5 * len(used) + 0.6)), layout="constrained")
     axes = figure.subplots()
     for line, task in enumerate(used):
         x, y = [], []

@@ -109,7 +109,7 @@ def slices(outcomes: list[Outcome], width_s: float) -> list[Slice]:
     return made
 
 
-def shown(skeleton: Skeleton, width: int = 300) -> str:
+def shown(skeleton: Skeleton, width: int = 160) -> str:
     """A skeleton in one line, its slots marked.
 
     Examples

@@ -1,0 +1,53 @@
+"""`jitr card`: one page about a surrogate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.markdown import Markdown
+
+from jitr.cli.options import json_option
+from jitr.cli.output import console, print_json
+from jitr.models.surrogates.artifact import CARD, read_manifest, read_measured, read_payload
+from jitr.models.surrogates.certificate import read_certificate
+from jitr.models.surrogates.plots import plots
+from jitr.schemas.errors import ArtifactError
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Write card and plots (SVG) here."
+)
+@json_option
+def card(path: Path, out: Path | None, as_json: bool) -> None:
+    """Show the card of the surrogate in PATH, its files verified; with --out, write it with its plots."""
+    manifest, digest = read_manifest(path)
+    read_payload(path, manifest)
+    certificate = read_certificate(path)
+    if certificate is not None and certificate.digest != digest:
+        raise ArtifactError(f"the certificate in {path} is of another surrogate; certify it again")
+    measured = read_measured(path)
+    if as_json:
+        print_json({"manifest": manifest, "measured": measured, "certificate": certificate, "digest": digest})
+        return
+    text = (path / CARD).read_text(encoding="utf-8") if (path / CARD).is_file() else ""
+    proves = certificate.proves if certificate is not None else "There is no certificate."
+    lines = [text.rstrip(), "", "## Certificate", "", proves]
+    if certificate is not None and certificate.slices:
+        lines += ["", "| label | accepted | agreed | bound |", "|---|---|---|---|"]
+        lines += [
+            f"| {s.label[:80]} | {s.calls} | {s.agreed / s.calls:.3f} | {s.bound:.3f} |"
+            for s in certificate.slices
+        ]
+    drawn = plots(manifest, measured)
+    if out is None:
+        console().print(Markdown("\n".join(lines)))
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for name, svg in drawn.items():
+        (out / f"{name}.svg").write_text(svg, encoding="utf-8")
+        lines += ["", f"![{name}]({name}.svg)"]
+    (out / CARD).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    console().print(f"written to {out / CARD}")

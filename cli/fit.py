@@ -1,0 +1,176 @@
+"""`jitr fit`: a surrogate with its certificate from a file, or from a task's collected answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+import msgspec
+
+from jitr.cli.options import json_option, with_settings
+from jitr.cli.output import console, print_json, progress
+from jitr.cli.teaching import read
+from jitr.models.bases.weights import Weights
+from jitr.models.datasets.examples import Dataset
+from jitr.models.datasets.parts import list_parts, read_parts
+from jitr.models.surrogates.certificate import Certificate
+from jitr.models.surrogates.offline import Fit, fit_offline
+from jitr.models.surrogates.train import Recipe
+from jitr.schemas.errors import ConfigError, NotFoundError
+from jitr.schemas.settings import Settings
+from jitr.schemas.tasks import OutputKind
+from jitr.schemas.trainings import Limits
+
+
+class FitReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What `jitr fit --json` prints; ``kept`` says that an older, certified surrogate stayed in its place."""
+
+    path: str
+    kept: bool
+    candidate: str
+    rows: int
+    labels: int
+    accuracy: float
+    self_agreement: float | None
+    conflicts: int
+    train_s: float
+    size_mb: float
+    p99_ms: float
+    certificate: Certificate
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--task", help="Id of a task whose answers were collected; with FILE, a task of that log.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the surrogate.  [default: surrogate]")
+@click.option(
+    "--proof",
+    type=click.Choice(["split", "loo"]),
+    default="split",
+    show_default=True,
+    help="Hold the latest fifth back and prove on it, or train on all and measure by leave-one-out.",
+)
+@click.option("--target", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.999))
+@click.option("--delta", default=0.05, show_default=True, type=click.FloatRange(0.0001, 0.5))
+@click.option("--max-train-s", default=600.0, show_default=True, help="Seconds to search and train.")
+@click.option("--max-latency-ms", default=50.0, show_default=True, help="Milliseconds of an answer (p99).")
+@click.option("--max-ram-mb", default=512.0, show_default=True, help="Resident megabytes.")
+@click.option(
+    "--weights",
+    multiple=True,
+    envvar="JITR_WEIGHTS",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with more base models; repeatable.",
+)
+@click.option("--seed", default=0, show_default=True)
+@json_option
+@with_settings
+def fit(
+    settings: Settings,
+    file: Path | None,
+    task: str | None,
+    out: Path | None,
+    proof: Literal["split", "loo"],
+    target: float,
+    delta: float,
+    max_train_s: float,
+    max_latency_ms: float,
+    max_ram_mb: float,
+    weights: tuple[Path, ...],
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Train a surrogate from FILE, prove it, and write it with its certificate.
+
+    FILE is JSON lines (also .gz), each an input with its answer (`input`, `answer`) or a call (`messages`,
+    `response`; an OpenAI pair too). Without FILE, --task takes what `jitr worker` collected of a task. The
+    exit code is 1 where nothing could be proved; an older certified surrogate then stays where it is.
+    """
+    dataset, kind, renderings, refused = _dataset(settings, file, task)
+    recipe = Recipe(task=task or (file.stem if file else ""), kind=kind, renderings=renderings, target=target)
+    limits = Limits(max_latency_ms=max_latency_ms, max_ram_mb=max_ram_mb, max_train_s=max_train_s)
+    with progress(as_json) as bar:
+        shown = bar.add_task(f"fitting {len(dataset)} inputs", total=100)
+        made = fit_offline(
+            dataset,
+            recipe,
+            limits,
+            out or Path("surrogate"),
+            proof=proof,
+            delta=delta,
+            seed=seed,
+            weights=Weights(weights),
+            progress=lambda stage, done: bar.update(shown, description=stage, completed=round(100 * done)),
+        )
+    report = _report(made, dataset)
+    if as_json:
+        print_json(report)
+    else:
+        _show(report, refused)
+    return 0 if made.certificate.proof is not None else 1
+
+
+def _dataset(
+    settings: Settings, file: Path | None, task: str | None
+) -> tuple[Dataset, OutputKind, dict[str, str], int]:
+    if file is not None:
+        taught = read(file, task)
+        if not taught.examples:
+            raise ConfigError(f"{file} holds no answer that teaches; see `jitr fit --help`")
+        return Dataset.from_examples(taught.examples), taught.kind, taught.renderings, taught.refused
+    if task is None:
+        raise ConfigError("give a FILE, or a task with --task")
+    root = f"{settings.state.root.rstrip('/')}/{settings.kafka.prefix}datasets"
+    parts = list_parts(root, task)
+    if not parts:
+        raise NotFoundError(
+            f"nothing was collected of task {task!r} under {root}; `jitr tasks list` shows ids"
+        )
+    dataset = read_parts(parts)
+    kind: OutputKind = "json" if all(label.startswith("{") for label in dataset.labels) else "label"
+    return dataset, kind, {}, 0
+
+
+def _report(made: Fit, dataset: Dataset) -> FitReport:
+    manifest, measured = made.result.manifest, made.result.measured
+    return FitReport(
+        path=made.result.path,
+        kept=made.kept,
+        candidate=manifest.candidate,
+        rows=manifest.rows,
+        labels=len(set(dataset.labels)),
+        accuracy=manifest.accuracy,
+        self_agreement=dataset.self_agreement,
+        conflicts=dataset.conflicts,
+        train_s=measured.train_s,
+        size_mb=measured.size_mb,
+        p99_ms=measured.p99_ms,
+        certificate=made.certificate,
+    )
+
+
+def _show(report: FitReport, refused: int) -> None:
+    out = console()
+    if refused:
+        out.print(f"{refused} lines could not be read and were left out")
+    ceiling = (
+        "no input was asked twice"
+        if report.self_agreement is None
+        else f"{report.self_agreement:.3f} ({report.conflicts} inputs got different answers)"
+    )
+    out.print(
+        f"[bold]{report.candidate}[/bold] from {report.rows} inputs with {report.labels} different answers,"
+        f" in {report.train_s:.1f} s; {report.size_mb:.1f} MB; {report.p99_ms:.1f} ms an answer (p99)",
+        soft_wrap=True,
+    )
+    out.print(
+        f"agreement out of sample, all answers: {report.accuracy:.3f}; the teacher's with itself: {ceiling}"
+    )
+    out.print(report.certificate.proves, soft_wrap=True)
+    if report.kept:
+        out.print(
+            f"the certified surrogate that was there stays; this one is in {report.path}", soft_wrap=True
+        )
+    else:
+        out.print(f"written to {report.path}; `jitr card {report.path}` shows more", soft_wrap=True)

@@ -125,6 +125,7 @@ def race(
                 accuracy=fitted.accuracy,
                 coverage=fitted.forecast.coverage(target),
                 seconds=round(clock() - before, 3),
+                curve=(*runner.entry.curve, (size, round(fitted.accuracy, 4))),
             )
             runner.fitted = fitted if last else None
             # the first time at once, while others that would be within the limits are still running

@@ -91,7 +91,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class RaceEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate of a race: how far it came, and why it lost (empty for the winner)."""
+    """One candidate of a race: how far it came, and why it lost (empty for the winner).
+
+    ``curve`` holds labels and agreement of every round.
+    """
 
     candidate: str
     rows: int = 0
@@ -101,6 +104,7 @@ class RaceEntry(msgspec.Struct, frozen=True, kw_only=True):
     size_mb: float = 0.0
     p99_ms: float = 0.0
     lost: str = ""
+    curve: tuple[tuple[int, float], ...] = ()
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):

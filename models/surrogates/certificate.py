@@ -1,0 +1,154 @@
+"""The certificate as a file: what was proved of a surrogate, how, on what, and what was looked at."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from jitr.models.promise.bounds import lower_bound
+from jitr.models.surrogates.artifact import CERTIFICATE
+from jitr.schemas.errors import ArtifactError
+from jitr.schemas.routes import Proof
+
+_LARGEST = 1 << 22
+_LEAST_SLICE = 20
+
+
+class Slice(msgspec.Struct, frozen=True, kw_only=True):
+    """The accepted answers of one label.
+
+    ``bound`` holds for all slices at once: each has its part of delta.
+    """
+
+    label: str
+    calls: int
+    agreed: int
+    bound: float
+
+
+class LookedAt(msgspec.Struct, frozen=True, kw_only=True):
+    """What could have been chosen by luck, and what it cost.
+
+    Candidates are chosen on training rows, which spends nothing of delta; thresholds share one delta by
+    their fixed order; a refit that is proved on rows that proved before has half of the delta before it.
+
+    Attributes
+    ----------
+    candidates, thresholds : int
+        Surrogates that raced; thresholds that could have been proved.
+    refits : int
+        Certificates that these rows were asked for before.
+    delta : float
+        What was left for this one.
+    """
+
+    candidates: int
+    thresholds: int
+    refits: int
+    delta: float
+
+
+class Certificate(msgspec.Struct, frozen=True, kw_only=True):
+    """``certificate.json``.
+
+    ``proof`` is None where nothing was proved; then ``reason`` says why. ``n`` counts the rows that could
+    prove, ``rows`` is their digest: a later refit looks there whether it asks the same rows again.
+    ``digest`` is that of the artifact.
+    """
+
+    kind: Literal["later", "split", "loo"]
+    digest: str
+    target: float
+    delta: float
+    proof: Proof | None
+    reason: str = ""
+    n: int
+    rows: str
+    coverage: float
+    bound: float
+    slices: tuple[Slice, ...] = ()
+    looked_at: LookedAt
+
+    @property
+    def proves(self) -> str:
+        """What it says, in a sentence."""
+        if self.proof is None:
+            return f"nothing is proved: {self.reason}"
+        how = {
+            "later": "proved on calls that came after training",
+            "split": "proved on rows held back from training",
+            "loo": "measured by leave-one-out, NOT proved",
+        }[self.kind]
+        return (
+            f"{self.coverage:.1%} of calls are accepted, and accepted answers agree with the teacher at least"
+            f" {self.target:.1%} of the time with confidence {1 - self.delta:.0%}: {how}"
+            f" (n={self.n}, bound {self.bound:.4f})"
+        )
+
+
+def slices(
+    labels: Sequence[str], accepted: NDArray[np.bool_], agrees: NDArray[np.bool_], delta: float
+) -> tuple[Slice, ...]:
+    """Counts and bounds by the label said, those with enough accepted calls; most calls first.
+
+    Examples
+    --------
+    >>> found = slices(["a"] * 60 + ["b"] * 5, np.ones(65, bool), np.ones(65, bool), 0.05)
+    >>> [(s.label, s.calls, round(s.bound, 2)) for s in found]
+    [('a', 60, 0.95)]
+    """
+    rows: dict[str, list[bool]] = defaultdict(list)
+    for label, taken, agreed in zip(labels, accepted, agrees, strict=True):
+        if taken:
+            rows[label].append(bool(agreed))
+    kept = {label: found for label, found in rows.items() if len(found) >= _LEAST_SLICE}
+    part = delta / max(1, len(kept))
+    made = [
+        Slice(
+            label=label, calls=len(found), agreed=sum(found), bound=lower_bound(sum(found), len(found), part)
+        )
+        for label, found in kept.items()
+    ]
+    return tuple(sorted(made, key=lambda s: (-s.calls, s.label)))
+
+
+def rows_digest(inputs: Sequence[str]) -> str:
+    """Names a set of rows, in whatever order."""
+    sha = hashlib.sha256()
+    for text in sorted(inputs):
+        sha.update(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
+    return sha.hexdigest()
+
+
+def write_certificate(folder: Path, certificate: Certificate) -> None:
+    """Put it beside its surrogate, aside first."""
+    aside = folder / f"{CERTIFICATE}.{os.getpid()}.tmp"
+    aside.write_bytes(msgspec.json.format(msgspec.json.encode(certificate), indent=1))
+    aside.rename(folder / CERTIFICATE)
+
+
+def read_certificate(folder: Path) -> Certificate | None:
+    """The certificate in a folder, or None where there is none.
+
+    Raises
+    ------
+    ArtifactError
+        It is damaged or too large.
+    """
+    path = folder / CERTIFICATE
+    if not path.is_file():
+        return None
+    if path.stat().st_size > _LARGEST:
+        raise ArtifactError(f"{path} has more than {_LARGEST} bytes; certify the surrogate again")
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Certificate)
+    except msgspec.DecodeError as error:
+        raise ArtifactError(f"{path} is no certificate: {error}; certify the surrogate again") from error

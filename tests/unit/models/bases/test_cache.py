@@ -1,0 +1,68 @@
+"""Features kept by text and base; long texts in chunks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jitr.models.bases.cache import FeatureCache
+from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.weights import Weights
+from jitr.schemas.errors import WeightsError
+
+
+def lengths(texts: list[str]) -> np.ndarray:
+    return np.array([[[len(text)]] for text in texts], dtype=np.float32)
+
+
+def nothing(texts: list[str]) -> np.ndarray:
+    raise AssertionError(f"{texts} should be known")
+
+
+def test_rows_outlive_the_process_and_bases_do_not_mix(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path)
+    cache.rows("a", ["x", "yy"], lengths)
+    cache.save()
+    again = FeatureCache(tmp_path)
+    assert again.rows("a", ["yy", "x"], nothing)[:, 0, 0].tolist() == [2, 1]
+    assert again.rows("b", ["x"], lambda texts: lengths(texts) * 7)[0, 0, 0] == 7
+
+
+def test_a_full_cache_computes_and_keeps_no_more() -> None:
+    cache, asked = FeatureCache(most_rows=2), []
+
+    def count(texts: list[str]) -> np.ndarray:
+        asked.extend(texts)
+        return lengths(texts)
+
+    cache.rows("a", ["x", "y"], count)
+    for _ in range(2):
+        assert cache.rows("a", ["zzz"], count)[0, 0, 0] == 3
+    assert asked == ["x", "y", "zzz", "zzz"]
+
+
+@pytest.fixture(scope="module")
+def chunked() -> OnnxEncoder:
+    weights = Weights()
+    try:
+        spec = weights.spec("minilm")
+        model, tokenizer = weights.find(spec.model), weights.find(spec.tokenizer)
+    except WeightsError as missing:
+        pytest.skip(str(missing))
+    return OnnxEncoder(name="c", model=model, tokenizer=tokenizer, dim=384, max_tokens=32, chunks=3)
+
+
+def test_the_end_of_a_long_text_counts_and_a_short_one_is_as_ever(chunked: OnnxEncoder) -> None:
+    start = "the parcel came late and the box was open " * 5
+    one, two = chunked.encode([start + "I love it", start + "I hate it"])
+    assert not np.allclose(one, two, atol=1e-3)
+    assert np.allclose(np.linalg.norm(chunked.encode_views([start])[0], axis=1), 1, atol=1e-5)
+    short = Weights().encoder("minilm").encode(["where is my card?"])
+    assert np.allclose(chunked.encode(["where is my card?"]), short, atol=1e-5)
+
+
+def test_what_follows_the_last_chunk_is_left_out(chunked: OnnxEncoder) -> None:
+    start = "the parcel came late and the box was open " * 40
+    assert np.array_equal(chunked.encode([start]), chunked.encode([start + "I love it"]))

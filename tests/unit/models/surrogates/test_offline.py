@@ -1,0 +1,125 @@
+"""Fitting without a stream: the proof, what stays, what is remembered, and leaving home."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.surrogates.certificate import read_certificate, write_certificate
+from jitr.models.surrogates.eject import eject
+from jitr.models.surrogates.offline import Fit, fit_offline
+from jitr.models.surrogates.plots import plots
+from jitr.models.surrogates.runtime import Surrogate
+from jitr.models.surrogates.train import Recipe
+from jitr.schemas.errors import ArtifactError, ConfigError, TrainingError
+from jitr.schemas.trainings import Limits
+
+CUES = {"refund": ["refund", "money back"], "card": ["card", "plastic"], "loan": ["loan", "mortgage"]}
+FREE = Limits(max_latency_ms=1e4)
+
+
+def dataset(n: int = 300, wrong: float = 0.0) -> Dataset:
+    rng = np.random.default_rng(0)
+    fillers = ["please", "now", "today", "urgent", "again", "help", "with", "about", "never", "since"]
+    rows = []
+    for i in range(n):
+        label = str(rng.choice(list(CUES)))
+        text = " ".join(rng.permutation([*rng.choice(fillers, 4), str(rng.choice(CUES[label])), f"id{i}"]))
+        if rng.random() < wrong:
+            label = str(rng.choice(list(CUES)))
+        rows.append(Example(str(i), float(i), text, label))
+    return Dataset.from_examples(rows)
+
+
+def made(data: Dataset, folder: Path, proof: str = "split", target: float = 0.9) -> Fit:
+    recipe = Recipe(task="t", target=target, encoders=())
+    return fit_offline(data, recipe, FREE, folder, proof=proof)  # type: ignore[arg-type]  # a test's str
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fit") / "surrogate"
+    assert made(dataset(), folder).certificate.proof is not None
+    return folder
+
+
+def test_the_latest_fifth_proves_and_does_not_train(good: Path) -> None:
+    certificate = read_certificate(good)
+    assert certificate is not None and certificate.kind == "split" and certificate.n <= 60
+    assert certificate.bound > 0.9 and certificate.looked_at.refits == 0
+    surrogate = Surrogate.load(good, certificate.digest)
+    assert surrogate.manifest.rows == 240
+    assert surrogate.answer("mortgage please").label == "loan"
+    assert "proved on rows held back" in certificate.proves
+
+
+def test_leave_one_out_says_that_it_proves_nothing(tmp_path: Path) -> None:
+    fitted = made(dataset(150), tmp_path / "a", proof="loo")
+    assert fitted.result.manifest.rows == fitted.certificate.n == 150
+    assert "NOT proved" in fitted.certificate.proves
+
+
+def test_the_same_rows_asked_again_have_half_of_delta(tmp_path: Path) -> None:
+    made(dataset(), tmp_path / "a")
+    again = made(dataset(), tmp_path / "a").certificate
+    assert again.looked_at.refits == 1 and again.looked_at.delta == 0.025
+    other = made(dataset(200), tmp_path / "a").certificate
+    assert other.looked_at.refits == 0 and other.looked_at.delta == 0.05
+
+
+def test_a_certified_surrogate_stays_until_the_new_one_is_certified(tmp_path: Path) -> None:
+    first = made(dataset(), tmp_path / "a")
+    bad = made(dataset(320, wrong=0.9), tmp_path / "a", target=0.95)
+    assert bad.certificate.proof is None and bad.kept and "nothing is proved" in bad.certificate.proves
+    kept = read_certificate(tmp_path / "a")
+    assert kept is not None and kept.digest == first.result.digest
+    assert Surrogate.load(tmp_path / "a", kept.digest).manifest.rows == 240
+
+
+def test_too_few_rows_to_hold_some_back(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="too few to hold some back"):
+        made(dataset(32), tmp_path / "a")
+
+
+def test_a_damaged_certificate_is_refused(good: Path, tmp_path: Path) -> None:
+    (tmp_path / "certificate.json").write_text('{"kind": "split"')
+    with pytest.raises(ArtifactError, match="is no certificate"):
+        read_certificate(tmp_path)
+    certificate = read_certificate(good)
+    assert certificate is not None
+    write_certificate(tmp_path, msgspec.structs.replace(certificate, reason="x"))
+    found = read_certificate(tmp_path)
+    assert found is not None and found.reason == "x"
+
+
+def test_an_ejected_surrogate_answers_the_same_and_imports_nothing_of_ours(
+    good: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "ejected"
+    eject(good, out)
+    code = (
+        f"import sys; sys.path.insert(0, {str(out)!r}); import answer; "
+        "a = answer.surrogate.answer('give me my money back'); "
+        "print(a.label, round(a.score, 6), [m for m in sys.modules if m.split('.')[0] == 'jitr'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/", check=True)
+    ours = Surrogate.load(good).answer("give me my money back")
+    assert done.stdout.split() == [ours.label, str(round(ours.score, 6)), "[]"]
+    command = [sys.executable, str(out / "answer.py"), "my plastic please"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.split("\t")[0] in ("card", "ask the teacher")
+    with pytest.raises(ConfigError, match="is not empty"):
+        eject(good, out)
+
+
+def test_the_plots_show_coverage_and_the_learning_curve(good: Path) -> None:
+    surrogate = Surrogate.load(good)
+    drawn = plots(surrogate.manifest, surrogate.measured)
+    assert set(drawn) == {"coverage", "learning"}
+    assert all(svg.startswith("<svg") and svg.rstrip().endswith("</svg>") for svg in drawn.values())

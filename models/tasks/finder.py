@@ -7,20 +7,21 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from jitr.models.tasks import state
+from jitr.models.tasks import curation, state
 from jitr.models.tasks.build import common_items, draft
 from jitr.models.tasks.extract import input_of
 from jitr.models.tasks.items import items_of, shorten
+from jitr.models.tasks.lineage import Found, Waiting
 from jitr.models.tasks.miner import Miner, MinerPolicy
-from jitr.models.tasks.pool import Found, Pool, Waiting
+from jitr.models.tasks.pool import Pool
 from jitr.models.tasks.registry import Case, record
 from jitr.models.tasks.signature import SignatureKey, key_of, text_of
 from jitr.models.tasks.skeleton import Pattern
 from jitr.models.tasks.text import MARKS
 from jitr.models.tasks.window import Entry
 from jitr.schemas.calls import Call
-from jitr.schemas.errors import RecordError
-from jitr.schemas.tasks import Task
+from jitr.schemas.errors import ConfigError, NotFoundError, RecordError
+from jitr.schemas.tasks import Skeleton, Task
 
 FORMAT = 1
 _BATCH = 64
@@ -145,6 +146,42 @@ class Finder:
         found = pool.observe(self._seq, text_of(call), call)
         self._waiting += len(pool.miner.window) - before
         return found
+
+    def merge(self, into: str, other: str) -> list[Found]:
+        """Let a task go on in another, because a person says so; see `curation.merge`.
+
+        Raises
+        ------
+        NotFoundError
+            If one of them is no task here.
+        ConfigError
+            If the two cannot be one.
+        """
+        (pool, first), (beside, second) = self._whose(into), self._whose(other)
+        curation.merge(pool.record(first), beside.record(second))
+        pool.join(first, second)
+        return pool.flush()
+
+    def split(self, task: str, skeleton: Skeleton, back: Task | None = None) -> list[Found]:
+        """Let a skeleton be a task of its own, because a person says so; see `curation.split`."""
+        pool, id = self._whose(task)
+        record = pool.record(id)
+        if skeleton in record.skeletons[:1]:
+            raise ConfigError(f"{task} lives by its first skeleton; split off another, or a narrower one")
+        curation.split(
+            msgspec.structs.replace(record, skeletons=(*record.skeletons, skeleton)), skeleton, back
+        )
+        if back is not None:
+            back = msgspec.structs.replace(back, status="task", merged_into=None)
+        pool.part(id, curation.pattern_of(skeleton), back)
+        return pool.flush()
+
+    def _whose(self, task: str) -> tuple[Pool, int]:
+        for pool in self._pools.values():
+            for id, case in pool.cases.items():
+                if case.task is not None and case.task.id == task:
+                    return pool, id
+        raise NotFoundError(f"tenant {self.tenant!r} has no task {task!r} that was found by its skeleton")
 
     @property
     def tasks(self) -> list[Task]:

@@ -347,6 +347,19 @@ class Miner:
         self.shelf.merge(mined, into, MEMBERS)
         self.events.append(Event("merged", mined.id, into.id))
 
+    def adopt(self, pattern: Pattern, beside: Mined) -> Mined:
+        """File a skeleton that a person gave; members of another that it fits move to it."""
+        child = self.shelf.same(pattern)
+        if child is None:
+            child = Mined(self.next_id, pattern, self.clock)
+            self.next_id += 1
+            self.shelf.put(child)
+        moved = [e for e in beside.members if self.shelf.find(e.text) is child]
+        child.members = moved[:MEMBERS]
+        child.n = max(child.n, len(moved))
+        beside.members = [e for e in beside.members if self.shelf.find(e.text) is beside]
+        return child
+
     def supersede(self, mined: Mined, by: Mined) -> None:
         """Take a skeleton down for the one that its prompt was edited to; its number means that one now."""
         self.shelf.aliases[mined.id] = by.id

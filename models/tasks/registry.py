@@ -128,7 +128,7 @@ def record(
     if before is not None:
         version = before.version + (before.skeletons != skeletons)
     return Task(
-        id=task_id(key.tenant, case.founder),
+        id=task_id(key.tenant, case.founder) if before is None else before.id,
         tenant=key.tenant,
         signature=record_of(key),
         version=version,

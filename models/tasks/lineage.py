@@ -1,0 +1,233 @@
+"""What becomes of cases when skeletons merge, split or go, a prompt is edited, or a person decides."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from jitr.models.tasks.edits import predecessor
+from jitr.models.tasks.extract import input_of
+from jitr.models.tasks.mined import Mined
+from jitr.models.tasks.miner import Event, Miner
+from jitr.models.tasks.registry import Case, merged, retired, task_id
+from jitr.models.tasks.signature import SignatureKey, text_of
+from jitr.models.tasks.skeleton import Pattern
+from jitr.schemas.calls import Call
+from jitr.schemas.tasks import Task
+
+MOST_REPEATS = 8
+_MOST_IDS = 160
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A task, and calls of it that must be handed on as its task calls.
+
+    Parameters
+    ----------
+    task : Task
+        Its record.
+    calls : tuple of Call
+        Calls that were kept, now explained; in order of arrival.
+    changed : bool
+        Whether the record is new or has changed, and must be published.
+    """
+
+    task: Task
+    calls: tuple[Call, ...] = ()
+    changed: bool = True
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Calls with one and the same text, kept until a skeleton explains it."""
+
+    text: str
+    calls: list[Call]
+
+
+class Lineage:
+    """The cases of one signature, kept through all that happens to their skeletons.
+
+    Parameters
+    ----------
+    key : SignatureKey
+        The signature.
+    miner : Miner
+        Its miner.
+    """
+
+    def __init__(self, key: SignatureKey, miner: Miner) -> None:
+        self.key = key
+        self.miner = miner
+        self.cases: dict[int, Case] = {}
+        self.waiting: dict[int, Waiting] = {}
+        self.now = 0.0
+        self._edited: dict[int, None] = {}
+        self._touched: dict[int, bool] = {}
+        self._out: list[Found] = []
+
+    def resume(self, cases: dict[int, Case], waiting: dict[int, Waiting]) -> None:
+        """Go on with what an earlier pool knew."""
+        self.cases, self.waiting = cases, waiting
+        self._edited = {id: None for id, case in cases.items() if case.earlier}
+
+    def _count(self, id: int, seq: int, call: Call, text: str) -> Case:
+        case = self.cases.get(id)
+        if case is None:
+            case = self.cases[id] = Case(seq, call.id, call.time)
+        mined = self.miner.shelf.live.get(id)
+        fits = mined is not None and mined.pattern.matches(text)
+        case.learn(seq, call, input_of(mined.pattern.slots(text)) if mined is not None and fits else text)
+        if seq < case.order and case.task is None:
+            case.order, case.founder = seq, call.id
+        if len(case.ids) > _MOST_IDS:
+            self._prune(case, mined)
+        # a record is looked at again when its calls have doubled
+        self._touched.setdefault(id, False)
+        if case.count & (case.count - 1) == 0:
+            self._touched[id] = True
+        return case
+
+    @staticmethod
+    def _prune(case: Case, mined: Mined | None) -> None:
+        members = {e.seq for e in mined.members} if mined is not None else set()
+        case.ids = {seq: id for seq, id in case.ids.items() if seq in members}
+
+    def _of_earlier(self, text: str) -> int | None:
+        """The task that had this skeleton before its prompt was edited, where no skeleton of today fits."""
+        for id in self._edited:
+            case = self.cases.get(id)
+            if case is not None and any(p.matches(text) for p in case.earlier):
+                return None if self.miner.match(text) is not None else id
+        return None
+
+    def _merge(self, event: Event) -> None:
+        gone = self.cases.pop(event.id, None)
+        self._touched.pop(event.id, None)
+        if gone is None:
+            return
+        if gone.earlier:
+            self._edited[event.other] = None
+        into = self.cases.get(event.other)
+        if into is None:
+            self.cases[event.other] = gone
+            self._touched[event.other] = True
+            return
+        into.absorb(gone)
+        # of two tasks the older lives on; a task lives on rather than a candidate
+        if gone.task is not None and (into.task is None or gone.order < into.order):
+            into.task, gone.task = gone.task, into.task
+            into.founder, gone.founder = gone.founder, into.founder
+            into.order, gone.order = gone.order, into.order
+            into.status = "task"
+        elif into.task is None and gone.order < into.order:
+            into.founder, into.order = gone.founder, gone.order
+        if gone.task is not None:
+            self._out.append(
+                Found(
+                    merged(gone.task, into.task.id if into.task else task_id(self.key.tenant, into.founder))
+                )
+            )
+        self._touched[event.other] = True
+
+    def _split(self, event: Event) -> None:
+        parent = self.cases.get(event.id)
+        child = self.miner.shelf.live.get(event.other)
+        if parent is None or child is None:
+            return
+        members = sorted(child.members, key=lambda e: e.seq)
+        first = next((e for e in members if e.seq in parent.ids), None)
+        order = first.seq if first is not None else parent.order
+        founder = parent.ids[first.seq] if first is not None else f"{parent.founder}/{child.id}"
+        if founder == parent.founder:
+            founder = f"{founder}/{child.id}"
+        case = self.cases[child.id] = Case(order, founder, members[0].time if members else parent.first_seen)
+        moved = {n: c for n, c in parent.kept.items() if self.miner.match(text_of(c)) is child}
+        if parent.status == "task":
+            # its calls match the parent elsewhere and will not come here: it is a task as its parent is one
+            case.status = "task"
+            stay = self.miner.shelf.live[event.id]
+            case.count = parent.count * len(members) // max(1, len(members) + len(stay.members))
+            parent.count -= case.count
+            for member in members:
+                if member.answer is not None:
+                    case.labels.learn(member.answer)
+                if len(case.inputs) < 3:
+                    case.inputs.append(input_of(child.pattern.slots(member.text))[:300])
+            case.kept = moved
+        else:
+            kept, parent.kept = parent.kept, {}
+            parent.count, parent.labels, parent.inputs = 0, type(parent.labels)(), []
+            for n, call in kept.items():
+                owner = self.miner.match(text_of(call))
+                self._take_back(event.id if owner is None else owner.id, n, call)
+        for n in moved:
+            parent.kept.pop(n, None)
+        self._touched[event.id] = self._touched[child.id] = True
+
+    def _take_back(self, id: int, number: int, call: Call) -> None:
+        self._count(id, number // (MOST_REPEATS + 1), call, text_of(call)).kept[number] = call
+
+    def _remove(self, id: int) -> list[int]:
+        case = self.cases.pop(id, None)
+        self._touched.pop(id, None)
+        if case is None:
+            return []
+        if case.task is not None and case.status == "task":
+            self._out.append(Found(retired(case.task)))
+        seqs: dict[int, None] = {}
+        for number, call in case.kept.items():
+            seq = number // (MOST_REPEATS + 1)
+            if seq in self.waiting:
+                self.waiting[seq].calls.append(call)
+            else:
+                self.waiting[seq] = Waiting(text_of(call), [call])
+            seqs[seq] = None
+        return list(seqs)
+
+    def _recognise(self, id: int, case: Case, mined: Mined) -> None:
+        """See whether a new task is an old one whose prompt was edited, and let that one go on in it."""
+        live = self.miner.shelf.live
+        others = [(i, c, live[i].pattern) for i, c in self.cases.items() if c.task is not None and i in live]
+        old = predecessor(case, mined.pattern, others, self.now)
+        if old is None:
+            return
+        self.miner.supersede(live[old], mined)
+        gone = self.cases.pop(old)
+        self._edited[id] = None
+        case.follow(gone, next(pattern for i, _, pattern in others if i == old))
+
+    def join(self, into: int, other: int) -> None:
+        """Let a task go on in another because a person says so; each keeps matching by its own skeleton."""
+        live = self.miner.shelf.live
+        pattern = live[other].pattern
+        self.miner.supersede(live[other], live[into])
+        case, gone = self.cases[into], self.cases.pop(other)
+        assert case.task is not None and gone.task is not None, "people merge tasks, not candidates"
+        case.earlier.append(pattern)
+        case.absorb(gone)
+        self._edited[into] = None
+        self._touched.pop(other, None)
+        self._touched[into] = True
+        self._out.append(Found(merged(gone.task, case.task.id)))
+
+    def part(self, id: int, pattern: Pattern, back: Task | None = None) -> int:
+        """Let a skeleton be a task of its own because a person says so; says its number.
+
+        Parameters
+        ----------
+        id : int
+            The task it is taken from.
+        pattern : Pattern
+            One of the task's further skeletons, or a narrower one than its own.
+        back : Task, optional
+            The record of the task that it was before it was merged; its id and name come back.
+        """
+        child = self.miner.adopt(pattern, self.miner.shelf.live[id])
+        parent = self.cases[id]
+        parent.earlier = [p for p in parent.earlier if p.key != pattern.key]
+        self._split(Event("split", id, child.id))
+        case = self.cases[child.id]
+        case.task = back
+        if not child.members:
+            case.labels.absorb(parent.labels)
+        return child.id

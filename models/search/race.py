@@ -19,6 +19,7 @@ from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
 
 LEAST_ROWS = 30
+LONG_WORDS = 60
 _ROUNDS = (300, 1200)
 _TIE = 0.01
 _TIMED_TEXTS = 20
@@ -91,7 +92,8 @@ def race(
     runners: list[_Runner] = []
     names = weights.names if encoders is None else encoders
     constant = all(len(spec.values) == 1 for spec in fields)
-    for candidate in candidates(() if constant else names):
+    long = float(np.median([len(text.split()) for text in dataset.inputs])) >= LONG_WORDS
+    for candidate in candidates(() if constant else names, long=long):
         entry = RaceEntry(candidate=candidate.name)
         why = ""
         if candidate.too_large(len(dataset)):

@@ -15,14 +15,14 @@ class Candidate:
 
     Attributes
     ----------
-    head : "linear" or "ridge"
+    head : "linear", "ridge" or "mixture"
     ngrams : bool
         Whether it reads n-grams.
     encoder : str or None
         Name of the sentence encoder it reads.
     """
 
-    head: Literal["linear", "ridge"]
+    head: Literal["linear", "ridge", "mixture"]
     ngrams: bool
     encoder: str | None
 
@@ -46,15 +46,19 @@ class Candidate:
         return self.head == "ridge" and rows > MAX_ROWS
 
 
-def candidates(encoders: Iterable[str]) -> tuple[Candidate, ...]:
-    """Every candidate that these encoders allow, the cheapest first.
+def candidates(encoders: Iterable[str], *, long: bool = False) -> tuple[Candidate, ...]:
+    """Every candidate that these encoders allow, the cheapest first; mixtures where texts are long.
 
     Examples
     --------
     >>> [c.name for c in candidates(["minilm"])]
     ['ngrams linear', 'minilm linear', 'minilm+ngrams ridge']
+    >>> candidates(["minilm"], long=True)[-1].name
+    'minilm+ngrams mixture'
     """
     found = [Candidate("linear", True, None)]
     for encoder in encoders:
         found += [Candidate("linear", False, encoder), Candidate("ridge", True, encoder)]
+        if long:
+            found.append(Candidate("mixture", True, encoder))
     return tuple(found)

@@ -15,6 +15,7 @@ from jitr.models.surrogates.constant import ConstantHead
 from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.surrogates.forecast import Forecast, forecast
 from jitr.models.surrogates.linear_fit import fit_linear
+from jitr.models.surrogates.mixture_fit import fit_mixture
 from jitr.models.surrogates.model import FieldModel, Model, joint_signals
 from jitr.models.surrogates.ridge_fit import fit_ridge
 
@@ -106,4 +107,6 @@ def _fit_head(
         return constant, constant.predict(encoded)
     if candidate.head == "ridge":
         return fit_ridge(encoded, y, classes, weights, groups)
+    if candidate.head == "mixture":
+        return fit_mixture(encoded, y, classes, weights, fold)
     return fit_linear(encoded, y, classes, weights, fold)

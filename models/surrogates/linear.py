@@ -12,13 +12,14 @@ from jitr.schemas.errors import ArtifactError
 
 
 class LinearHead:
-    """Multinomial logistic regression on n-grams, on the encoder's sentence vector, or on both.
+    """Multinomial logistic regression on n-grams, on the encoder's sentence vector or layers, or on both.
 
     Parameters
     ----------
     bias : float32 array of shape (classes,)
     ngrams : float16 array of shape (n-grams, classes), optional
-    dense : float32 array of shape (dim, classes), optional
+    dense : float32 array of shape (dim, classes) or (layers * dim, classes), optional
+        Of the sentence vector, or of all layers' means.
     """
 
     kind: ClassVar[str] = "linear"
@@ -43,7 +44,9 @@ class LinearHead:
         if self._ngrams is not None and encoded.ngrams is not None:
             logits = logits + encoded.ngrams.dot(self._ngrams)
         if self._dense is not None and encoded.views is not None:
-            logits = logits + encoded.views[:, 0] @ self._dense
+            sentences = len(self._dense) == encoded.views.shape[2]
+            x = encoded.views[:, 0] if sentences else layer_means(encoded.views)
+            logits = logits + x @ self._dense
         return self.prediction(logits)
 
     @staticmethod
@@ -68,10 +71,23 @@ class LinearHead:
             raise ArtifactError(f"a linear head over {classes} classes needs as many biases; train it again")
         if ngrams is not None and (features.ngrams is None or ngrams.shape != (features.ngrams.dim, classes)):
             raise ArtifactError("the linear head's n-gram weights do not fit its vocabulary; train it again")
-        if dense is not None and (features.encoder is None or dense.shape != (features.encoder.dim, classes)):
+        if dense is not None and dense.shape not in _dense_shapes(features, classes):
             raise ArtifactError("the linear head's weights do not fit its encoder; train it again")
         return cls(
             bias.astype(np.float32),
             None if ngrams is None else ngrams.astype(np.float16),
             None if dense is None else dense.astype(np.float32),
         )
+
+
+def layer_means(views: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The means of all layers side by side: every view but the second, which is a maximum."""
+    return np.delete(views, 1, axis=1).reshape(len(views), -1)
+
+
+def _dense_shapes(features: Features, classes: int) -> tuple[tuple[int, int], ...]:
+    """What an encoder's weights may look like."""
+    encoder = features.encoder
+    if encoder is None:
+        return ()
+    return (encoder.dim, classes), ((encoder.views - 1) * encoder.dim, classes)

@@ -55,9 +55,9 @@ def fit_linear(
     logits = np.zeros((len(y), classes), dtype=np.float32)
     for k in np.unique(fold):
         own = fold == k
-        coef, bias = _fit(x[~own], grams, y[~own], classes, weights[~own], strength)
+        coef, bias = fit_logistic(x[~own], grams, y[~own], classes, weights[~own], strength)
         logits[own] = x[own] @ coef + bias
-    coef, bias = _fit(x, grams, y, classes, weights, strength)
+    coef, bias = fit_logistic(x, grams, y, classes, weights, strength)
     head = LinearHead(
         bias,
         coef[:grams].astype(np.float16) if encoded.ngrams is not None else None,
@@ -96,14 +96,14 @@ def _strength(
         return _STRENGTHS[1]
     losses = []
     for c in _STRENGTHS:
-        coef, bias = _fit(x[~own], grams, y[~own], classes, weights[~own], c)
+        coef, bias = fit_logistic(x[~own], grams, y[~own], classes, weights[~own], c)
         p = LinearHead.prediction(np.asarray(x[own] @ coef + bias, np.float32)).probs
         hit = p[np.arange(len(p)), y[own]]
         losses.append(float(np.average(-np.log(hit + 1e-6), weights=weights[own])))
     return _STRENGTHS[int(np.argmin(losses))]
 
 
-def _fit(
+def fit_logistic(
     x: Any, grams: int, y: NDArray[np.int64], classes: int, weights: NDArray[np.float64], strength: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Weights of shape (columns, classes) and biases; classes without a row can never win."""

@@ -27,6 +27,7 @@ KINDS = {
     "ngrams ridge": Candidate("ridge", True, None),
     "minilm linear": Candidate("linear", False, "minilm"),
     "minilm+ngrams ridge": Candidate("ridge", True, "minilm"),
+    "minilm+ngrams mixture": Candidate("mixture", True, "minilm"),
 }
 ODD = ["", "  ", "日本語", "🎉" * 40, "long " * 30_000, "\ud800", "\x00\x01"]
 

@@ -36,6 +36,8 @@ class Stack:
         Bring a development broker, a Redis of our own.
     llm : list of str, optional
         Arguments of the simulated LLM (``python -m jitr.sandbox.llm``); None takes the settings' upstream.
+    worker : bool
+        Run the agents too, not only the gateway.
     say : callable
         Told what is being started.
     """
@@ -48,6 +50,7 @@ class Stack:
         kafka: bool,
         redis: bool,
         llm: list[str] | None = None,
+        worker: bool = True,
         say: Say = lambda text: None,
     ) -> None:
         self.settings = settings
@@ -56,6 +59,7 @@ class Stack:
         self._own_kafka = kafka
         self._own_redis = redis
         self._llm = llm
+        self._with_worker = worker
         self._say = say
         self._redis: RedisServer | None = None
 
@@ -106,10 +110,13 @@ class Stack:
         self.config.write_bytes(msgspec.json.format(msgspec.json.encode(shown)))
         self._say("starting the worker and the gateway")
         config = ("--config", str(self.config))
-        worker = self._python("worker", "jitr.cli", "worker", *config, environ=secret)
+        worker = None
+        if self._with_worker:
+            worker = self._python("worker", "jitr.cli", "worker", *config, environ=secret)
         gateway = self._python("gateway", "jitr.cli", "gateway", *config, environ=secret)
         self.processes.wait_until(gateway, lambda: _answers(settings.gateway.port, "/health"))
-        self.processes.wait_until(worker, lambda: _answers(settings.worker.port, "/ready"), 120.0)
+        if worker is not None:
+            self.processes.wait_until(worker, lambda: _answers(settings.worker.port, "/ready"), 120.0)
 
     def stop(self) -> None:
         """Stop everything, the gateway first, so that what it still holds reaches the broker."""

@@ -1,0 +1,186 @@
+"""What the request path adds: lookup without a network, and the gateway between a client and the LLM.
+
+Cases `lookup/tasks=1000` (`p50_us`, `p99_us` of `Matcher.match` on 70-word prompts), `gateway/rate=N` (the
+same requests sent straight to a server that answers at once, and then through the gateway in front of it, an
+open loop at N requests a second: `p50_ms`, `p99_ms` a request; `overhead_p50_ms`, `overhead_p99_ms` are the
+differences of the two) and `route_change` (`p50_s`, `worst_s` from a row in Redis to the first decision under
+it). Systems: `jitr`, and `direct` without us. All processes share this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import numpy as np
+import redis.asyncio as aioredis
+from harness.options import Options, parse
+from harness.report import Report
+
+from jitr.models.tasks.matcher import Matcher
+from jitr.router.table import RouteTable
+from jitr.sandbox.stack import Stack
+from jitr.schemas.calls import Call, Message
+from jitr.schemas.routes import Route, RouteVersion
+from jitr.schemas.settings import Settings
+from jitr.schemas.tasks import Signature, Skeleton, Task
+
+TASKS = 1000
+WORDS = Path(__file__).read_text().split()
+RATES = (100, 200, 500)
+MODEL = "gpt-4.1-simulated"
+
+
+def words(rng: random.Random, n: int) -> str:
+    """Some words."""
+    return " ".join(rng.choice(WORDS) for _ in range(n))
+
+
+def tasks(seed: int, tenant: str) -> list[Task]:
+    """A thousand tasks with instructions of their own, all of one signature."""
+    rng = random.Random(seed)
+    return [
+        Task(
+            id=f"t{n:04d}",
+            tenant=tenant,
+            signature=Signature(model=MODEL, shape="user"),
+            status="task",
+            kind="label",
+            skeletons=(Skeleton(prefix=f"{words(rng, 12)} number {n}:"),),
+        )
+        for n in range(TASKS)
+    ]
+
+
+def lookup(options: Options, report: Report) -> None:
+    """Time one match after another."""
+    case = f"lookup/tasks={TASKS}"
+    if not options.wants_case(case):
+        return
+    report.step(case)
+    rng = random.Random(options.seed)
+    known = tasks(options.seed, "bench")
+    matcher = Matcher(known)
+    calls = [
+        Call(
+            id=str(n),
+            tenant="bench",
+            model=MODEL,
+            time=0.0,
+            messages=(Message(role="user", content=f"{task.skeletons[0].prefix} {words(rng, 58)}"),),
+        )
+        for n, task in enumerate(rng.choices(known, k=2_000 if options.quick else 20_000))
+    ]
+    took = np.empty(len(calls))
+    found = 0
+    for n, call in enumerate(calls):
+        before = time.perf_counter_ns()
+        match = matcher.match(call)
+        took[n] = time.perf_counter_ns() - before
+        found += match is not None
+    report.add(case, "jitr", "p50_us", float(np.quantile(took, 0.5)) / 1e3, "us")
+    report.add(case, "jitr", "p99_us", float(np.quantile(took, 0.99)) / 1e3, "us")
+    report.add(case, "jitr", "matched_share", found / len(calls))
+
+
+async def load(url: str, rate: float, seconds: float, seed: int) -> np.ndarray:
+    """Milliseconds of each request of an open loop."""
+    rng = random.Random(seed)
+    took: list[float] = []
+
+    async def one(session: aiohttp.ClientSession, body: bytes) -> None:
+        before = time.perf_counter()
+        async with session.post(url, data=body, headers={"content-type": "application/json"}) as answer:
+            await answer.read()
+            assert answer.status == 200, answer.status
+        took.append((time.perf_counter() - before) * 1e3)
+
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as group:
+        begun = time.perf_counter()
+        for n in count():
+            due = begun + n / rate
+            if due > begun + seconds:
+                break
+            if (wait := due - time.perf_counter()) > 0:
+                await asyncio.sleep(wait)
+            body = {"model": MODEL, "messages": [{"role": "user", "content": words(rng, 70)}]}
+            group.create_task(one(session, msgspec.json.encode(body)))
+    return np.array(took)
+
+
+async def gateway(options: Options, report: Report, stack: Stack) -> None:
+    """The same load, direct and through the gateway."""
+    for rate in RATES:
+        case = f"gateway/rate={rate}"
+        if not options.wants_case(case):
+            continue
+        report.step(case)
+        seconds = 3.0 if options.quick else 15.0
+        urls = {"direct": stack.llm_url, "jitr": stack.gateway_url}
+        for url in urls.values():
+            await load(f"{url}/chat/completions", rate, 1.0, options.seed)
+        figures = {}
+        for system, url in urls.items():
+            took = await load(f"{url}/chat/completions", rate, seconds, options.seed)
+            figures[system] = (float(np.quantile(took, 0.5)), float(np.quantile(took, 0.99)))
+            report.add(case, system, "p50_ms", figures[system][0], "ms")
+            report.add(case, system, "p99_ms", figures[system][1], "ms")
+        for at, name in enumerate(("overhead_p50_ms", "overhead_p99_ms")):
+            report.add(case, "jitr", name, figures["jitr"][at] - figures["direct"][at], "ms")
+
+
+async def route_change(options: Options, report: Report, stack: Stack) -> None:
+    """From a row in Redis to a decision under it."""
+    case = "route_change"
+    if not options.wants_case(case):
+        return
+    report.step(case)
+    tenant = stack.settings.gateway.tenant
+    known = tasks(options.seed, tenant)[0]
+    table = RouteTable(aioredis.from_url(stack.settings.redis.url))
+    await table.apply_tasks([known])
+    content = f"{known.skeletons[0].prefix} payload"
+    body = {"model": MODEL, "messages": [{"role": "user", "content": content}]}
+    took = []
+    async with aiohttp.ClientSession() as session:
+        for version in range(5 if options.quick else 30):
+            state = "paused" if version % 2 else "demoted"
+            row = Route(tenant=tenant, task=known.id, state=state, version=RouteVersion(offset=version))
+            before = time.perf_counter()
+            await table.apply_route(row)
+            seen = ""
+            while seen != state:
+                url = f"{stack.gateway_url}/chat/completions"
+                async with session.post(url, json=body, headers={"x-jitr-debug": "1"}) as answer:
+                    seen = answer.headers.get("x-jitr-reason", "")
+                assert time.perf_counter() - before < 30, f"the row is not seen: {dict(answer.headers)}"
+            took.append(time.perf_counter() - before)
+    report.add(case, "jitr", "p50_s", float(np.quantile(took, 0.5)), "s")
+    report.add(case, "jitr", "worst_s", max(took), "s")
+
+
+def main() -> None:
+    """Run it."""
+    options = parse(__doc__ or "")
+    with Report("gateway", options, ["aiohttp", "redis"], steps=2 + len(RATES)) as report:
+        lookup(options, report)
+        with tempfile.TemporaryDirectory() as folder:
+            flags = {"gateway.port": 0, "worker.port": 0, "state.root": f"{folder}/state"}
+            settings = Settings.load(environ={}, flags=flags)
+            stack = Stack(
+                settings, Path(folder), kafka=True, redis=True, llm=["--latency", "0"], worker=False
+            )
+            with stack:
+                asyncio.run(gateway(options, report, stack))
+                asyncio.run(route_change(options, report, stack))
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ import numpy as np
 
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
+from jitr.models.search.shortlist import shortlist
 from jitr.models.search.track import Clock, Track
 from jitr.models.surrogates.artifact import RaceEntry
 from jitr.models.surrogates.candidates import Candidate, candidates
@@ -22,6 +23,8 @@ LEAST_ROWS = 30
 LONG_WORDS = 60
 _ROUNDS = (300, 1200)
 _TIE = 0.01
+_MOST_ENCODERS = 2
+_NOT_LISTED = "the probe of its features on few labels was worse than those of others"
 _TIMED_TEXTS = 20
 _TIMED_TRIES = 2
 
@@ -93,7 +96,12 @@ def race(
     names = weights.names if encoders is None else encoders
     constant = all(len(spec.values) == 1 for spec in fields)
     long = float(np.median([len(text.split()) for text in dataset.inputs])) >= LONG_WORDS
-    for candidate in candidates(() if constant else names, long=long):
+    names = () if constant else tuple(names)
+    if len(names) > _MOST_ENCODERS:
+        kept = shortlist(track, names, limits, clock)
+        out += [RaceEntry(candidate=name, lost=_NOT_LISTED) for name in names if name not in kept]
+        names = kept
+    for candidate in candidates(names, long=long):
         entry = RaceEntry(candidate=candidate.name)
         why = ""
         if candidate.too_large(len(dataset)):

@@ -80,6 +80,13 @@ class Track:
             self.seed,
         )
 
+    def sentences(self, encoder: str, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Sentence vectors of the first rows in racing order, and the first field's values."""
+        rows = self._order[:size]
+        _, encoded = self._encode(Candidate("linear", False, encoder), rows)
+        assert encoded.views is not None
+        return encoded.views[:, 0], self.numbers[rows, 0]
+
     def _encode(self, candidate: Candidate, rows: NDArray[np.int64]) -> tuple[Features, Encoded]:
         inputs = self.dataset.inputs
         ngrams = sparse = views = None

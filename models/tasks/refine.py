@@ -14,6 +14,7 @@ from jitr.models.tasks.window import Entry
 
 FEWEST = 5
 _MOST_SEEDS = 24
+_INSTRUCTION = 8
 _FORMAT = re.compile(r"\W*[Aa1iI]?\W+|")  # how a list or a quotation begins
 
 
@@ -116,9 +117,14 @@ def _adds(
 
 
 def _is_slot_value(mined: Mined, texts: Sequence[str], others: Sequence[str], framed: bool) -> bool:
-    """Whether the part fills a slot with one value while the others fill it with many."""
+    """Whether the part fills a slot with one value while the others fill it with many.
+
+    Where another slot holds one long text in the part and one or two others elsewhere, that text is an
+    instruction, and what stays the same beside it belongs to it.
+    """
     inside = [mined.pattern.slots(t) for t in texts]
     outside = [mined.pattern.slots(t) for t in others]
+    found = False
     for j in range(len(mined.pattern.inner) + 1):
         value = inside[0][j]
         if (
@@ -127,10 +133,14 @@ def _is_slot_value(mined: Mined, texts: Sequence[str], others: Sequence[str], fr
             or (framed and weight(value) >= 4)
         ):
             continue
-        top = Counter([slots[j].strip() for slots in outside]).most_common(2)
-        if sum([c for _, c in top]) < 0.6 * len(outside) or (mined.label_slot and weight(value) <= 3):
-            return True
-    return False
+        counts = Counter([slots[j].strip() for slots in outside])
+        if sum([c for _, c in counts.most_common(2)]) < 0.6 * len(outside) or (
+            mined.label_slot and weight(value) <= 3
+        ):
+            found = True
+        elif weight(value) >= _INSTRUCTION and value.strip() not in counts:
+            return False
+    return found
 
 
 def format_drafts(mined: Mined) -> list[Draft]:

@@ -66,7 +66,7 @@ class Story:
             return
 
 
-def commonest(traffic: Traffic, task: str, sample: int = 4000) -> tuple[str, str] | None:
+def commonest(traffic: Traffic, task: str, sample: int = 600) -> tuple[str, str] | None:
     """The two commonest one-word answers of a task, or None if it has no two."""
     count = Counter(r.label for r in islice(iter(traffic), sample) if r.task == task and r.label)
     words = [label for label, _ in count.most_common() if label.replace("_", "").replace("-", "").isalnum()]

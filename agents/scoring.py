@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +15,7 @@ from typing import Any
 
 import fsspec
 
+from jitr.agents.orphans import end_with
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.routes import SurrogateRef
 
@@ -39,7 +41,9 @@ class Scorer:
             The surrogate cannot be loaded, or took its process with it.
         """
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin)
+            self._pool = ProcessPoolExecutor(
+                1, mp_context=get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
+            )
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._pool, _answer, ref.uri, ref.digest, list(texts))
@@ -71,8 +75,10 @@ _loaded: dict[str, Any] = {}
 _weights: list[Any] = []
 
 
-def _begin() -> None:
+def _begin(parent: int) -> None:
     import signal
+
+    end_with(parent)
 
     # Ctrl-C is for the parent, which ends this process
     signal.signal(signal.SIGINT, signal.SIG_IGN)

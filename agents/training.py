@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from multiprocessing import get_context
@@ -18,6 +17,7 @@ import fsspec
 import msgspec
 import psutil
 
+from jitr.agents.orphans import end_with
 from jitr.models.money import cpu_usd
 from jitr.schemas.errors import JitrError
 from jitr.schemas.evidence import Trained, TrainingFailed
@@ -55,7 +55,8 @@ async def run_training(training: Training, root: str, memory_mb: int) -> Trained
         child.start()
     theirs.close()
     # searching may take its budget, reading and writing some more
-    deadline = time.monotonic() + 3 * training.limits.max_train_s + 120
+    most_s = 3 * training.limits.max_train_s + 120
+    deadline = time.monotonic() + most_s
     used = _Usage()
     killed = ""
     try:
@@ -65,7 +66,7 @@ async def run_training(training: Training, root: str, memory_mb: int) -> Trained
             if used.rss_mb > memory_mb:
                 killed = f"it used {used.rss_mb:.0f} MB of memory, more than the {memory_mb} MB it may"
             elif time.monotonic() > deadline:
-                killed = f"it took longer than {deadline:.0f} s"
+                killed = f"it took longer than {most_s:.0f} s"
             if killed:
                 child.kill()
                 break
@@ -145,7 +146,7 @@ def _evidence(training: Training, outcome: Outcome) -> Trained | TrainingFailed:
 
 def _child(theirs: Connection, training: bytes, root: str) -> None:
     """In the child."""
-    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
+    end_with(os.getppid())
     os.nice(5)
     asked = msgspec.json.decode(training, type=Training)
     try:
@@ -178,9 +179,3 @@ def _train(training: Training, root: str) -> SurrogateRef:
             fs.put(f"{Path(ref.uri)}/", f"{aside}/", recursive=True)
             fs.mv(aside, target, recursive=True)
         return msgspec.structs.replace(ref, uri=f"{root.rstrip('/')}/{ref.version}")
-
-
-def _die_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import logging
 import secrets
-import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -218,48 +216,3 @@ class Worker:
                 with contextlib.suppress(Exception):
                     await send_all(packed, delivery.send)
             start = now
-
-
-async def serve(
-    settings: Settings, agents: Sequence[str] = AGENTS, *, started: Callable[[Worker], None] | None = None
-) -> None:
-    """Run a worker until SIGINT or SIGTERM, or until something fails that only a restart can mend."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    worker = Worker(settings, agents)
-    await worker.start()
-    try:
-        ending = asyncio.ensure_future(stop.wait())
-        failing = asyncio.ensure_future(worker.failed())
-        ready = asyncio.ensure_future(worker.ready())
-        done, _ = await asyncio.wait([ending, failing, ready], return_when=asyncio.FIRST_COMPLETED)
-        if ready in done and started is not None:
-            started(worker)
-        await asyncio.wait([ending, failing], return_when=asyncio.FIRST_COMPLETED)
-        if failing.done():
-            failing.result()
-        failing.cancel()
-        ready.cancel()
-        ending.cancel()
-    finally:
-        await worker.stop()
-
-
-def run(
-    settings: Settings, agents: Sequence[str] = AGENTS, *, started: Callable[[Worker], None] | None = None
-) -> None:
-    """Run a worker as this process.
-
-    Parameters
-    ----------
-    settings : Settings
-    agents : sequence of str
-    started : callable, optional
-        Called when every agent has joined its group.
-    """
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # it complains whenever a commit takes longer than a second
-    logging.getLogger("mode.timers").setLevel(logging.ERROR)
-    asyncio.run(serve(settings, agents, started=started))

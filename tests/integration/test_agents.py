@@ -192,7 +192,7 @@ async def eventually(condition: Callable[[], Any], within_s: float = 30.0) -> No
 
 def spawn(environ: dict[str, str], agents: Sequence[str]) -> "subprocess.Popen[bytes]":
     code = (
-        "from jitr.agents.worker import run; from jitr.schemas.settings import Settings; "
+        "from jitr.agents.process import run; from jitr.schemas.settings import Settings; "
         f"run(Settings.load(), {list(agents)!r}, started=lambda worker: print('ready', flush=True))"
     )
     return subprocess.Popen(

@@ -122,6 +122,9 @@ async def _drive(stack: Stack, traffic: Traffic, options: Options, console: Cons
         watch.started = driver.started
         telling = asyncio.create_task(story.run(stop))
         guarding = asyncio.create_task(_guard(stack, stop, console, story, quiet=options.live))
+        for task in (telling, guarding):
+            # where one fails there is no point in sending on
+            task.add_done_callback(lambda _: stop.set())
         try:
             await driving
             await asyncio.gather(telling, guarding)

@@ -224,7 +224,7 @@ class Watch:
                 # outside the canary's share, by a coin: an audit that costs nothing
                 s.audits += 1
                 s.agreed += agreed
-                findings += (*live.accepted(1), *live.audit(agreed))
+                findings += (*live.accepted(1), *live.audit(agreed, owed=False))
         evidence: list[Evidence] = []
         for number, finding in enumerate(findings):
             evidence += self._tell(finding, number, call)

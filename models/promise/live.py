@@ -99,7 +99,7 @@ class LivePromise:
         self._court.accepted(n)
         return self._changed()
 
-    def audit(self, agreed: bool, id: str | None = None) -> tuple[Finding, ...]:
+    def audit(self, agreed: bool, id: str | None = None, *, owed: bool = True) -> tuple[Finding, ...]:
         """An audit came: the surrogate answered, and the teacher's answer agrees or not.
 
         Parameters
@@ -107,10 +107,13 @@ class LivePromise:
         agreed : bool
         id : str, optional
             As given to `due`.
+        owed : bool
+            Whether it had to come: one that did not says nothing about those that are lost.
         """
         if self.over:
             return ()
-        self._blind.back(id)
+        if owed:
+            self._blind.back(id)
         self._rate.audited()
         if self._hold is not None:
             return self._score(agreed)

@@ -183,6 +183,18 @@ def test_audits_that_do_not_come_make_the_route_blind(task_call):
     assert alarms[0].monitor == "blind"
 
 
+def test_a_canarys_calls_at_the_teacher_do_not_hide_that_its_audits_are_lost(task_call):
+    lost, beside = stamp(due=True, coin=0.1), stamp(target="teacher", reason="canary")
+    calls = [
+        task_call(n, None, decision=lost, time=0.0)
+        if n % 10 == 0
+        else task_call(n, "good", decision=beside, time=0.0)
+        for n in range(300)
+    ]
+    alarms = kinds(feed(watch(), calls, active(state="canary", share=0.1)), Alarm)
+    assert [alarm.monitor for alarm in alarms[:1]] == ["blind"]
+
+
 def test_a_watch_goes_on_from_its_state_as_if_it_had_never_stopped(task_call):
     rng = random.Random(1)
     calls = []

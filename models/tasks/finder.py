@@ -9,10 +9,11 @@ import msgspec
 
 from jitr.models.tasks import curation, state
 from jitr.models.tasks.build import common_items, draft
+from jitr.models.tasks.catalogue import MinerPolicy
 from jitr.models.tasks.extract import input_of
 from jitr.models.tasks.items import items_of, shorten
 from jitr.models.tasks.lineage import Found, Waiting
-from jitr.models.tasks.miner import Miner, MinerPolicy
+from jitr.models.tasks.miner import Miner
 from jitr.models.tasks.pool import Pool
 from jitr.models.tasks.registry import Case, record
 from jitr.models.tasks.signature import SignatureKey, key_of, text_of

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import msgspec
 
+from jitr.models.tasks.catalogue import Event
 from jitr.models.tasks.edits import predecessor
 from jitr.models.tasks.extract import input_of
 from jitr.models.tasks.mined import Mined
-from jitr.models.tasks.miner import Event, Miner
+from jitr.models.tasks.miner import Miner
 from jitr.models.tasks.registry import Case, merged, retired, task_id
 from jitr.models.tasks.signature import SignatureKey, text_of
 from jitr.models.tasks.skeleton import Pattern

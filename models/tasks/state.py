@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from jitr.models.tasks.catalogue import MinerPolicy
 from jitr.models.tasks.extract import LabelSpace, LabelState
 from jitr.models.tasks.items import items_of
 from jitr.models.tasks.mined import Mined
-from jitr.models.tasks.miner import Miner, MinerPolicy
+from jitr.models.tasks.miner import Miner
 from jitr.models.tasks.registry import Case
 from jitr.models.tasks.signature import SignatureKey
 from jitr.models.tasks.skeleton import Pattern

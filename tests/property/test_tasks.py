@@ -8,10 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jitr.models.tasks.answers import normal, terse
+from jitr.models.tasks.catalogue import MinerPolicy
 from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.items import items_of, shorten
 from jitr.models.tasks.matcher import Matcher
-from jitr.models.tasks.miner import Miner, MinerPolicy
+from jitr.models.tasks.miner import Miner
 from jitr.models.tasks.redaction import redact
 from jitr.models.tasks.skeleton import Pattern
 from jitr.models.tasks.text import normalise

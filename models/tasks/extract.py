@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from jitr.models.tasks.answers import json_of, normal, number_of
+from jitr.models.tasks.kinds import MOST_LABELS, LabelState, counts_of, kind_of, least_of
 from jitr.models.tasks.renderings import render
 from jitr.models.tasks.text import readable
 from jitr.schemas.tasks import OutputKind, Task
@@ -16,8 +17,6 @@ SEPARATOR = "\n"
 _MOST_ANSWERS = 2_000
 _MOST_RENDERINGS = 6
 _LONGEST = 400
-_MOST_LABELS = 300
-_SHARE = 0.9
 _SENTENCE = 3
 
 
@@ -32,17 +31,6 @@ def input_of(slots: Sequence[str]) -> str:
     if len(slots) == 1:
         return readable(slots[0].strip())
     return readable(SEPARATOR.join([s for s in [slot.strip() for slot in slots] if s]))
-
-
-class LabelState(msgspec.Struct):
-    """What a label space has counted; plain data, so that it can be saved."""
-
-    seen: int = 0
-    objects: int = 0
-    numbers: int = 0
-    spans: int = 0
-    answers: dict[str, dict[str, int]] = {}
-    overflow: int = 0
 
 
 class LabelSpace:
@@ -141,57 +129,27 @@ class LabelSpace:
 
     def counts(self) -> Counter[str]:
         """How often each normal form came."""
-        return Counter({label: sum(texts.values()) for label, texts in self.state.answers.items()})
+        return counts_of(self.state)
 
     @property
     def kind(self) -> OutputKind:
         """The kind of the answers, as far as those seen tell."""
         if self._kind is None:
-            self._kind = self._infer()
+            self._kind = kind_of(self.state)
         return self._kind
-
-    def _infer(self) -> OutputKind:
-        state = self.state
-        if not state.seen:
-            return "text"
-        if state.objects >= _SHARE * state.seen:
-            return "json"
-        counts = self.counts()
-        least = _least(state.seen)
-        recurring = [n for n in counts.values() if n >= least]
-        covered = sum(recurring)
-        few = len(recurring) <= _MOST_LABELS
-        if few and covered >= 0.8 * state.seen:
-            return "label"
-        if state.numbers >= _SHARE * state.seen:
-            return "number"
-        if state.spans >= 0.8 * state.seen:
-            return "spans"
-        # many classes recur late, but short answers that meet at all say how many there may be: n answers
-        # make
-        # n (n - 1) / 2 pairs, and one pair in as many as there are classes is alike (the birthday problem)
-        short = sum([n for label, n in counts.items() if len(label) <= 60 and label.count(" ") < 6])
-        alike = sum([n * (n - 1) for n in counts.values()])
-        if (
-            short >= _SHARE * state.seen
-            and state.seen * (state.seen - 1) <= _MOST_LABELS * alike
-            and covered >= min(0.7, state.seen / 400) * state.seen
-        ):
-            return "label"
-        return "text"
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels, most frequent first; empty for numbers, spans, free text and objects of open fields."""
         if self._labels is None:
             counts = self.counts()
-            least = _least(self.state.seen)
+            least = least_of(self.state.seen)
             if self.kind == "label" or (self.kind == "json" and self.closed):
                 # a tie in counts is decided by the text: the order is the same in every process
                 ranked = sorted(counts.items(), key=lambda kv: (-kv[1], kv[0]))
                 is_object = self.kind == "json"
                 self._labels = tuple(
-                    [k for k, n in ranked if n >= least and (not is_object or k[:1] == "{")][:_MOST_LABELS]
+                    [k for k, n in ranked if n >= least and (not is_object or k[:1] == "{")][:MOST_LABELS]
                 )
             else:
                 self._labels = ()
@@ -208,7 +166,7 @@ class LabelSpace:
         total = max(1, sum([n for counts in values.values() for n in counts.values()]))
         per_field = total / max(1, len(values))
         return bool(values) and all(
-            len(counts) <= max(8, 0.2 * per_field) and len(counts) <= _MOST_LABELS
+            len(counts) <= max(8, 0.2 * per_field) and len(counts) <= MOST_LABELS
             for counts in values.values()
         )
 
@@ -279,11 +237,6 @@ class LabelSpace:
         known = set(self.labels)
         lost = [n for label, n in counts.items() if label not in known and self._named_in(label) is None]
         return sum(lost) + self.state.overflow
-
-
-def _least(seen: int) -> int:
-    """How often an answer must recur to be a label: twice, and once in a thousand."""
-    return max(2, seen // 1000)
 
 
 def label_of(task: Task, answer: str) -> str | None:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from jitr.models.tasks import curation, state
-from jitr.models.tasks.build import common_items, draft
 from jitr.models.tasks.catalogue import MinerPolicy
-from jitr.models.tasks.extract import input_of
-from jitr.models.tasks.items import items_of, shorten
 from jitr.models.tasks.lineage import Found, Waiting
 from jitr.models.tasks.miner import Miner
+from jitr.models.tasks.named import Named
 from jitr.models.tasks.pool import Pool
 from jitr.models.tasks.registry import Case, record
 from jitr.models.tasks.signature import SignatureKey, key_of, text_of
 from jitr.models.tasks.skeleton import Pattern
 from jitr.models.tasks.text import MARKS
-from jitr.models.tasks.window import Entry
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError, NotFoundError, RecordError
 from jitr.schemas.tasks import Skeleton, Task
@@ -48,18 +44,6 @@ class FinderPolicy:
     keep: int = 64
     pools: int = 256
     miner: MinerPolicy = field(default_factory=MinerPolicy)
-
-
-class Named:
-    """A task that its callers name: nothing is guessed, the skeleton only says where the payload is."""
-
-    __slots__ = ("case", "key", "name", "patterns")
-
-    def __init__(self, key: SignatureKey, name: str, case: Case) -> None:
-        self.key = key
-        self.name = name
-        self.case = case
-        self.patterns: tuple[Pattern, ...] = ()
 
 
 class Finder:
@@ -122,7 +106,11 @@ class Finder:
             )
         self._seq += 1
         if call.task is not None:
-            return self._learn_named(call, call.task)
+            named = self._named.get((call.model, call.task))
+            if named is None:
+                named = Named(key_of(call), call.task, Case(self._seq, call.id, call.time))
+                self._named[call.model, call.task] = named
+            return named.learn(self._seq, call, self.policy.support, self.policy.keep)
         text = text_of(call)
         if not text.strip(MARKS):
             return []
@@ -296,41 +284,3 @@ class Finder:
         cases = [case for pool in self._pools.values() for case in pool.cases.values()]
         cases += [named.case for named in self._named.values()]
         return frozenset([case.task.name for case in cases if case.task is not None])
-
-    def _learn_named(self, call: Call, name: str) -> list[Found]:
-        named = self._named.get((call.model, name))
-        if named is None:
-            named = Named(key_of(call), name, Case(self._seq, call.id, call.time))
-            self._named[call.model, name] = named
-        case = named.case
-        text = text_of(call)
-        slots = next((p.slots(text) for p in named.patterns if p.matches(text)), (text,))
-        case.learn(self._seq, call, input_of(slots))
-        case.ids = {}
-        case.kept[self._seq] = call
-        if case.status != "task":
-            if case.count < self.policy.support:
-                while len(case.kept) > self.policy.keep:
-                    del case.kept[next(iter(case.kept))]
-                return []
-            case.status = "task"
-            named.patterns = _shared(list(case.kept.values()))
-        before = case.task
-        changed = before is None or case.count & (case.count - 1) == 0
-        if changed:
-            case.task = record(case, named.key, named.patterns, frozenset(), name)
-        assert case.task is not None
-        calls, case.kept = tuple(case.kept.values()), {}
-        return [Found(case.task, calls, changed)]
-
-
-def _shared(calls: Sequence[Call]) -> tuple[Pattern, ...]:
-    """The skeleton that all of these calls have, if they have one."""
-    texts = dict.fromkeys([shorten(text_of(call)) for call in calls])
-    entries = [Entry(i, text, items_of(text), None, 0.0) for i, text in enumerate(texts)]
-    if len(entries) < 2:
-        return ()
-    found = draft(entries, common_items(entries), 2)
-    if found is None or not found.pattern.size or len(found.members) < len(entries):
-        return ()
-    return (found.pattern,)

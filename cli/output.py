@@ -19,8 +19,29 @@ def console(stderr: bool = False) -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    """Print one JSON document; every field is there, also those that have their default."""
+    click.echo(msgspec.json.format(msgspec.json.encode(_whole(value)), indent=2).decode())
+
+
+def _whole(value: Any) -> Any:
+    """Records leave defaults out on the wire; a script wants to find `state` wherever it looks.
+
+    Examples
+    --------
+    >>> from jitr.schemas.routes import TeacherTarget
+    >>> _whole([TeacherTarget()])
+    [{'kind': 'teacher'}]
+    """
+    if isinstance(value, msgspec.Struct):
+        shape = value.__struct_config__
+        tag = {shape.tag_field: shape.tag} if shape.tag_field else {}
+        names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
+        return tag | {wire: _whole(getattr(value, name)) for name, wire in names}
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(item) for item in value]
+    return value
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

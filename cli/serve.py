@@ -22,12 +22,12 @@ AGENTS = ("detect", "mine", "collect", "train", "audit", "steer", "view")
 @with_settings
 def worker(settings: Settings, agents: str, port: int | None) -> None:
     """Run agents until SIGINT or SIGTERM. More workers share the work: start as many as you like."""
-    from jitr.agents.process import run
-
     chosen = [name.strip() for name in agents.split(",") if name.strip()]
     unknown = [name for name in chosen if name not in AGENTS]
     if unknown or not chosen:
         raise click.BadParameter(f"{', '.join(unknown) or 'none given'}; known: {', '.join(AGENTS)}")
+    from jitr.agents.process import run
+
     _log(settings)
     if port is not None:
         settings = msgspec.structs.replace(

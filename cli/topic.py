@@ -42,12 +42,9 @@ async def records(
     async with reaching(settings):
         try:
             await consumer.start()
-            partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
-            if not partitions:
-                # the first metadata may not hold the topic yet
-                await consumer._client.fetch_all_metadata()
-                known = consumer._client.cluster.partitions_for_topic(topic) or ()
-                partitions = [TopicPartition(topic, p) for p in known]
+            # a consumer without topics knows of none: it must not ask for this one, for that may create it
+            cluster = await consumer._client.fetch_all_metadata()
+            partitions = [TopicPartition(topic, p) for p in sorted(cluster.partitions_for_topic(topic) or ())]
             if not partitions:
                 return
             consumer.assign(partitions)

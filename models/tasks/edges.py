@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from jitr.models.tasks.text import DELIMITERS, MARKS, SENTENCE_EDGE, head_of, tail_of, weight
+from jitr.models.tasks.text import CUT, DELIMITERS, MARKS, SENTENCE_EDGE, head_of, tail_of, weight
 
 STRONG, WEAK, NONE = 2, 1, 0
 _LEAD = re.compile(r"[\s.?!,;。？！，；।]*[.?!,;。？！，；।]")
@@ -22,6 +22,9 @@ def right_edge(run: str, texts: Sequence[str]) -> int:
     found = edge(tail_of(run))
     if found < STRONG:
         at = len(run)
+        # a run that goes as far as a text was kept ends there for no reason of its own
+        if any(CUT in t[at : at + 2] for t in texts):
+            return STRONG
         if sum([t[at : at + 1] in _OPENERS for t in texts]) > _MOST * len(texts):
             return STRONG
     return found

@@ -45,7 +45,8 @@ def cases(options: Options) -> Iterator[Case]:
         noisy = "flip=" in data.name
         for official in (False, True) if has_test(data) and not noisy else (noisy,):
             pool, _ = trial.pool_and_test(data, options.seed, official=official)
-            sizes = LONG_SIZES if noisy else (*(s for s in SIZES if s < 0.9 * len(pool)), len(pool))
+            between = SIZES if len(pool) > 3_000 else (*SIZES[:2], 2_000)
+            sizes = LONG_SIZES if noisy else (*(s for s in between if s < 0.95 * len(pool)), len(pool))
             for n in sizes:
                 if n <= len(pool) and any(options.wants_case(c) for c in names(data, n, official)):
                     yield data, n, official

@@ -13,7 +13,7 @@ import shutil
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -61,6 +61,19 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     seed: int
 
 
+class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the delta of a certificate is spent, in shares of it.
+
+    Candidates are chosen on training rows alone, which costs nothing; all thresholds together share one
+    delta by their fixed order. A refit that is proved on later calls has its own (``own``); one that is
+    proved on rows that proved before has half of what the last one had (``halved``).
+    """
+
+    candidates: float = 0.0
+    thresholds: float = 1.0
+    refits: Literal["own", "halved"] = "own"
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything about a surrogate but its arrays.
 
@@ -88,6 +101,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     conflicts: int
     self_agreement: float | None
     lineage: Lineage
+    budget: Budget = Budget()
 
 
 class RaceEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from jitr.models.datasets.splits import later_split
 from jitr.models.promise.held_back import fine_thresholds, prove
 from jitr.models.search.race import LEAST_ROWS, Progress, race
 from jitr.models.search.track import Clock
-from jitr.models.surrogates.artifact import Lineage
+from jitr.models.surrogates.artifact import Budget, Lineage
 from jitr.models.surrogates.certificate import (
     Certificate,
     LookedAt,
@@ -38,6 +38,7 @@ from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
 
 HELD_BACK = 0.2
+_SPENT = Budget(refits="halved")
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def fit_offline(
     aside = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(aside, ignore_errors=True)
     lineage = Lineage(parts=(), dataset=known.digest, code=jitr.__version__, seed=seed)
-    result = save(won, known, recipe, aside, known.digest[:32], lineage, clock() - started)
+    result = save(won, known, recipe, aside, known.digest[:32], lineage, clock() - started, _SPENT)
     fitted = won.fitted
     thresholds, forecast = fine_thresholds(fitted.scores, fitted.agrees, known.weights)
     scores, agrees, said = fitted.scores, fitted.agrees, list(known.labels)

@@ -16,6 +16,7 @@ from jitr.models.datasets.parts import read_parts
 from jitr.models.search.race import Progress, Race, race
 from jitr.models.search.track import Clock
 from jitr.models.surrogates.artifact import (
+    Budget,
     EncoderRef,
     FieldEntry,
     Lineage,
@@ -174,9 +175,12 @@ def save(
     version: str,
     lineage: Lineage,
     train_s: float,
+    budget: Budget | None = None,
 ) -> TrainingResult:
     """Write the winner of a race as an artifact, and read it back."""
     manifest = _manifest(won, dataset, recipe, version, lineage)
+    if budget is not None:
+        manifest = msgspec.structs.replace(manifest, budget=budget)
     measured = Measured(train_s=round(train_s, 3), p99_ms=won.p99_ms, race=won.entries)
     ngrams = won.fitted.model.features.ngrams
     write_artifact(

@@ -50,7 +50,7 @@ def cases(options: Options) -> Iterator[Case]:
             for n in sizes:
                 if n <= len(pool) and any(options.wants_case(c) for c in names(data, n, official)):
                     yield data, n, official
-            if options.quick:
+            if options.quick and not options.cases:
                 break
 
 

@@ -104,7 +104,8 @@ class Report:
     ) -> None:
         self._bar.stop()
         if not self.options.json:
-            self._tables(Console())
+            console = Console()
+            self._tables(console if console.is_terminal else Console(width=160))
 
     def _tables(self, console: Console) -> None:
         head = self.header

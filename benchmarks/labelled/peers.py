@@ -33,7 +33,7 @@ def tracer(
     *,
     trees: bool,
     limit_s: float,
-) -> dict[str, float | str]:
+) -> dict[str, float | str | None]:
     """Fit TRACER (`tracer-llm`) on the same rows and vectors; what it says, or why it says nothing."""
     if not PEERS_PYTHON.exists():
         return {"absent": "no .venv-peers; see benchmarks/peers.txt"}
@@ -54,7 +54,7 @@ def tracer(
     agrees = np.array([a == t for a, t in zip(said["labels"], truth, strict=True)])
     return {
         "coverage": float(handled.mean()),
-        "agreement": float(agrees[handled].mean()) if handled.any() else float("nan"),
+        "agreement": float(agrees[handled].mean()) if handled.any() else None,
         "fit_s": said["fit_s"],
     }
 
@@ -67,7 +67,7 @@ def linear_probe(
     target: float,
     seed: int,
     delta: float,
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Logistic regression on the vectors; a threshold on its probability, proved on a fifth held back."""
     y = np.array(answers)
     order = np.random.default_rng(seed).permutation(len(y))
@@ -82,6 +82,6 @@ def linear_probe(
     accepted = new.max(1) >= (found.threshold if found else np.inf)
     return {
         "coverage": float(accepted.mean()),
-        "agreement": float(agrees[accepted].mean()) if accepted.any() else float("nan"),
+        "agreement": float(agrees[accepted].mean()) if accepted.any() else None,
         "accuracy": float(agrees.mean()),
     }

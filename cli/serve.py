@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 import click
@@ -72,7 +71,7 @@ def up(settings: Settings, upstream: str | None, port: int | None, sandbox: bool
     given = {"port": port, "upstream": upstream}
     changes = {name: value for name, value in given.items() if value is not None}
     settings = msgspec.structs.replace(settings, gateway=msgspec.structs.replace(settings.gateway, **changes))
-    asyncio.run(run(settings, sandbox=sandbox, say=lambda text: click.echo(text, err=True)))
+    run(settings, sandbox=sandbox, say=lambda text: click.echo(text, err=True))
 
 
 def _log(settings: Settings) -> None:

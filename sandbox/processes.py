@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,17 +69,23 @@ class Processes:
         self._folder = folder
         self.children: list[Child] = []
 
-    def start(self, name: str, command: Sequence[str], environ: dict[str, str] | None = None) -> Child:
-        """Start a child in a session of its own: Ctrl-C is for us, and we then stop it in order."""
+    def start(
+        self, name: str, command: Sequence[str], environ: Mapping[str, str | None] | None = None
+    ) -> Child:
+        """Start a child in a session of its own: Ctrl-C is for us, and we then stop it in order.
+
+        ``environ`` is added to our own environment; what is None there is taken out of it.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         log = self._folder / f"{name}.log"
+        whole = {**os.environ, **(environ or {})}
         with log.open("wb") as output:
             process = subprocess.Popen(
                 tied_to_parent(command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(environ or {})},
+                env={key: value for key, value in whole.items() if value is not None},
                 start_new_session=True,
             )
         child = Child(name, process, log)

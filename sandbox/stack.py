@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import re
 import signal
 import socket
@@ -18,7 +20,7 @@ import msgspec
 from jitr.sandbox.processes import Child, Processes
 from jitr.sandbox.redis import RedisServer
 from jitr.schemas.errors import UnavailableError
-from jitr.schemas.settings import Settings
+from jitr.schemas.settings import Settings, names_in
 
 Say = Callable[[str], None]
 
@@ -149,7 +151,9 @@ class Stack:
     def _python(
         self, name: str, module: str, *arguments: str, environ: dict[str, str] | None = None
     ) -> Child:
-        return self.processes.start(name, [sys.executable, "-m", module, *arguments], environ)
+        # the file says it all: a REDIS_URL or OPENAI_BASE_URL of the shell would win over it
+        ours = dict.fromkeys(names_in(os.environ)) | (environ or {})
+        return self.processes.start(name, [sys.executable, "-m", module, *arguments], ours)
 
     def _said(self, child: Child, pattern: str) -> str:
         compiled = re.compile(pattern, re.MULTILINE)
@@ -158,23 +162,26 @@ class Stack:
         return found[1] if found else ""
 
 
-async def run(settings: Settings, *, sandbox: bool, say: Say) -> None:
+def run(settings: Settings, *, sandbox: bool, say: Say) -> None:
     """`jitr up`: run worker and gateway, and with ``sandbox`` their servers, until SIGINT or SIGTERM."""
-    over = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, over.set)
+    # started outside of an event loop, which would keep Ctrl-C waiting until all is up
     with Stack(settings, Path(".jitr/up"), kafka=sandbox, redis=sandbox, say=say) as stack:
         say(
             f"gateway {stack.gateway_url} -> {stack.llm_url}; Ctrl-C stops\n"
             f"for the other verbs: export JITR_CONFIG={stack.config.resolve()}"
         )
-        while not over.is_set():
-            stack.check()
-            try:
-                await asyncio.wait_for(over.wait(), 1.0)
-            except TimeoutError:
-                continue
+        asyncio.run(_until_told(stack))
+
+
+async def _until_told(stack: Stack) -> None:
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, over.set)
+    while not over.is_set():
+        stack.check()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), 1.0)
 
 
 def _with(settings: Settings, section: str, **changes: object) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         except msgspec.ValidationError as error:
             raise ConfigError(f"settings: {error}") from error
         return settings
+
+
+def names_in(environ: Iterable[str]) -> list[str]:
+    """The names of an environment that set something here.
+
+    Examples
+    --------
+    >>> names_in(["PATH", "REDIS_URL", "JITR_POLICY__TARGET", "JITR_CONFIG"])
+    ['REDIS_URL', 'JITR_POLICY__TARGET']
+    """
+    return [n for n in environ if n in _STANDARD or (n.startswith("JITR_") and n not in _NO_SETTINGS)]
 
 
 _STANDARD = {

@@ -87,7 +87,7 @@ def _who_answers(report: Report) -> Figure:
     axes.stackplot(x, answered, rest, labels=["surrogate", "teacher"], colors=[SURROGATE, TEACHER], alpha=0.9)
     for at in report.changed.values():
         axes.axvline(at, color=ALARM, linestyle="--", label="the teacher changes")
-    axes.set(xlabel="seconds since the first call", ylabel="calls in 5 s", xlim=(0, x[-1] if x else 1))
+    axes.set(xlabel="seconds since the first call", ylabel="calls in 5 s", xlim=(0, (x[-1] if x else 0) or 1))
     figure.legend(loc="outside upper right", ncols=3, frameon=False)
     return figure
 
@@ -114,7 +114,7 @@ def _agreement(report: Report) -> Figure:
     axes.tick_params(axis="y", length=0)
     for at in report.changed.values():
         axes.axvline(at, color=ALARM, linestyle="--")
-    end = report.timeline[-1].at_s if report.timeline else 1
+    end = (report.timeline[-1].at_s if report.timeline else 0) or 1
     axes.set(xlabel="seconds since the first call", xlim=(0, end), ylim=(0, max(1, len(used))))
     return figure
 

@@ -35,7 +35,7 @@ lint: $(VENV)/full
 types: $(VENV)/full
 	$(BIN)/mypy -p jitr
 
-bench: $(VENV)/full  ## run every benchmark (DATA=DIR adds public data, ARGS=--quick is short)
+bench: $(VENV)/full .venv-peers/done  ## run every benchmark (DATA=DIR adds public data, ARGS=--quick is short)
 	@for b in benchmarks/[a-z]*.py; do echo "== $$b"; $(BIN)/python $$b $(if $(DATA),--data $(DATA)) $(ARGS) || exit 1; done
 
 docs: $(VENV)/full  ## write the generated pages: JSON Schema files and the command's reference
@@ -49,7 +49,12 @@ kafka: ## fetch Apache Kafka by Maven and run it on loopback
 	deploy/kafka/start
 
 clean:  ## remove the environment and what the demo left
-	rm -rf $(VENV) .jitr build dist src/*.egg-info
+	rm -rf $(VENV) .venv-peers .jitr build dist src/*.egg-info
+
+.venv-peers/done: benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -r benchmarks/peers.txt
+	@touch $@
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -5,7 +5,6 @@ What the loop reports is recomputed here from the raw topics, by other code.
 
 import asyncio
 import json
-import math
 import secrets
 import time
 from collections import defaultdict
@@ -41,6 +40,8 @@ from jitr.schemas.settings import Settings
 pytestmark = [pytest.mark.kafka, pytest.mark.redis_server, pytest.mark.slow, pytest.mark.timeout(420)]
 
 CALLS = 5_000
+# a promise is allowed to fail with probability delta: here so rarely that a test may ask for the target itself
+POLICY = msgspec.structs.replace(DEMO, delta=0.01)
 _READ = ("calls", "unmatched", "task_calls", "trainings", "evidence", "dead_letters")
 TASKS = ["ticket-triage", "sentiment", "language-id", "spam", "urgency", "moderation"]
 
@@ -181,7 +182,7 @@ def run(apache_kafka: str, system_redis_server: RedisServer, tmp_path_factory: p
         "worker.port": 0,
         "state.root": str(folder / "state"),
     }
-    settings = msgspec.structs.replace(Settings.load(environ={}, flags=flags), policy=DEMO)
+    settings = msgspec.structs.replace(Settings.load(environ={}, flags=flags), policy=POLICY)
     workload = mixed(seed=3)
     llm = ["--seed", "3", "--latency", "0.01"]
     with Stack(settings, folder, kafka=False, redis=False, llm=llm) as stack:
@@ -201,6 +202,8 @@ def calls_of(run: Run, task: str) -> list[dict[str, Any]]:
 def test_tasks_are_found_and_routes_become_active(run: Run) -> None:
     found = [t for t in run.watch.tasks.values() if t.status == "task"]
     of_workload = {t.workload for t in run.report.tasks if t.workload}
+    for t in run.report.tasks:
+        print(f"{t.workload}: {t.calls} calls, {t.state}, {t.base}, bound {t.certified_bound}")
     assert len(of_workload) >= 6, [t.name for t in found]
     assert len(active(run)) >= 4, {t.workload: (t.state, t.history) for t in run.report.tasks}
     assert not [t for t in run.report.tasks if t.workload == "lead-score" and t.replaced_share]
@@ -235,7 +238,7 @@ def test_audits_and_bounds_add_up_from_the_raw_topic(run: Run) -> None:
                 audits += 1
                 agreed += stamp["label"] == call.get("label")
         assert (route.accepted, route.audits, route.agreed) == (accepted, audits, agreed)
-        bound = float(beta.ppf(DEMO.delta, agreed, audits - agreed + 1)) if agreed else 0.0
+        bound = float(beta.ppf(POLICY.delta, agreed, audits - agreed + 1)) if agreed else 0.0
         assert reported[route.task].agreement_bound == pytest.approx(bound, abs=1e-9)
 
 
@@ -295,9 +298,9 @@ def test_trainings_were_asked_for_at_sizes_of_the_dataset(run: Run) -> None:
     assert len(asked) >= 6
     for sizes in map(sorted, asked.values()):
         # a packed record is never cut
-        assert DEMO.first_labels <= sizes[0] < DEMO.first_labels + 64
+        assert POLICY.first_labels <= sizes[0] < POLICY.first_labels + 64
         for before, after in pairwise(sizes):
-            assert after >= 2 * before or after >= before + DEMO.cooldown_labels
+            assert after >= 2 * before or after >= before + POLICY.cooldown_labels
 
 
 def test_true_agreement_keeps_the_target_on_every_active_route(run: Run) -> None:
@@ -321,5 +324,5 @@ def test_true_agreement_keeps_the_target_on_every_active_route(run: Run) -> None
             if a.score >= route.surrogate.proof.threshold
         ]
         agreed = sum(same(text, label or "") for text, label in served)
-        slack = 1.65 * math.sqrt(DEMO.target * (1 - DEMO.target) / len(served))
-        assert agreed / len(served) >= DEMO.target - slack, (name, agreed, len(served))
+        print(f"{name}: {agreed} of {len(served)} agree")
+        assert agreed / len(served) >= POLICY.target, (name, agreed, len(served))

@@ -40,7 +40,7 @@ from jitr.schemas.settings import Settings
 pytestmark = [pytest.mark.kafka, pytest.mark.redis_server, pytest.mark.slow, pytest.mark.timeout(420)]
 
 CALLS = 5_000
-# a promise is allowed to fail with probability delta: here so rarely that a test may ask for the target itself
+# a promise may fail with probability delta: here so rarely that a test can ask for the target itself
 POLICY = msgspec.structs.replace(DEMO, delta=0.01)
 _READ = ("calls", "unmatched", "task_calls", "trainings", "evidence", "dead_letters")
 TASKS = ["ticket-triage", "sentiment", "language-id", "spam", "urgency", "moderation"]

@@ -17,6 +17,8 @@ from scipy.stats import binom
 from jitr.models.promise.bounds import lower_bound
 from jitr.schemas.routes import Proof
 
+_HOPELESS = 1e-6
+
 
 def prove(
     kind: Literal["split", "loo"],
@@ -50,46 +52,47 @@ def prove(
     """
     if not len(thresholds) == len(forecast) > 0:
         raise ValueError(f"{len(thresholds)} thresholds need as many forecasts, got {len(forecast)}")
-    n = len(scores)
-    chances = [
-        _chance(int((scores >= t).sum()), q, target, delta) for t, q in zip(thresholds, forecast, strict=True)
-    ]
-    if max(chances) < 1e-6:
-        return None
-    entries = _entries(chances)
-    proved, level = None, 0.0
-    for j in range(min(entries), len(thresholds)):
-        level += entries.get(j, 0.0) * delta
-        if level == 0.0:
-            continue
-        accepted = scores >= thresholds[j]
-        calls, agreed = int(accepted.sum()), int(agrees[accepted].sum())
-        if not _passes(calls, agreed, target, level):
+    order = np.argsort(-scores, kind="stable")
+    agreed_before = np.concatenate([[0], np.cumsum(agrees[order], dtype=np.int64)])
+    calls = np.searchsorted(-scores[order], -np.asarray(thresholds, np.float64), side="right")
+    agreed = agreed_before[calls]
+    entries = _entries(_chances(calls, np.asarray(forecast, np.float64), target, delta))
+    passes = {level: _passes(calls, agreed, target, level * delta) for level in (0.5, 1.0)}
+    proved, level = -1, 0.0
+    level_proved = 0.0
+    for j in range(min(entries, default=len(thresholds)), len(thresholds)):
+        level += entries.get(j, 0.0)
+        if level and passes[level][j]:
+            proved, level_proved = j, level
+        else:
             level = 0.0
-            continue
-        proved = Proof(
-            kind=kind,
-            target=target,
-            delta=delta,
-            bound=lower_bound(agreed, calls, level),
-            calls=calls,
-            agreed=agreed,
-            coverage=calls / n,
-            threshold=float(thresholds[j]),
-        )
-    return proved
+    if proved < 0:
+        return None
+    n, a = int(calls[proved]), int(agreed[proved])
+    return Proof(
+        kind=kind,
+        target=target,
+        delta=delta,
+        bound=lower_bound(a, n, level_proved * delta),
+        calls=n,
+        agreed=a,
+        coverage=n / len(scores),
+        threshold=float(thresholds[proved]),
+    )
 
 
-def _entries(chances: Sequence[float]) -> dict[int, float]:
-    """Where the walk may begin, and the share of delta that each place brings.
+def _entries(chances: NDArray[np.float64]) -> dict[int, float]:
+    """Where the walk may begin, and the share of delta that each place brings; nowhere without a chance.
 
     Half at the strictest place that is almost as likely to pass as any, half at the loosest: where the
     first passes, the second is tested at the whole delta, and where it fails by bad luck not all is lost
     (the fallback procedure of Wiens, 2003).
     """
-    best = max(chances)
-    good = [j for j, chance in enumerate(chances) if chance >= best - 0.02]
-    first, last = good[0], good[-1]
+    best = float(chances.max())
+    if best < _HOPELESS:
+        return {}
+    good = np.flatnonzero(chances >= best - 0.02)
+    first, last = int(good[0]), int(good[-1])
     return {first: 1.0} if first == last else {first: 0.5, last: 0.5}
 
 
@@ -108,15 +111,17 @@ def fine_thresholds(
     return thresholds.tolist(), agreement.tolist()
 
 
-def _passes(calls: int, agreed: int, target: float, delta: float) -> bool:
-    return calls > 0 and float(binom.cdf(calls - agreed, calls, 1 - target)) <= delta
+def _passes(
+    calls: NDArray[np.int64], agreed: NDArray[np.int64], target: float, delta: float
+) -> NDArray[np.bool_]:
+    """Whether so many disagreements or fewer would be rare if agreement were just the target."""
+    return np.asarray((calls > 0) & (binom.cdf(calls - agreed, calls, 1 - target) <= delta))
 
 
-def _chance(calls: int, agreement: float, target: float, delta: float) -> float:
-    """Probability that a test passes if the forecast is right."""
-    if calls == 0:
-        return 0.0
-    most = int(binom.ppf(delta, calls, 1 - target))
-    while most >= 0 and binom.cdf(most, calls, 1 - target) > delta:
-        most -= 1
-    return float(binom.cdf(most, calls, 1 - agreement)) if most >= 0 else 0.0
+def _chances(
+    calls: NDArray[np.int64], agreement: NDArray[np.float64], target: float, delta: float
+) -> NDArray[np.float64]:
+    """Probability that each test passes if the forecast is right."""
+    most = binom.ppf(delta, calls, 1 - target)
+    most -= binom.cdf(most, calls, 1 - target) > delta
+    return np.where((calls > 0) & (most >= 0), binom.cdf(most, calls, 1 - agreement), 0.0)

@@ -139,6 +139,7 @@ def _evidence(training: Training, outcome: Outcome) -> Trained | TrainingFailed:
         time=training.requested_at,
         surrogate=msgspec.structs.replace(outcome.surrogate, after_offset=training.until_offset),
         output=training.kind,
+        demotions=training.demotions,
         cost_usd=cost,
         **who,
     )
@@ -164,7 +165,11 @@ def _train(training: Training, root: str) -> SurrogateRef:
     from jitr.models.surrogates.train import Recipe, train
 
     recipe = Recipe(
-        task=training.task, kind=training.kind, renderings=training.renderings, target=training.target
+        task=training.task,
+        kind=training.kind,
+        renderings=training.renderings,
+        target=training.target,
+        since_offset=training.since_offset,
     )
     # limits are in CPU seconds, so that a busy machine fails no surrogate
     clock = time.process_time

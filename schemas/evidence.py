@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from jitr.schemas.money import Money
 from jitr.schemas.record import Record
-from jitr.schemas.routes import Proof, SurrogateRef
+from jitr.schemas.routes import Proof, SurrogateRef, WithheldCause
 from jitr.schemas.tasks import OutputKind
 
 Rate = Annotated[float, Meta(ge=0, le=1)]
@@ -29,11 +29,16 @@ class _Evidence(Record, tag_field="kind", frozen=True, kw_only=True):
 
 
 class Trained(_Evidence, tag="trained", frozen=True, kw_only=True):
-    """A training ended well: the version begins its shadow run."""
+    """A training ended well: the version begins its shadow run.
+
+    ``demotions`` is how often the route had been demoted when it was asked for: one that was asked for
+    before the last demotion has learned what the teacher no longer says.
+    """
 
     training: str
     surrogate: SurrogateRef
     output: OutputKind
+    demotions: int = 0
     cost_usd: float = 0.0
 
 
@@ -97,13 +102,18 @@ class Resume(_Evidence, tag="resume", frozen=True, kw_only=True):
 
 
 class Verdict(_Evidence, tag="verdict", frozen=True, kw_only=True):
-    """The court: the promise is broken. It alone demotes."""
+    """The court: the promise is broken. It alone demotes.
+
+    ``since_offset`` is where the hold began that ended here: the first of the task's calls that may still
+    teach a surrogate, for what was answered before may be what broke the promise.
+    """
 
     surrogate: str
     wealth: float
     bar: float
     scored: int
     disagreement: float
+    since_offset: int = 0
 
 
 class Command(_Evidence, tag="command", frozen=True, kw_only=True):
@@ -115,11 +125,35 @@ class Command(_Evidence, tag="command", frozen=True, kw_only=True):
 
 
 class Tick(_Evidence, tag="tick", frozen=True, kw_only=True):
-    """Time or data passed: ``labels`` is how many labels the task has now."""
+    """Time or data passed: ``labels`` is how many labels the task has now.
 
+    ``repeats`` and ``repeats_agreed`` count pairs of independent answers of the teacher to one input, and
+    those that agree, since the task began or its teacher broke the last promise.
+    """
+
+    labels: int = 0
+    repeats: int = 0
+    repeats_agreed: int = 0
+
+
+class Withheld(_Evidence, tag="withheld", frozen=True, kw_only=True):
+    """Why no training is asked for though one is due; without a cause, that nothing stands against it now."""
+
+    cause: WithheldCause | None
+    reason: str
     labels: int = 0
 
 
 Evidence = (
-    Trained | TrainingFailed | Certified | Futile | AuditWindow | Alarm | Resume | Verdict | Command | Tick
+    Trained
+    | TrainingFailed
+    | Certified
+    | Futile
+    | AuditWindow
+    | Alarm
+    | Resume
+    | Verdict
+    | Command
+    | Tick
+    | Withheld
 )

@@ -43,7 +43,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cooldown_labels : int
         New labels after a demotion or rejection before the next training.
     shadow_cap : int
-        Teacher-answered calls that shadow scores per task and minute.
+        Teacher-answered calls that shadow scores per task and minute, at most; of more, a sample.
+    payback_days : float
+        A training is asked for only if it is forecast to pay for itself within so many days.
     limits : Limits
         What a surrogate may cost.
     """
@@ -65,6 +67,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     lease_s: Annotated[float, Meta(gt=0)] = 60.0
     cooldown_labels: Count = 500
     shadow_cap: Count = 6_000
+    payback_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
     limits: Limits = Limits()
 
 

@@ -10,6 +10,7 @@ from jitr.schemas.tasks import OutputKind
 
 RouteState = Literal["teacher", "offered", "canary", "active", "hold", "demoted", "paused"]
 SurrogateState = Literal["training", "shadow", "certified", "retired", "rejected"]
+WithheldCause = Literal["cost", "self_agreement"]
 
 
 class RouteVersion(Record, order=True, array_like=True, frozen=True, kw_only=True):
@@ -74,6 +75,17 @@ class SurrogateRef(Record, frozen=True, kw_only=True):
     proof: Proof | None = None
 
 
+class Withholding(Record, frozen=True, kw_only=True):
+    """Why a task is not trained on, with its figures.
+
+    ``cost``: a training is forecast not to pay. ``self_agreement``: the teacher agrees with itself less than
+    the target asks of a surrogate.
+    """
+
+    cause: WithheldCause
+    reason: str
+
+
 class TeacherTarget(Record, tag="teacher", tag_field="kind", frozen=True, kw_only=True):
     """The LLM answers."""
 
@@ -102,6 +114,10 @@ class Route(Record, frozen=True, kw_only=True):
     version was certified; ``calls`` and ``money`` count from the task's beginning.
     ``labels_at_demotion`` is how many labels there were at the last demotion, rejection or rollback.
     A surrogate or candidate that is retired or rejected stays in sight until another takes its place.
+    ``since_offset`` is the first of the task's calls whose answers describe the teacher of today: where the
+    hold began that ended in the last demotion. ``repeats`` counts pairs of the teacher's answers to one
+    input as they come by themselves on the stream (no probes are sent), ``repeats_agreed`` those that agree.
+    ``withheld`` says why no training is asked for.
     ``seen`` holds the ids of the last evidence, so that a copy at another offset moves nothing.
     """
 
@@ -126,6 +142,10 @@ class Route(Record, frozen=True, kw_only=True):
     demotions: int = 0
     rejections: int = 0
     labels_at_demotion: int = 0
+    since_offset: int = 0
+    repeats: int = 0
+    repeats_agreed: int = 0
+    withheld: Withholding | None = None
     since: float = 0.0
     first_active: float | None = None
     reason: str = ""

@@ -27,7 +27,9 @@ class Limits(Record, frozen=True, kw_only=True):
 class Training(Record, frozen=True, kw_only=True):
     """A request to train; its id is the digest of data and recipe, so that the same is trained once.
 
-    ``until_offset`` is the last offset of the task's calls in the data.
+    ``until_offset`` is the last offset of the task's calls in the data, ``since_offset`` the first: what
+    was answered before a broken promise was another teacher's. ``labels`` counts all that the task had when
+    it was asked for, also those before; ``demotions`` how often the route had been demoted by then.
     """
 
     event_type: ClassVar[str] = "dev.jitr.training.requested.v1"
@@ -45,5 +47,7 @@ class Training(Record, frozen=True, kw_only=True):
     limits: Limits = Limits()
     seed: int = 0
     previous: str | None = None
+    since_offset: int = 0
     until_offset: int = -1
+    demotions: int = 0
     requested_at: float = 0.0

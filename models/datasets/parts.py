@@ -136,8 +136,14 @@ def list_parts(root_url: str, task: str) -> list[PartRef]:
     return refs
 
 
-def read_parts(parts: Iterable[PartRef | str]) -> Dataset:
+def read_parts(parts: Iterable[PartRef | str], since: int = 0) -> Dataset:
     """Read parts into a dataset; a `PartRef` is checked, and read as far as it went when it was made.
+
+    Parameters
+    ----------
+    parts : iterable of PartRef or URL
+    since : int
+        Rows of earlier source offsets are left out.
 
     Raises
     ------
@@ -146,21 +152,47 @@ def read_parts(parts: Iterable[PartRef | str]) -> Dataset:
     """
     examples: list[Example] = []
     for part in parts:
-        url = part if isinstance(part, str) else part.url
-        try:
-            with fsspec.open(url, "rb") as file:
-                rows = [e for _, e in _read(file)]
-        except (OSError, pa.ArrowInvalid, KeyError) as error:
-            raise TrainingError(f"dataset part {url} cannot be read: {error}; collect it again") from error
-        if isinstance(part, PartRef):
-            rows = rows[: part.rows]
-            if len(rows) != part.rows or _digest(rows) != part.digest:
-                raise TrainingError(
-                    f"dataset part {url} does not begin with the {part.rows} rows that its digest"
-                    f" {part.digest[:12]} names; collect it again"
-                )
-        examples += rows
+        examples += [example for offset, example in _checked(part) if offset >= since]
     return Dataset.from_examples(examples)
+
+
+def since_of(parts: Iterable[PartRef], since: int) -> tuple[list[PartRef], int]:
+    """The parts that hold rows of a source offset or later ones, and how many such rows they hold.
+
+    Raises
+    ------
+    TrainingError
+        The part that the offset falls into cannot be read.
+    """
+    later = [part for part in parts if _first(part) + GRID > since]
+    rows = sum(
+        part.rows if _first(part) >= since else sum(offset >= since for offset, _ in _checked(part))
+        for part in later
+    )
+    return later, rows
+
+
+def _first(part: PartRef) -> int:
+    """The first offset of a part's cell, which its name ends in."""
+    return int(part.url.rpartition("-")[2].partition(".")[0])
+
+
+def _checked(part: PartRef | str) -> list[tuple[int, Example]]:
+    """The rows that a part means, with their offsets."""
+    url = part if isinstance(part, str) else part.url
+    try:
+        with fsspec.open(url, "rb") as file:
+            rows = _read(file)
+    except (OSError, pa.ArrowInvalid, KeyError) as error:
+        raise TrainingError(f"dataset part {url} cannot be read: {error}; collect it again") from error
+    if isinstance(part, PartRef):
+        rows = rows[: part.rows]
+        if len(rows) != part.rows or _digest(e for _, e in rows) != part.digest:
+            raise TrainingError(
+                f"dataset part {url} does not begin with the {part.rows} rows that its digest"
+                f" {part.digest[:12]} names; collect it again"
+            )
+    return rows
 
 
 def _read(file: object) -> list[tuple[int, Example]]:

@@ -20,7 +20,8 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from jitr.models.surrogates.fields import FieldSpec, JsonStyle
+from jitr.models.surrogates.fields import FieldSpec
+from jitr.models.surrogates.styles import Style
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.tasks import OutputKind
 
@@ -46,19 +47,20 @@ class EncoderRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class FieldEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One closed field and the kind of its head."""
+    """One field and the kind of its head."""
 
     spec: FieldSpec
     head: str
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a surrogate comes from."""
+    """Where a surrogate comes from; rows of the parts before ``since_offset`` were left out."""
 
     parts: tuple[str, ...]
     dataset: str
     code: str
     seed: int
+    since_offset: int = 0
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,7 +92,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     encoder: EncoderRef | None
     fields: tuple[FieldEntry, ...]
     renderings: dict[str, str]
-    style: JsonStyle | None
+    style: Style | None
     files: dict[str, FileDigest]
     shares: tuple[float, ...]
     thresholds: tuple[float, ...]

@@ -28,8 +28,8 @@ from jitr.models.surrogates.artifact import (
     write_artifact,
 )
 from jitr.models.surrogates.card import card
-from jitr.models.surrogates.fields import JsonStyle
 from jitr.models.surrogates.runtime import model_arrays
+from jitr.models.surrogates.styles import infer_style
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.routes import SurrogateRef
 from jitr.schemas.tasks import OutputKind
@@ -40,14 +40,16 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """What to train, besides the data.
 
     ``renderings`` maps labels to the teacher's usual way to write them. ``encoders`` names those that
-    race; None takes every one that is known.
+    race; None takes every one that is known. ``tolerance`` is how far two numbers may lie apart. Rows before ``since_offset`` are left out.
     """
 
     task: str
     kind: OutputKind = "label"
     renderings: dict[str, str] = {}
     target: float = 0.95
+    tolerance: float = 0.0
     encoders: tuple[str, ...] | None = None
+    since_offset: int = 0
 
 
 class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +120,7 @@ def train(
     if (folder / "manifest.json").is_file():
         return load_result(folder, version)
     started = clock()
-    dataset = read_parts(parts)
+    dataset = read_parts(parts, recipe.since_offset)
     digests = tuple(sorted(part.digest for part in parts))
     return train_dataset(
         dataset,
@@ -160,9 +162,16 @@ def train_dataset(
         weights=weights or Weights(),
         clock=clock,
         encoders=recipe.encoders,
+        tolerance=recipe.tolerance,
         progress=progress,
     )
-    lineage = Lineage(parts=parts, dataset=dataset.digest, code=jitr.__version__, seed=seed)
+    lineage = Lineage(
+        parts=parts,
+        dataset=dataset.digest,
+        code=jitr.__version__,
+        seed=seed,
+        since_offset=recipe.since_offset,
+    )
     version = version or dataset.digest[:32]
     return save(won, dataset, recipe, folder, version, lineage, clock() - started)
 
@@ -212,7 +221,6 @@ def load_result(folder: Path, version: str) -> TrainingResult:
 def _manifest(won: Race, dataset: Dataset, recipe: Recipe, version: str, lineage: Lineage) -> Manifest:
     model, forecast = won.fitted.model, won.fitted.forecast
     encoder = model.features.encoder
-    objects = model.fields[0].spec.name != "" or len(model.fields) > 1
     labels = set(dataset.labels)
     return Manifest(
         version=version,
@@ -223,7 +231,7 @@ def _manifest(won: Race, dataset: Dataset, recipe: Recipe, version: str, lineage
         encoder=None if encoder is None else EncoderRef(name=encoder.name, sha256=encoder.sha256),
         fields=tuple(FieldEntry(spec=f.spec, head=f.head.kind) for f in model.fields),
         renderings={label: text for label, text in sorted(recipe.renderings.items()) if label in labels},
-        style=JsonStyle.infer(recipe.renderings) if objects else None,
+        style=infer_style([f.spec for f in model.fields], recipe.renderings),
         files={},
         shares=forecast.shares,
         thresholds=forecast.thresholds,

@@ -40,7 +40,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """What to train, besides the data.
 
     ``renderings`` maps labels to the teacher's usual way to write them. ``encoders`` names those that
-    race; None takes every one that is known. ``tolerance`` is how far two numbers may lie apart. Rows before ``since_offset`` are left out.
+    race; None takes every one that is known. ``tolerance`` is how far two numbers may lie apart.
+    Rows before ``since_offset`` are left out.
     """
 
     task: str

@@ -20,6 +20,7 @@ from jitr.schemas.evidence import (
     Trained,
     TrainingFailed,
     Verdict,
+    Withheld,
 )
 from jitr.schemas.money import Money
 from jitr.schemas.policy import Policy
@@ -36,6 +37,7 @@ KINDS: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
             lambda v: SurrogateRef(version=v, uri="u", digest="d", base="ngrams", labels=300)
         ),
         "output": st.just("label"),
+        "demotions": st.sampled_from([0, 1, 1]),
         "cost_usd": st.just(0.25),
     },
     TrainingFailed: {"training": st.just("tr"), "reason": st.just("no"), "labels": st.integers(0, 900)},
@@ -76,7 +78,8 @@ KINDS: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
         "disagreement": st.just(0.2),
     },
     Command: {"verb": st.sampled_from(["approve", "promote", "pause", "unpause", "rollback"])},
-    Tick: {"labels": st.integers(0, 900)},
+    Tick: {"labels": st.integers(0, 900), "repeats": st.integers(0, 90)},
+    Withheld: {"cause": st.sampled_from(["cost", "self_agreement", None]), "reason": st.just("figures")},
 }
 # What moves a live route is drawn more often than what ends it.
 WEIGHTED = [Trained, Certified, Command, AuditWindow, Alarm, Resume, *KINDS]
@@ -207,7 +210,9 @@ def test_versions_grow_counts_never_shrink_and_the_ledger_has_every_arrow(
             (r.state, r.resume, *((s.version, s.state) if s else () for s in (r.surrogate, r.candidate)))
             for r in (before, row)
         ]
-        assert step.moved == (arrows[0] != arrows[1]) or (step.moved and row.rejections > before.rejections)
+        causes = [r.withheld.cause if r.withheld else None for r in (before, row)]
+        noted = row.rejections > before.rejections or causes[0] != causes[1]
+        assert step.moved == (arrows[0] != arrows[1]) or (step.moved and noted)
         assert not (step.moved and step.refused)
         assert step.reason
         before = row

@@ -20,6 +20,7 @@ from jitr.schemas.evidence import (
     Trained,
     TrainingFailed,
     Verdict,
+    Withheld,
 )
 from jitr.schemas.money import Money
 from jitr.schemas.policy import Policy
@@ -41,9 +42,13 @@ class Life:
         self.row = step.route
         return step
 
-    def trained(self, version: str = "v1", labels: int = 300) -> lifecycle.Step:
+    def trained(self, version: str = "v1", labels: int = 300, **fields: Any) -> lifecycle.Step:
         ref = SurrogateRef(version=version, uri="u", digest="d", base="ngrams", labels=labels)
-        return self.tell(Trained, training="tr", surrogate=ref, output="label", cost_usd=0.25)
+        asked = {"training": "tr", "demotions": self.row.demotions, "cost_usd": 0.25}
+        return self.tell(Trained, surrogate=ref, output="label", **(asked | fields))
+
+    def withheld(self, cause: str | None) -> lifecycle.Step:
+        return self.tell(Withheld, cause=cause, reason=f"because of {cause}")
 
     def certified(self, version: str = "v1", **proof: Any) -> lifecycle.Step:
         fields = {
@@ -80,7 +85,8 @@ class Life:
         return self.tell(Resume, surrogate=version, scored=300, disagreement=0.03)
 
     def verdict(self, version: str = "v1") -> lifecycle.Step:
-        return self.tell(Verdict, surrogate=version, wealth=11.0, bar=10.0, scored=400, disagreement=0.2)
+        seen = {"wealth": 11.0, "bar": 10.0, "scored": 400, "disagreement": 0.2}
+        return self.tell(Verdict, surrogate=version, since_offset=700, **seen)
 
     def say(self, verb: Verb) -> lifecycle.Step:
         return self.tell(Command, verb=verb, by="ann")
@@ -168,6 +174,50 @@ def test_after_a_demotion_a_new_version_can_earn_the_route_again() -> None:
     assert life.row.state == "canary"
     assert (life.row.accepted, life.row.audits) == (0, 0)
     assert life.row.calls == 800
+
+
+def test_nothing_taught_before_the_break_comes_after_it() -> None:
+    life = Life().to_active()
+    life.trained("v2", 600)
+    life.verdict()
+    assert life.row.since_offset == 700
+    assert shadowed(life.row) is None
+    step = life.trained("v3", 600, demotions=0)
+    assert "before the last demotion" in step.reason
+    assert shadowed(life.row) is None
+    assert life.row.money.train_usd == 0.75
+    life.trained("v4", 700)
+    assert shadowed(life.row) is not None
+
+
+def test_why_no_training_is_asked_for_stands_in_the_row_and_once_in_the_ledger() -> None:
+    life = Life()
+    assert life.withheld("cost").moved
+    assert life.row.reason == life.row.withheld.reason == "because of cost"
+    assert not life.withheld("cost").moved
+    assert life.withheld(None).moved
+    assert life.row.withheld is None
+    assert not life.withheld(None).moved
+
+
+def test_a_teacher_that_contradicts_itself_ends_a_shadow_run_and_lets_none_begin() -> None:
+    life = Life()
+    life.trained()
+    assert "v1 is rejected: because of self_agreement" in life.withheld("self_agreement").reason
+    assert not life.certified().moved
+    assert "v2 is rejected: because of self_agreement" in life.trained("v2", 600).reason
+    assert (life.row.rejections, shadowed(life.row)) == (2, None)
+    life.withheld(None)
+    life.trained("v3", 700)
+    assert shadowed(life.row) is not None
+
+
+def test_what_is_proved_stays_when_the_teacher_is_found_to_contradict_itself() -> None:
+    life = Life().to_active()
+    before = life.row.reason
+    assert life.withheld("self_agreement").moved
+    assert (life.row.state, life.row.reason) == ("active", before)
+    assert life.row.withheld is not None
 
 
 def test_blind_goes_back_to_the_teacher_and_waits_for_a_person() -> None:
@@ -381,6 +431,16 @@ def test_labels_never_shrink() -> None:
     assert life.row.labels == 50
 
 
+def test_the_repeats_in_the_row_are_those_of_the_newest_count() -> None:
+    life = Life()
+    life.tell(Tick, labels=50, repeats=9, repeats_agreed=8)
+    life.tell(Tick, labels=40, repeats=7, repeats_agreed=7)
+    assert (life.row.repeats, life.row.repeats_agreed) == (9, 8)
+    # after a break they are counted anew
+    life.tell(Tick, labels=60, repeats=1, repeats_agreed=1)
+    assert (life.row.repeats, life.row.repeats_agreed) == (1, 1)
+
+
 class TestTrainingIsDue:
     def test_at_the_first_labels_and_at_doublings_without_a_route(self) -> None:
         asked = [n for n in (1, 299, 300, 301) if training_due(n, 0, None, MANUAL)]
@@ -411,6 +471,19 @@ class TestTrainingIsDue:
         assert not training_due(2_499, 1_900, life.row, MANUAL)
         assert training_due(2_500, 1_900, life.row, MANUAL)
         assert not training_due(3_100, 2_500, life.row, MANUAL)  # its outcome is still to come
+
+    def test_after_a_demotion_labels_from_before_the_break_do_not_count(self) -> None:
+        life = Life().to_active()
+        life.tell(Tick, labels=2_000)
+        life.verdict()
+        assert not training_due(2_499, 1_900, life.row, MANUAL, before_break=1_950)
+        assert training_due(2_500, 1_900, life.row, MANUAL, before_break=1_950)
+        # too few of the new ones, however long ago the demotion was
+        assert not training_due(5_249, 1_900, life.row, MANUAL, before_break=4_950)
+        life.trained("v2", 2_500)
+        # doublings are of the new ones
+        assert not training_due(3_049, 2_500, life.row, MANUAL, before_break=1_950)
+        assert training_due(3_050, 2_500, life.row, MANUAL, before_break=1_950)
 
     def test_once_after_the_cool_down_of_a_rejection_or_failure(self) -> None:
         rejected, failed = Life(), Life()

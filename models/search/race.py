@@ -14,7 +14,7 @@ from jitr.models.search.shortlist import shortlist
 from jitr.models.search.track import Clock, Track
 from jitr.models.surrogates.artifact import RaceEntry
 from jitr.models.surrogates.candidates import Candidate, candidates
-from jitr.models.surrogates.fields import closed_fields
+from jitr.models.surrogates.fields import fields_of
 from jitr.models.surrogates.fit import Fitted
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
@@ -57,6 +57,7 @@ def race(
     weights: Weights,
     clock: Clock,
     encoders: tuple[str, ...] | None = None,
+    tolerance: float = 0.0,
     progress: Progress | None = None,
 ) -> Race:
     """Choose and fit a surrogate by successive halving (Jamieson and Talwalkar, 2016).
@@ -75,6 +76,8 @@ def race(
         Seconds, for the limits.
     encoders : tuple of str, optional
         Names of the encoders that take part; all that are known by default.
+    tolerance : float
+        How far two numbers may lie apart and still agree.
     progress : callable, optional
         Called with what is being done and the share that is done.
 
@@ -89,8 +92,8 @@ def race(
         )
     started = clock()
     tell = progress or (lambda stage, done: None)
-    fields, numbers = closed_fields(dataset.labels)
-    track = Track(dataset, fields, np.array(numbers, dtype=np.int64), weights, seed)
+    fields, numbers = fields_of(dataset.labels, tolerance)
+    track = Track(dataset, fields, numbers, weights, seed)
     out: list[RaceEntry] = []
     runners: list[_Runner] = []
     names = weights.names if encoders is None else encoders

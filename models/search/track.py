@@ -67,8 +67,8 @@ class Track:
         features, encoded = self._encode(candidate, rows)
         fields, numbers = [], np.empty((size, len(self.fields)), dtype=np.int64)
         for column, spec in enumerate(self.fields):
-            seen, numbers[:, column] = np.unique(self.numbers[rows, column], return_inverse=True)
-            fields.append(FieldSpec(name=spec.name, values=tuple(spec.values[i] for i in seen)))
+            narrowed, numbers[:, column] = spec.narrow(self.numbers[rows, column])
+            fields.append(narrowed)
         return fit_model(
             features,
             encoded,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,11 +48,18 @@ class Features:
 class Prediction:
     """What a head says: class probabilities of shape (n, classes), and signals (n, k) for the gate.
 
-    Of every signal more must mean surer: the gate takes nothing else from it.
+    Of every signal more must mean surer: the gate takes nothing else from it. A head of numbers says
+    ``numbers``, one per row in units of its field's scale; its probabilities are of spans of the scale.
     """
 
     probs: NDArray[np.float32]
     signals: NDArray[np.float64]
+    numbers: NDArray[np.int64] | None = None
+
+    @property
+    def chosen(self) -> NDArray[np.int64]:
+        """What is said: the number, or the index of the most probable class; shape (n,)."""
+        return self.probs.argmax(1).astype(np.int64) if self.numbers is None else self.numbers
 
 
 class Head(Protocol):
@@ -61,8 +68,12 @@ class Head(Protocol):
     ``kind`` names the class in a manifest; ``signals`` counts the columns that it tells the gate.
     """
 
-    kind: ClassVar[str]
     signals: int
+
+    @property
+    def kind(self) -> str:
+        """Names the class in a manifest."""
+        ...
 
     @property
     def classes(self) -> int:
@@ -76,6 +87,10 @@ class Head(Protocol):
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything there is to save."""
         ...
+
+
+class ClassHead(Head, Protocol):
+    """A head that is rebuilt from its own arrays alone, and is known by its kind."""
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, classes: int, features: Features) -> Self:

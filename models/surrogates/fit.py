@@ -17,6 +17,7 @@ from jitr.models.surrogates.forecast import Forecast, forecast
 from jitr.models.surrogates.linear_fit import fit_linear
 from jitr.models.surrogates.mixture_fit import fit_mixture
 from jitr.models.surrogates.model import FieldModel, Model, joint_signals
+from jitr.models.surrogates.number_fit import fit_number
 from jitr.models.surrogates.ridge_fit import fit_ridge
 
 _FOLDS = 5
@@ -61,7 +62,7 @@ def fit_model(
     encoded : Encoded
         The rows, by those bases.
     numbers : int array of shape (n, fields)
-        Index of each row's value in each field; every value has a row.
+        Index of each row's value in each field, every value having a row; or units of a number's scale.
     weights, groups : arrays of shape (n,)
     seed : int
     """
@@ -69,10 +70,18 @@ def fit_model(
     fold = group_folds(groups, _FOLDS, seed)
     gate_fold = group_folds(groups, _GATE_FOLDS, seed + 1)
     models, scores, right = [], [], []
+    head: Head
     for column, spec in enumerate(fields):
         y = numbers[:, column]
-        head, found = _fit_head(encoded, candidate, y, len(spec.values), weights, groups, fold)
-        agrees = found.probs.argmax(1) == y
+
+        def fit_head(y: NDArray[np.int64], classes: int) -> tuple[Head, Prediction]:
+            return _fit_head(encoded, candidate, y, classes, weights, groups, fold)
+
+        if spec.scale is not None:
+            head, found = fit_number(fit_head, spec, y, weights)
+        else:
+            head, found = fit_head(y, len(spec.values))
+        agrees = spec.agrees(found.chosen, y)
         scores.append(cross_fit(found.probs, found.signals, agrees, weights, gate_fold, seed))
         right.append(agrees)
         gate = Gate.fit(found.probs, found.signals, agrees, weights, seed)

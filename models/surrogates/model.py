@@ -15,7 +15,7 @@ from jitr.models.surrogates.fields import FieldSpec, join_label
 
 @dataclass(frozen=True)
 class FieldModel:
-    """Head and gate of one closed field."""
+    """Head and gate of one field."""
 
     spec: FieldSpec
     head: Head
@@ -39,13 +39,10 @@ class Model:
         choices, scores = [], []
         for field in self.fields:
             prediction = field.head.predict(encoded)
-            choices.append(prediction.probs.argmax(1).tolist())
+            choices.append([field.spec.text(i) for i in prediction.chosen.tolist()])
             scores.append(field.gate.score(prediction.probs, prediction.signals))
-        names = [field.spec.name for field in self.fields]
-        labels = [
-            join_label(names, [f.spec.values[i] for f, i in zip(self.fields, row, strict=True)])
-            for row in zip(*choices, strict=True)
-        ]
+        specs = [field.spec for field in self.fields]
+        labels = [join_label(specs, row) for row in zip(*choices, strict=True)]
         if self.joint is None:
             return labels, scores[0]
         signals = joint_signals(scores)

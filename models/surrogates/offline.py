@@ -34,6 +34,7 @@ from jitr.models.surrogates.certificate import (
 )
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import Recipe, TrainingResult, save
+from jitr.models.tasks.answers import same
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
 
@@ -97,7 +98,15 @@ def fit_offline(
     refits = before.looked_at.refits + 1 if before is not None and before.rows == proving else 0
     started = clock()
     won = race(
-        known, limits=limits, target=recipe.target, seed=seed, weights=weights, clock=clock, progress=progress
+        known,
+        limits=limits,
+        target=recipe.target,
+        seed=seed,
+        weights=weights,
+        clock=clock,
+        encoders=recipe.encoders,
+        tolerance=recipe.tolerance,
+        progress=progress,
     )
     aside = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(aside, ignore_errors=True)
@@ -110,7 +119,7 @@ def fit_offline(
         answers = Surrogate.load(aside, result.digest, weights).answer_many(held.inputs)
         scores = np.array([a.score for a in answers])
         said = [a.label for a in answers]
-        agrees = np.array([a == b for a, b in zip(said, held.labels, strict=True)])
+        agrees = np.array([same(a, b, recipe.tolerance) for a, b in zip(said, held.labels, strict=True)])
     spend = delta / 2**refits
     found = prove(proof, scores, agrees, thresholds, forecast, recipe.target, spend)
     certificate = Certificate(

@@ -18,14 +18,15 @@ from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.weights import Weights as Weights  # for who loads many surrogates
 from jitr.models.promise.gate import Gate
 from jitr.models.surrogates.artifact import Manifest, Measured, read_manifest, read_measured, read_payload
-from jitr.models.surrogates.base import Features, Head
+from jitr.models.surrogates.base import ClassHead, Features, Head
 from jitr.models.surrogates.constant import ConstantHead
 from jitr.models.surrogates.linear import LinearHead
 from jitr.models.surrogates.model import FieldModel, Model
+from jitr.models.surrogates.number import NumberHead
 from jitr.models.surrogates.ridge import RidgeHead
 from jitr.schemas.errors import ArtifactError
 
-HEADS: Mapping[str, type[Head]] = {head.kind: head for head in (ConstantHead, LinearHead, RidgeHead)}
+HEADS: Mapping[str, type[ClassHead]] = {head.kind: head for head in (ConstantHead, LinearHead, RidgeHead)}
 _BLOCK = 512
 
 
@@ -128,7 +129,11 @@ def build_model(manifest: Manifest, arrays: Mapping[str, NDArray[Any]], features
         if kind is None:
             raise ArtifactError(f"there is no head `{entry.head}`; known: {', '.join(HEADS)}")
         own = _under(arrays, f"{i}.")
-        head = kind.from_arrays(own, len(entry.spec.values), features)
+        head: Head
+        if entry.spec.scale is not None:
+            head = NumberHead.from_arrays(own, kind, entry.spec.scale, features)
+        else:
+            head = kind.from_arrays(own, len(entry.spec.values), features)
         fields.append(FieldModel(entry.spec, head, Gate.from_arrays(own, head.classes, head.signals)))
     joint = Gate.from_arrays(_under(arrays, "joint."), 1, 2) if len(fields) > 1 else None
     return Model(features, tuple(fields), joint)

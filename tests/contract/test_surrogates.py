@@ -15,7 +15,7 @@ from jitr.models.search.race import Race
 from jitr.models.surrogates.artifact import Lineage
 from jitr.models.surrogates.base import Features
 from jitr.models.surrogates.candidates import Candidate
-from jitr.models.surrogates.fields import closed_fields
+from jitr.models.surrogates.fields import fields_of
 from jitr.models.surrogates.fit import Fitted, fit_model
 from jitr.models.surrogates.runtime import HEADS, Surrogate
 from jitr.models.surrogates.train import Recipe, TrainingResult, save
@@ -56,13 +56,13 @@ def fitted(kind: str, dataset: Dataset, weights: Weights, seed: int = 0) -> Fitt
     except WeightsError as missing:
         pytest.skip(str(missing))
     features = Features(NgramBase.fit(dataset.inputs) if candidate.ngrams else None, encoder)
-    fields, numbers = closed_fields(dataset.labels)
+    fields, numbers = fields_of(dataset.labels)
     return fit_model(
         features,
         features.encode(dataset.inputs),
         candidate,
         fields,
-        np.array(numbers),
+        numbers,
         dataset.weights,
         dataset.groups,
         seed,

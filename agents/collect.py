@@ -12,70 +12,43 @@ from itertools import zip_longest
 import msgspec
 
 from jitr.agents.context import Context
+from jitr.agents.dataset import Dataset
 from jitr.agents.delivery import Agent
-from jitr.agents.handler import Delivery, Output, StatefulHandler
+from jitr.agents.handler import Delivery, Output, Place, StatefulHandler
 from jitr.models import lifecycle
 from jitr.models.datasets.examples import Example
-from jitr.models.datasets.parts import write_parts
+from jitr.models.datasets.parts import GRID, cell_of, since_of, write_parts
+from jitr.models.worth import said, worth
+from jitr.schemas.errors import TrainingError
 from jitr.schemas.events import Event
-from jitr.schemas.evidence import Tick
+from jitr.schemas.evidence import Tick, Withheld
 from jitr.schemas.policy import Policy
+from jitr.schemas.prices import price_of
 from jitr.schemas.record import decode, encode
+from jitr.schemas.routes import Route, WithheldCause
 from jitr.schemas.tasks import Task, TaskCall
-from jitr.schemas.trainings import PartRef, Training
+from jitr.schemas.trainings import Training
 
-TRAINABLE = ("label", "json", "number")
-_MOST_LABELS = 300
-_MOST_TEXTS = 6
+TRAINABLE = ("label", "labels", "json", "number")
 _TICK = 10
+# a training that did not pay is asked for again when the dataset has grown by so much
+_ASK_AGAIN = 1.25
 
 
 def collect(context: Context) -> Agent[TaskCall]:
     """Make the agent."""
     return Agent(
-        "collect",
-        (context.topics.task_calls,),
-        lambda place: Collect(context, place.partition),
-        snapshot_s=1.0,
+        "collect", (context.topics.task_calls,), lambda place: Collect(context, place), snapshot_s=1.0
     )
-
-
-class Dataset(msgspec.Struct):
-    """What is collected of one task: its parts, and how the teacher writes each label."""
-
-    labels: int = 0
-    trained_at: int = 0
-    ticked_at: int = 0
-    time: float = 0.0
-    parts: dict[str, PartRef] = {}
-    texts: dict[str, dict[str, int]] = {}
-
-    def count(self, label: str, text: str) -> None:
-        """Count an answer and, within bounds, how it was written."""
-        self.labels += 1
-        texts = self.texts.get(label)
-        if texts is None:
-            if len(self.texts) >= _MOST_LABELS:
-                return
-            texts = self.texts[label] = {}
-        if text in texts or len(texts) < _MOST_TEXTS:
-            texts[text] = texts.get(text, 0) + 1
-
-    @property
-    def renderings(self) -> dict[str, str]:
-        """The usual text of each label; of two as usual, the one that sorts first."""
-        return {
-            label: min(texts, key=lambda t: (-texts[t], t)) for label, texts in sorted(self.texts.items())
-        }
 
 
 class Collect(StatefulHandler[TaskCall]):
     """The datasets of the tasks in one partition."""
 
-    def __init__(self, context: Context, partition: int) -> None:
+    def __init__(self, context: Context, place: Place) -> None:
         super().__init__()
         self._context = context
-        self._partition = partition
+        self._place = place
         self._root = f"{context.settings.state.root.rstrip('/')}/{context.settings.kafka.prefix}datasets"
         self._datasets: dict[str, tuple[str, Dataset]] = {}
         self._unwritten: dict[str, list[tuple[int, Example]]] = {}
@@ -85,7 +58,7 @@ class Collect(StatefulHandler[TaskCall]):
         return decode(event.data, TaskCall)
 
     def handle(self, batch: Sequence[Delivery[TaskCall]]) -> list[Output]:
-        """Keep the teacher's answers; ask for a training when it is due."""
+        """Keep the teacher's answers; ask for a training when it is due and pays."""
         outputs: list[Output] = []
         labelled: dict[str, TaskCall] = {}
         for delivery, after in zip_longest(batch, batch[1:]):
@@ -98,24 +71,30 @@ class Collect(StatefulHandler[TaskCall]):
         return outputs
 
     def _keep(self, delivery: Delivery[TaskCall], labelled: dict[str, TaskCall]) -> None:
-        call = delivery.value
+        call, settings = delivery.value, self._context.settings
+        _, dataset = self._datasets.setdefault(call.task, (call.tenant, Dataset()))
+        dataset.called(call, call.cost_usd > 0 or price_of(call.model, settings.prices) is not None)
         if call.label is None or call.response is None:
             self.results["no_label"] += 1
             return
         self.results["label"] += 1
-        _, dataset = self._datasets.setdefault(call.task, (call.tenant, Dataset()))
-        dataset.count(call.label, call.response.text)
-        dataset.time = call.time
+        policy = settings.policy_of(call.tenant, call.task)
+        dataset.answered(call, call.label, call.response.text, policy)
         teacher = call.response.model or call.model
         example = Example(call.id, call.time, call.input, call.label, call.weight, teacher)
         self._unwritten.setdefault(call.task, []).append((delivery.offset, example))
         labelled[call.task] = call
 
     def _told(self, call: TaskCall, offset: int) -> list[Output]:
-        """What the labels of a task are worth telling now: a training, or how many they are."""
+        """What the labels of a task are worth telling now: a training or why not, or how many they are."""
         dataset = self._datasets[call.task][1]
-        outputs = self._training(call, dataset, offset)
-        if dataset.labels - dataset.ticked_at >= max(_TICK, dataset.labels // 20):
+        route, task = self._context.route(call.task), self._context.task(call.task)
+        outputs = []
+        if route is not None and route.demotions != dataset.demotions:
+            self._begin_anew(call.task, dataset, route)
+        if task is not None and task.kind in TRAINABLE:
+            outputs = self._training(call, task, dataset, route, offset)
+        if outputs or dataset.labels - dataset.ticked_at >= max(_TICK, dataset.labels // 20):
             outputs.append(self._tick(call.tenant, call.task, dataset))
         return outputs
 
@@ -148,43 +127,97 @@ class Collect(StatefulHandler[TaskCall]):
             return
         examples, offsets = [e for _, e in rows], [o for o, _ in rows]
         parts = self._datasets[task][1].parts
-        for part in write_parts(self._root, task, self._partition, examples, offsets, max(offsets)):
+        for part in write_parts(self._root, task, self._place.partition, examples, offsets, max(offsets)):
             parts[part.url] = part
 
-    def _training(self, call: TaskCall, dataset: Dataset, offset: int) -> list[Output]:
-        settings = self._context.settings
-        policy = settings.policy_of(call.tenant, call.task)
-        route, task = self._context.route(call.task), self._context.task(call.task)
-        if task is None or task.kind not in TRAINABLE:
-            return []
-        if not lifecycle.training_due(dataset.labels, dataset.trained_at, route, policy):
-            return []
+    def _begin_anew(self, task: str, dataset: Dataset, route: Route) -> None:
+        """A promise was broken: what the teacher said before the break teaches no more."""
+        since, end = route.since_offset, self._place.end()
+        if not dataset.trained_at and end is not None and since >= end:
+            # the break lies on an older topic of this name: everything here came after it
+            since = 0
+        self._write(task)
+        try:
+            later, fresh = since_of(dataset.parts.values(), since)
+        except TrainingError:
+            # the part that the break falls into is lost: what comes after that part is not
+            since = cell_of(since) + GRID
+            later, fresh = since_of(dataset.parts.values(), since)
+        dataset.begin_anew({part.url: part for part in later}, fresh, since, route.demotions)
+
+    def _training(
+        self, call: TaskCall, task: Task, dataset: Dataset, route: Route | None, offset: int
+    ) -> list[Output]:
+        policy = self._context.settings.policy_of(call.tenant, call.task)
+        noise = dataset.self_agreement(policy)
+        if noise.refused:
+            told = dataset.withheld == "self_agreement"
+            return [] if told else [self._withheld(call, dataset, "self_agreement", noise.reason)]
+        outputs = []
+        if dataset.withheld == "self_agreement":
+            outputs.append(
+                self._withheld(call, dataset, None, "whether the teacher agrees with itself is open")
+            )
+        if not lifecycle.training_due(dataset.labels, dataset.trained_at, route, policy, dataset.old):
+            return outputs
+        if dataset.asked_at and dataset.labels < _ASK_AGAIN * dataset.asked_at:
+            return outputs
+        bill_usd = dataset.mean_bill_usd
+        # without a price nothing can be forecast: it is for people to say whether they want it
+        if bill_usd is not None:
+            payback = worth(dataset.pace, bill_usd, dataset.labels - dataset.old, route, policy)
+            reason = said(payback, dataset.pace, bill_usd, policy)
+            if not payback.pays:
+                dataset.asked_at = dataset.labels
+                return [*outputs, self._withheld(call, dataset, "cost", reason)]
+            if dataset.withheld:
+                outputs.append(self._withheld(call, dataset, None, reason))
         self._write(call.task)
-        dataset.trained_at = dataset.labels
-        previous = lifecycle.live(route) if route is not None else None
-        training = _request(call, task, dataset, policy, offset, previous.version if previous else None)
+        dataset.trained_at, dataset.asked_at = dataset.labels, 0
+        training = _request(call, task, dataset, policy, offset, route)
         topic = self._context.topics.trainings.name
-        return [
-            Output(topic, call.task, training.id, call.time, training, alone=True),
-            self._tick(call.tenant, call.task, dataset),
-        ]
+        return [*outputs, Output(topic, call.task, training.id, call.time, training, alone=True)]
+
+    def _withheld(self, call: TaskCall, dataset: Dataset, cause: WithheldCause | None, reason: str) -> Output:
+        dataset.withheld = cause or ""
+        id = f"withheld/{call.task}/{dataset.labels}/{dataset.withheld}"
+        again = f"; {dataset.labels} labels, asked again at {_ASK_AGAIN:g} times as many"
+        evidence = Withheld(
+            id=id,
+            tenant=call.tenant,
+            task=call.task,
+            time=call.time,
+            cause=cause,
+            reason=reason + again if cause == "cost" else reason,
+            labels=dataset.labels,
+        )
+        return Output(self._context.topics.evidence.name, call.task, id, call.time, evidence, alone=True)
 
     def _tick(self, tenant: str, task: str, dataset: Dataset) -> Output:
         dataset.ticked_at = dataset.labels
         id = f"tick/{task}/{dataset.labels}"
-        tick = Tick(id=id, tenant=tenant, task=task, time=dataset.time, labels=dataset.labels)
+        noise = dataset.noise
+        tick = Tick(
+            id=id,
+            tenant=tenant,
+            task=task,
+            time=dataset.time,
+            labels=dataset.labels,
+            repeats=noise.repeats if noise is not None else 0,
+            repeats_agreed=noise.agreed if noise is not None else 0,
+        )
         return Output(self._context.topics.evidence.name, task, id, dataset.time, tick, alone=True)
 
 
 def _request(
-    call: TaskCall, task: Task, dataset: Dataset, policy: Policy, offset: int, previous: str | None
+    call: TaskCall, task: Task, dataset: Dataset, policy: Policy, offset: int, route: Route | None
 ) -> Training:
     """A training whose id is the digest of its data and recipe: the same is asked for once."""
     parts = tuple(part for _, part in sorted(dataset.parts.items()))
-    renderings = dataset.renderings
-    whole = encode(
-        (call.task, task.kind, [(p.digest, p.rows) for p in parts], renderings, policy.target, policy.limits)
-    )
+    renderings, since = dataset.renderings, dataset.since_offset
+    data = [(p.digest, p.rows) for p in parts]
+    whole = encode((call.task, task.kind, data, since, renderings, policy.target, policy.tolerance, policy.limits))
+    previous = lifecycle.live(route) if route is not None else None
     return Training(
         id=hashlib.sha256(whole).hexdigest()[:32],
         tenant=call.tenant,
@@ -196,8 +229,11 @@ def _request(
         renderings=renderings,
         target=policy.target,
         delta=policy.delta,
+        tolerance=policy.tolerance,
         limits=policy.limits,
-        previous=previous,
+        previous=previous.version if previous else None,
+        since_offset=since,
         until_offset=offset,
+        demotions=dataset.demotions,
         requested_at=call.time,
     )

@@ -61,6 +61,11 @@ class Train(Handler[Training]):
                 if newest.labels > training.labels:
                     # asked for again with more data while this waited: the newest takes its turn
                     training = newest
+                route = self._context.route(training.task)
+                if route is not None and training.demotions < route.demotions:
+                    # the promise was broken while it waited: its labels are another teacher's
+                    self.results["superseded"] += 1
+                    continue
                 place = (delivery.partition, delivery.offset)
                 asked, evidence = self._done.get(training.id, (place, None))
                 if asked != place:

@@ -55,6 +55,9 @@ class SelfAgreement:
         """Learn one call that the teacher answered twice, independently."""
         self.repeats += 1
         self.agreed += agreed
+        self._look()
+
+    def _look(self) -> None:
         wealth = float(self._bets.log_wealth(self.agreed, self.repeats - self.agreed))
         self.refused = self.refused or wealth >= -math.log(self.delta)
 
@@ -73,9 +76,38 @@ class SelfAgreement:
             refused=self.refused,
         )
 
+    @property
+    def reason(self) -> str:
+        """What was measured, in words, with its figures."""
+        rate = self.agreed / self.repeats if self.repeats else 0.0
+        return (
+            f"the teacher gave the same answer to {self.agreed} of {self.repeats} inputs that were asked "
+            f"again ({rate:.3f}); a target of {self.target:g} asks for at least {self.target**2:.3f}"
+        )
+
     @classmethod
     def from_state(cls, state: SelfAgreementState) -> SelfAgreement:
         """The test as it was when its state was taken."""
         noise = cls(state.target, state.delta)
         noise.repeats, noise.agreed, noise.refused = state.repeats, state.agreed, state.refused
+        return noise
+
+    @classmethod
+    def under(cls, state: SelfAgreementState | None, target: float, delta: float) -> SelfAgreement:
+        """The test as it was, or of the same answers for another promise where that has changed.
+
+        Examples
+        --------
+        >>> noise = SelfAgreement(0.95, 0.05)
+        >>> for k in range(400):
+        ...     noise.update(agreed=k % 6 > 0)
+        >>> noise.refused, SelfAgreement.under(noise.state(), 0.90, 0.05).refused
+        (True, False)
+        """
+        if state is not None and (state.target, state.delta) == (target, delta):
+            return cls.from_state(state)
+        noise = cls(target, delta)
+        if state is not None:
+            noise.repeats, noise.agreed = state.repeats, state.agreed
+            noise._look()
         return noise

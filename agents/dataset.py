@@ -1,0 +1,99 @@
+"""What collect keeps of one task: its parts, how the teacher writes labels, what it costs, how sure it is."""
+
+from __future__ import annotations
+
+import msgspec
+
+from jitr.models.pace import Pace
+from jitr.models.promise.repeats import Repeats
+from jitr.models.promise.self_agreement import SelfAgreement, SelfAgreementState
+from jitr.schemas.policy import Policy
+from jitr.schemas.tasks import TaskCall
+from jitr.schemas.trainings import PartRef
+
+_MOST_LABELS = 300
+_MOST_TEXTS = 6
+
+
+class Dataset(msgspec.Struct):
+    """The state of one task.
+
+    ``labels`` counts all since the task began; ``old`` of them came before the break that led to the last
+    demotion, which ended at ``since_offset`` and was the ``demotions``-th. ``trained_at`` and ``ticked_at``
+    are the labels at the last training and the last tick, ``asked_at`` those at which a training was last
+    found not to pay. ``withheld`` is the cause that was told last.
+    """
+
+    labels: int = 0
+    trained_at: int = 0
+    ticked_at: int = 0
+    asked_at: int = 0
+    time: float = 0.0
+    parts: dict[str, PartRef] = {}
+    texts: dict[str, dict[str, int]] = {}
+    usual: dict[str, str] = {}
+    pace: Pace = msgspec.field(default_factory=Pace)
+    bills: int = 0
+    bill_usd: float = 0.0
+    repeats: Repeats = msgspec.field(default_factory=Repeats)
+    noise: SelfAgreementState | None = None
+    withheld: str = ""
+    old: int = 0
+    since_offset: int = 0
+    demotions: int = 0
+
+    def called(self, call: TaskCall, priced: bool) -> None:
+        """Learn a call, whoever answered it; ``priced`` where its cost is known, be it nothing."""
+        self.pace.call(call.time)
+        if call.response is not None and priced:
+            self.bills += 1
+            self.bill_usd += call.cost_usd
+
+    def answered(self, call: TaskCall, label: str, text: str, policy: Policy) -> None:
+        """Learn an answer of the teacher, how it was written, and whether it is what was said before."""
+        self.labels += 1
+        self.time = call.time
+        self._written(label, text)
+        if not call.cost_usd and self.bill_usd:
+            # an answer that cost nothing where others cost something is a cache's copy of one of them
+            return
+        teacher = call.response.model if call.response is not None else ""
+        agreed = self.repeats.answered(call.input, label, teacher or call.model)
+        if agreed is not None:
+            noise = self.self_agreement(policy)
+            noise.update(agreed)
+            self.noise = noise.state()
+
+    def self_agreement(self, policy: Policy) -> SelfAgreement:
+        """How often the teacher agrees with itself, under the promise that is asked for now."""
+        return SelfAgreement.under(self.noise, policy.target, policy.delta)
+
+    def begin_anew(self, parts: dict[str, PartRef], fresh: int, since_offset: int, demotions: int) -> None:
+        """The teacher has changed: keep these parts, of whose labels so many are fresh."""
+        self.parts, self.old = parts, self.labels - fresh
+        self.since_offset, self.demotions, self.asked_at = since_offset, demotions, 0
+        # until a label comes again, it is written as it was
+        self.usual, self.texts = self.renderings, {}
+        self.repeats, self.noise = Repeats(), None
+
+    @property
+    def mean_bill_usd(self) -> float | None:
+        """Mean bill of the teacher; None where no price is known."""
+        return self.bill_usd / self.bills if self.bills else None
+
+    @property
+    def renderings(self) -> dict[str, str]:
+        """The usual text of each label; of two as usual, the one that sorts first."""
+        return self.usual | {
+            label: min(texts, key=lambda t: (-texts[t], t)) for label, texts in sorted(self.texts.items())
+        }
+
+    def _written(self, label: str, text: str) -> None:
+        """Count, within bounds, how an answer was written."""
+        texts = self.texts.get(label)
+        if texts is None:
+            if len(self.texts) >= _MOST_LABELS:
+                return
+            texts = self.texts[label] = {}
+        if text in texts or len(texts) < _MOST_TEXTS:
+            texts[text] = texts.get(text, 0) + 1

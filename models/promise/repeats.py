@@ -1,0 +1,47 @@
+"""Inputs that the teacher is asked again: pairs of independent answers, in bounded memory.
+
+Nothing is asked for this: it is what comes by itself on the stream.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import msgspec
+
+from jitr.models.datasets.examples import same_input
+
+MOST = 1024
+
+
+class Repeats(msgspec.Struct):
+    """The last inputs that wait for a second answer, as digests of eight bytes, the oldest first.
+
+    Every answer is in one pair at most: an input that has been answered twice waits for two more. So the
+    pairs are independent, which a test over them needs. Answers of two models are no pair.
+
+    Examples
+    --------
+    >>> repeats = Repeats()
+    >>> [repeats.answered("where is my card?", label, "gpt") for label in ("card", "card", "fees", "card")]
+    [None, True, None, False]
+    >>> repeats.answered("where is my  card?", "card", "gpt-2"), len(repeats.waiting)
+    (None, 1)
+    """
+
+    waiting: dict[int, int] = {}
+
+    def answered(self, input: str, label: str, teacher: str) -> bool | None:
+        """Learn an answer; whether it agrees with the one it makes a pair with, None where there is none."""
+        asked, answer = _digest(f"{teacher}\n{same_input(input)}"), _digest(label)
+        before = self.waiting.pop(asked, None)
+        if before is not None:
+            return before == answer
+        self.waiting[asked] = answer
+        if len(self.waiting) > MOST:
+            del self.waiting[next(iter(self.waiting))]
+        return None
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())

@@ -63,7 +63,7 @@ class Audit(StatefulHandler[TaskCall]):
             watch, route = self._watch(call), routes[call.task]
             if at in broken:
                 evidence += watch.refuse(*broken[at])
-            evidence += watch.learn(call, route, ref, said)
+            evidence += watch.learn(call, delivery.offset, route, ref, said)
             self.results["scored" if said is not None else "counted"] += 1
         return [self._output(e) for e in evidence]
 

@@ -216,7 +216,8 @@ def _request(
     parts = tuple(part for _, part in sorted(dataset.parts.items()))
     renderings, since = dataset.renderings, dataset.since_offset
     data = [(p.digest, p.rows) for p in parts]
-    whole = encode((call.task, task.kind, data, since, renderings, policy.target, policy.tolerance, policy.limits))
+    recipe = (renderings, policy.target, policy.tolerance, policy.limits)
+    whole = encode((call.task, task.kind, data, since, *recipe))
     previous = lifecycle.live(route) if route is not None else None
     return Training(
         id=hashlib.sha256(whole).hexdigest()[:32],

@@ -58,7 +58,7 @@ class Dataset(msgspec.Struct):
             # an answer that cost nothing where others cost something is a cache's copy of one of them
             return
         teacher = call.response.model if call.response is not None else ""
-        agreed = self.repeats.answered(call.input, label, teacher or call.model)
+        agreed = self.repeats.answered(call.input, label, teacher or call.model, policy.tolerance)
         if agreed is not None:
             noise = self.self_agreement(policy)
             noise.update(agreed)

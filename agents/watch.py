@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
-from jitr.agents.taskcalls import coin
+from jitr.agents.shadowing import Shadowing, ShadowingState
+from jitr.agents.spending import spent
 from jitr.models import lifecycle
 from jitr.models.drift.base import MonitorState
 from jitr.models.drift.margin import MarginMonitor
 from jitr.models.money import add, cpu_usd
 from jitr.models.promise.findings import Cleared, Convicted, Finding, RateChanged, Suspected
 from jitr.models.promise.live import LivePromise, LiveState
-from jitr.models.promise.shadow import ShadowProof, ShadowState
-from jitr.models.tasks.answers import same
+from jitr.models.tasks.agreement import same
 from jitr.schemas.evidence import Alarm, AuditWindow, Certified, Evidence, Futile, Resume, Verdict
 from jitr.schemas.money import Money
 from jitr.schemas.policy import Policy
@@ -26,11 +26,10 @@ from jitr.schemas.tasks import TaskCall
 # a window closes after so many calls, or seconds of event time
 WINDOW = 50
 WINDOW_S = 5.0
-_ANSWERING = ("canary", "active", "hold")
 
 
 class WatchState(msgspec.Struct, kw_only=True):
-    """Everything that must survive."""
+    """Everything that must survive; ``held_from`` is the offset at which the live version's hold began."""
 
     first: str | None = None
     opened: float = 0.0
@@ -43,10 +42,8 @@ class WatchState(msgspec.Struct, kw_only=True):
     money: Money = Money()
     live: LiveState | None = None
     margin: MonitorState | None = None
-    candidate: str | None = None
-    shadow: ShadowState | None = None
-    minute: int = -1
-    scored: int = 0
+    held_from: int | None = None
+    shadow: ShadowingState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +71,14 @@ class Watch:
         s = self._s = state or WatchState()
         self._live = LivePromise.from_state(s.live, policy) if s.live is not None else None
         self._margin = MarginMonitor.from_state(s.margin) if s.margin is not None else None
-        self._shadow = ShadowProof.from_state(s.shadow) if s.shadow is not None else None
+        self._shadow = Shadowing(policy, s.shadow)
 
     def state(self) -> WatchState:
         """Everything, exactly."""
         s = self._s
         s.live = self._live.state() if self._live else None
         s.margin = self._margin.state() if self._margin else None
-        s.shadow = self._shadow.state() if self._shadow else None
+        s.shadow = self._shadow.state()
         return s
 
     @property
@@ -90,35 +87,16 @@ class Watch:
         return self._s.calls > 0
 
     def wants(self, call: TaskCall, offset: int, route: Route | None) -> SurrogateRef | None:
-        """The candidate that is to be scored on this call, if it is.
-
-        Every call enters with one probability: while a version is live only its audits are sure to have the
-        teacher's answer, so the calls it left to the teacher enter by the same coin.
-        """
-        ref = lifecycle.shadowed(route) if route is not None else None
-        if ref is None or route is None or call.response is None or offset <= ref.after_offset:
-            return None
-        if self._s.candidate == ref.version and self._s.shadow is None and self._shadow is None:
-            return None
-        stamp = call.decision
-        if stamp is not None and stamp.surrogate is not None:
-            enters = stamp.coin < stamp.audit_rate
-        elif route.state in _ANSWERING and lifecycle.live(route) is not None:
-            enters = coin(call.id, "shadow") < route.audit_rate
-        else:
-            enters = True
-        if not enters:
-            return None
-        minute = int(call.time // 60)
-        if minute != self._s.minute:
-            self._s.minute, self._s.scored = minute, 0
-        if self._s.scored >= self.policy.shadow_cap:
-            return None
-        self._s.scored += 1
-        return ref
+        """The candidate that is to be scored on this call, if it is."""
+        return self._shadow.wants(call, offset, route)
 
     def learn(
-        self, call: TaskCall, route: Route | None, ref: SurrogateRef | None, scored: Scored | None
+        self,
+        call: TaskCall,
+        offset: int,
+        route: Route | None,
+        ref: SurrogateRef | None,
+        scored: Scored | None,
     ) -> list[Evidence]:
         """Learn one call; ``scored`` is what the candidate ``ref`` says to it, where it was wanted."""
         s = self._s
@@ -128,7 +106,7 @@ class Watch:
         if version != s.surrogate:
             evidence += self.window()
             s.surrogate = version
-            self._margin, self._live = None, None
+            self._margin, self._live, s.held_from = None, None, None
             if live is not None:
                 proof = live.proof
                 calls, agreed = (proof.calls, proof.agreed) if proof is not None else (0, 0)
@@ -138,9 +116,9 @@ class Watch:
             s.first, s.opened = call.id, call.time
         s.time = call.time
         s.calls += 1
-        self._count_money(call, live)
+        s.money = add(s.money, spent(call, live))
         if self._live is not None and call.decision is not None and call.decision.surrogate == version:
-            evidence += self._watch_live(call)
+            evidence += self._watch_live(call, offset)
         if ref is not None and scored is not None:
             evidence += self._prove(call, ref, scored)
         if s.calls >= WINDOW or (s.calls and call.time >= s.opened + WINDOW_S):
@@ -170,40 +148,17 @@ class Watch:
 
     def refuse(self, ref: SurrogateRef, reason: str) -> list[Evidence]:
         """The candidate cannot be run at all."""
-        calls = self._shadow.calls if self._shadow is not None else 0
-        self._s.candidate, self._s.shadow, self._shadow = ref.version, None, None
-        futile: Any = self._evidence(
-            Futile, "futile", ref.version, surrogate=ref.version, reason=reason, calls=calls
-        )
-        return [futile]
+        calls = self._shadow.calls
+        self._shadow.end(ref)
+        return [self._futile(ref, reason, calls)]
 
-    def _count_money(self, call: TaskCall, live: SurrogateRef | None) -> None:
-        stamp = call.decision
-        answered = stamp is not None and stamp.target == "surrogate" and stamp.answer is not None
-        asked = call.response is not None
-        ran = stamp is not None and stamp.score is not None
-        core_s = live.p99_ms / 1000 if live is not None else 0.0
-        self._s.money = add(
-            self._s.money,
-            Money(
-                teacher_calls=int(asked and not answered),
-                audit_calls=int(asked and answered),
-                answered_calls=int(answered),
-                # a failed attempt was not answered, but it may have been billed
-                teacher_usd=0.0 if answered else call.cost_usd,
-                audit_usd=call.cost_usd if answered else 0.0,
-                surrogate_usd=cpu_usd(core_s) if ran else 0.0,
-                cost_squares=call.cost_usd**2 if asked else 0.0,
-            ),
-        )
-
-    def _watch_live(self, call: TaskCall) -> list[Evidence]:
+    def _watch_live(self, call: TaskCall, offset: int) -> list[Evidence]:
         s, live, stamp = self._s, self._live, call.decision
         assert live is not None
         assert stamp is not None
         findings: list[Finding] = []
         said = stamp.label if stamp.label is not None else stamp.answer
-        agreed = call.response is not None and said is not None and _agrees(said, call)
+        agreed = call.response is not None and said is not None and self._agrees(said, call)
         if stamp.score is not None and self._margin is not None:
             alarm = self._margin.update(stamp.score)
             if alarm is not None:
@@ -227,16 +182,17 @@ class Watch:
                 findings += (*live.accepted(1), *live.audit(agreed, owed=False))
         evidence: list[Evidence] = []
         for number, finding in enumerate(findings):
-            evidence += self._tell(finding, number, call)
+            evidence += self._tell(finding, f"{call.id}/{number}", offset)
         return evidence
 
-    def _tell(self, finding: Finding, number: int, call: TaskCall) -> list[Evidence]:
-        version = self._s.surrogate
-        place = f"{call.id}/{number}"
+    def _tell(self, finding: Finding, place: str, offset: int) -> list[Evidence]:
+        s, version = self._s, self._s.surrogate
         if isinstance(finding, RateChanged):
             return self.window()
         told: Any
         if isinstance(finding, Suspected):
+            # a blind route holds nothing: it goes back to the teacher
+            s.held_from = offset if finding.monitor != "blind" else None
             told = self._evidence(
                 Alarm,
                 "alarm",
@@ -248,6 +204,7 @@ class Watch:
                 reason=finding.reason,
             )
         elif isinstance(finding, Cleared):
+            s.held_from = None
             if finding.monitor == "adwin" and self._margin is not None:
                 self._margin.relearn()
             told = self._evidence(
@@ -269,31 +226,29 @@ class Watch:
                 bar=finding.bar,
                 scored=finding.scored,
                 disagreement=finding.disagreement,
+                since_offset=s.held_from if s.held_from is not None else offset,
             )
         # the counts go first, so that the row that moves is up to date
         return [*self.window(), told]
 
     def _prove(self, call: TaskCall, ref: SurrogateRef, scored: Scored) -> list[Evidence]:
-        s = self._s
-        if s.candidate != ref.version:
-            s.candidate = ref.version
-            self._shadow = ShadowProof(
-                ref.shares, ref.thresholds, ref.forecast, self.policy.target, self.policy.delta
-            )
-        proof = self._shadow
-        if proof is None:
+        if not self._shadow.runs(ref):
             return []
-        s.money = add(s.money, Money(shadow_usd=cpu_usd(ref.p99_ms / 1000)))
-        proof.update(scored.score, _agrees(scored.label, call))
-        if (reason := proof.futile) is not None:
-            return [*self.window(), *self.refuse(ref, reason)]
-        if proof.proved is None or not proof.settled:
+        self._s.money = add(self._s.money, Money(shadow_usd=cpu_usd(ref.p99_ms / 1000)))
+        calls = self._shadow.calls + 1
+        found = self._shadow.learn(ref, scored.score, self._agrees(scored.label, call))
+        if found is None:
             return []
-        told: Any = self._evidence(
-            Certified, "certified", ref.version, surrogate=ref.version, proof=proof.proved
-        )
-        self._shadow = s.shadow = None
+        told: Any
+        if isinstance(found, str):
+            told = self._futile(ref, found, calls)
+        else:
+            told = self._evidence(Certified, "certified", ref.version, surrogate=ref.version, proof=found)
         return [*self.window(), told]
+
+    def _futile(self, ref: SurrogateRef, reason: str, calls: int) -> Any:
+        version = ref.version
+        return self._evidence(Futile, "futile", version, surrogate=version, reason=reason, calls=calls)
 
     def _evidence(self, kind: Any, word: str, place: str, **fields: Any) -> Any:
         id = self._id(word, place, 0)
@@ -304,9 +259,9 @@ class Watch:
         digest = blake2b(f"{place}/{n}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         return f"{word}/{self.task}/{digest}"
 
-
-def _agrees(said: str, call: TaskCall) -> bool:
-    """Whether a surrogate's label is the teacher's answer."""
-    response = call.response
-    assert response is not None
-    return same(said, call.label if call.label is not None else response.text)
+    def _agrees(self, said: str, call: TaskCall) -> bool:
+        """Whether a surrogate's label is the teacher's answer, as far as the policy wants it."""
+        response = call.response
+        assert response is not None
+        meant = call.label if call.label is not None else response.text
+        return same(said, meant, self.policy.tolerance)

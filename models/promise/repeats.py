@@ -10,12 +10,15 @@ from hashlib import blake2b
 import msgspec
 
 from jitr.models.datasets.examples import same_input
+from jitr.models.tasks.agreement import same
 
 MOST = 1024
+# what is longer than this is no answer out of a closed set, and is not kept
+_LONGEST = 500
 
 
 class Repeats(msgspec.Struct):
-    """The last inputs that wait for a second answer, as digests of eight bytes, the oldest first.
+    """The last inputs that wait for a second answer, as digests, with the first one; the oldest come first.
 
     Every answer is in one pair at most: an input that has been answered twice waits for two more. So the
     pairs are independent, which a test over them needs. Answers of two models are no pair.
@@ -29,15 +32,17 @@ class Repeats(msgspec.Struct):
     (None, 1)
     """
 
-    waiting: dict[int, int] = {}
+    waiting: dict[int, str] = {}
 
-    def answered(self, input: str, label: str, teacher: str) -> bool | None:
+    def answered(self, input: str, label: str, teacher: str, tolerance: float = 0.0) -> bool | None:
         """Learn an answer; whether it agrees with the one it makes a pair with, None where there is none."""
-        asked, answer = _digest(f"{teacher}\n{same_input(input)}"), _digest(label)
+        if len(label) > _LONGEST:
+            return None
+        asked = _digest(f"{teacher}\n{same_input(input)}")
         before = self.waiting.pop(asked, None)
         if before is not None:
-            return before == answer
-        self.waiting[asked] = answer
+            return same(before, label, tolerance)
+        self.waiting[asked] = label
         if len(self.waiting) > MOST:
             del self.waiting[next(iter(self.waiting))]
         return None

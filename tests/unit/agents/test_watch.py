@@ -6,7 +6,7 @@ import pytest
 
 from jitr.agents.watch import Scored, Watch
 from jitr.schemas.calls import DecisionStamp
-from jitr.schemas.evidence import Alarm, AuditWindow, Certified, Futile, Verdict
+from jitr.schemas.evidence import Alarm, AuditWindow, Certified, Futile, Resume, Verdict
 from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateRef, SurrogateTarget
 
@@ -59,7 +59,7 @@ def feed(it, calls, route, said=None):
     evidence = []
     for offset, call in enumerate(calls):
         ref = it.wants(call, offset, route)
-        evidence += it.learn(call, route, ref, said(call) if ref is not None else None)
+        evidence += it.learn(call, offset, route, ref, said(call) if ref is not None else None)
     return evidence
 
 
@@ -73,7 +73,7 @@ def test_windows_add_up_to_the_same_however_they_are_cut(task_call):
     one = kinds(feed(whole, calls, None) + whole.window(), AuditWindow)
     many = []
     for n, call in enumerate(calls):
-        many += pieces.learn(call, None, None, None)
+        many += pieces.learn(call, n, None, None, None)
         if n % 7 == 0:
             many += pieces.window()
     many = kinds(many + pieces.window(), AuditWindow)
@@ -142,10 +142,33 @@ def test_while_a_version_is_live_all_calls_enter_shadow_with_one_probability(tas
     assert entered["deferred"] == pytest.approx(400, abs=70)
 
 
-def test_a_cap_bounds_the_calls_that_are_scored_in_a_minute(task_call):
+def test_a_cap_bounds_the_calls_that_are_scored_in_a_minute_whatever_comes(task_call):
     it = Watch("t", "mood", Policy(target=0.9, shadow_cap=5))
-    wanted = [it.wants(task_call(n, time=n * 1.0), 100, shadowing()) is not None for n in range(120)]
-    assert (sum(wanted[:60]), sum(wanted[60:])) == (5, 5)
+    # a quiet minute, a flood in one second of the next, and a quiet one
+    times = [*range(60), *[60.0] * 3000, *[61 + n for n in range(120)]]
+    wanted = [t for n, t in enumerate(times) if it.wants(task_call(n, time=float(t)), 100, shadowing())]
+    for minute in range(4):
+        assert sum(minute * 60 <= t < minute * 60 + 60 for t in wanted) <= 5
+
+
+def test_the_calls_under_the_cap_are_a_sample_of_the_minute_and_not_its_beginning(task_call):
+    it, seconds = Watch("t", "mood", Policy(target=0.9, shadow_cap=60)), []
+    for n in range(60 * 600):
+        if it.wants(task_call(n, time=n * 0.1), 100, shadowing()):
+            seconds.append(n * 0.1 % 60)
+    assert 45 * 60 <= len(seconds) <= 60 * 60
+    halves = sum(s >= 30 for s in seconds) / len(seconds)
+    assert halves == pytest.approx(0.5, abs=0.06)
+
+
+def test_which_calls_are_sampled_hangs_on_their_ids(task_call):
+    def wanted(tag):
+        it = Watch("t", "mood", Policy(target=0.9, shadow_cap=100))
+        calls = [task_call(n, id=f"{tag}{n}", time=n * 0.05) for n in range(2400)]
+        return [n for n, call in enumerate(calls) if it.wants(call, 100, shadowing())]
+
+    assert wanted("a") == wanted("a")
+    assert wanted("a") != wanted("b")
 
 
 def test_disagreeing_audits_hold_and_a_hold_that_disagrees_convicts(task_call):
@@ -165,6 +188,29 @@ def test_disagreeing_audits_hold_and_a_hold_that_disagrees_convicts(task_call):
     (verdict,) = kinds(evidence, Verdict)
     assert verdict.wealth >= verdict.bar
     assert verdict.surrogate == "live"
+
+
+def test_a_verdict_says_where_the_hold_began_and_not_an_earlier_one_that_was_lifted(task_call):
+    it, offset = watch(), 0
+    held = active(state="hold", audit_rate=1.0)
+    told = {}
+
+    def until(kind, label, route, decision):
+        nonlocal offset
+        while True:
+            offset += 1
+            assert offset < 3000
+            call = task_call(offset, label, decision=decision, time=0.0)
+            for found in kinds(it.learn(call, offset, route, None, None), kind):
+                told.setdefault(kind, []).append((offset, found))
+                return
+
+    for label, end in (("good", Resume), ("bad", Verdict)):
+        until(Alarm, "bad", active(), stamp(due=True, coin=0.1))
+        until(end, label, held, stamp(target="teacher", held=True, audit_rate=1.0))
+    second = told[Alarm][1][0]
+    assert told[Verdict][0][1].since_offset == second
+    assert told[Alarm][0][0] < told[Resume][0][0] < second < told[Verdict][0][0]
 
 
 def test_a_canarys_accepted_calls_that_the_teacher_answered_are_audits(task_call):
@@ -212,7 +258,7 @@ def test_a_watch_goes_on_from_its_state_as_if_it_had_never_stopped(task_call):
             broken = Watch("t", "mood", POLICY, broken.state())
         ref = broken.wants(call, n, active(candidate=SHADOW))
         evidence += broken.learn(
-            call, active(candidate=SHADOW), ref, Scored("good", 0.9) if ref is not None else None
+            call, n, active(candidate=SHADOW), ref, Scored("good", 0.9) if ref is not None else None
         )
     assert evidence == expected
     assert broken.state() == straight.state()

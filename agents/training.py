@@ -169,6 +169,7 @@ def _train(training: Training, root: str) -> SurrogateRef:
         kind=training.kind,
         renderings=training.renderings,
         target=training.target,
+        tolerance=training.tolerance,
         since_offset=training.since_offset,
     )
     # limits are in CPU seconds, so that a busy machine fails no surrogate

@@ -79,7 +79,7 @@ def _show(report: ScanReport, top: int) -> None:
     out = console()
     columns = ["task", "model", ">calls", ">share", ">cost", "answers", "~most frequent", "~skeleton"]
     out.print(table(f"{len(report.tasks)} recurring tasks in {report.calls:,} calls", columns, rows))
-    replaceable = [t for t in report.tasks if t.kind in ("label", "json", "number")]
+    replaceable = [t for t in report.tasks if t.kind in ("label", "labels", "json", "number")]
     out.print(
         f"{usd(report.cost_usd)} in all; {usd(sum(t.cost_usd for t in replaceable))} in {len(replaceable)} "
         f"tasks with a closed set of answers, which a surrogate could take; "

@@ -22,6 +22,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ``manual``: nothing changes an answer until someone approves. ``auto``: a certificate is enough.
     target, delta : float
         Accepted answers agree with the teacher at least ``target`` of the time, with confidence 1-delta.
+    tolerance : float
+        Numbers agree where they lie no further apart, in the unit of the answers.
     support : int
         Calls before a candidate is a task.
     first_labels : int
@@ -53,6 +55,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     approval: Literal["manual", "auto"] = "manual"
     target: Share = 0.95
     delta: Share = 0.05
+    tolerance: Annotated[float, Meta(ge=0, le=1e12)] = 0.0
     support: Count = 30
     first_labels: Count = 300
     canary_share: Annotated[float, Meta(gt=0, le=1)] = 0.10

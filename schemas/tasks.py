@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from jitr.schemas.calls import DecisionStamp, Response, Usage
 from jitr.schemas.record import Record
 
-OutputKind = Literal["label", "json", "number", "spans", "text"]
+OutputKind = Literal["label", "labels", "json", "number", "spans", "text"]
 TaskStatus = Literal["candidate", "task", "merged", "retired"]
 
 

@@ -27,6 +27,8 @@ class Limits(Record, frozen=True, kw_only=True):
 class Training(Record, frozen=True, kw_only=True):
     """A request to train; its id is the digest of data and recipe, so that the same is trained once.
 
+    ``tolerance`` is how far two numbers may lie apart and still agree.
+
     ``until_offset`` is the last offset of the task's calls in the data, ``since_offset`` the first: what
     was answered before a broken promise was another teacher's. ``labels`` counts all that the task had when
     it was asked for, also those before; ``demotions`` how often the route had been demoted by then.
@@ -44,6 +46,7 @@ class Training(Record, frozen=True, kw_only=True):
     renderings: dict[str, str] = {}
     target: float
     delta: float
+    tolerance: float = 0.0
     limits: Limits = Limits()
     seed: int = 0
     previous: str | None = None

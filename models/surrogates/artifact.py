@@ -21,7 +21,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from jitr.models.surrogates.fields import FieldSpec
-from jitr.models.surrogates.styles import Style
+from jitr.models.tasks.styles import Style
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.tasks import OutputKind
 

@@ -71,7 +71,8 @@ class FieldSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def agrees(self, said: NDArray[np.int64], meant: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether choices agree: equal, or within the tolerance."""
-        return np.abs(said - meant) <= (self.scale.tolerance if self.scale is not None else 0)
+        most = self.scale.tolerance if self.scale is not None else 0
+        return np.asarray(np.abs(said - meant) <= most)
 
     def narrow(self, column: NDArray[np.int64]) -> tuple[FieldSpec, NDArray[np.int64]]:
         """The same field with the values alone that a column holds, and the column renumbered."""

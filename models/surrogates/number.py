@@ -113,7 +113,9 @@ class NumberHead:
         return {**self._inner.arrays(), **{f"spans.{name}": array for name, array in spans.items()}}
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays, inner: type[ClassHead], scale: Scale, features: Features) -> NumberHead:
+    def from_arrays(
+        cls, arrays: Arrays, inner: type[ClassHead], scale: Scale, features: Features
+    ) -> NumberHead:
         """Rebuild; raises `ArtifactError` where the arrays do not fit each other."""
         values, span, share = (arrays.get(f"spans.{name}") for name in ("values", "span", "share"))
         if values is None or span is None or share is None:

@@ -57,7 +57,7 @@ def _cuts(
     y: NDArray[np.int64], weights: NDArray[np.float64], tolerance: int
 ) -> list[tuple[Spans, NDArray[np.int64]]]:
     """Ways to cut the scale: one span for each number where they are few, and spans of equally many rows."""
-    values, at, count = np.unique(y, return_inverse=True, return_counts=True)
+    values, at = np.unique(y, return_inverse=True)
     heavy = np.bincount(at, weights=weights)
     cuts = []
     if len(values) <= _MOST_CLASSES and (len(y) >= _ROWS_A_CLASS * len(values) or len(values) <= 2):
@@ -68,7 +68,6 @@ def _cuts(
         middle = (np.cumsum(heavy) - heavy / 2) / heavy.sum()
         _, span = np.unique(np.minimum((middle * spans).astype(int), spans - 1), return_inverse=True)
         cuts.append(span)
-    del count
     made = []
     for span in cuts:
         share = heavy / np.bincount(span, weights=heavy)[span]
@@ -87,5 +86,5 @@ def _thinned(spans: Spans) -> Spans:
     first = np.flatnonzero(np.diff(group, prepend=-1))
     size = np.diff(np.append(first, n))
     kept = first + size // 2
-    share = np.bincount(group, weights=spans.share)
+    share = np.asarray(np.bincount(group, weights=spans.share), np.float64)
     return Spans(spans.values[kept], spans.span[kept], share, spans.tolerance)

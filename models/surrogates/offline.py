@@ -34,7 +34,7 @@ from jitr.models.surrogates.certificate import (
 )
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import Recipe, TrainingResult, save
-from jitr.models.tasks.answers import same
+from jitr.models.tasks.agreement import same
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
 

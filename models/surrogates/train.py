@@ -29,7 +29,7 @@ from jitr.models.surrogates.artifact import (
 )
 from jitr.models.surrogates.card import card
 from jitr.models.surrogates.runtime import model_arrays
-from jitr.models.surrogates.styles import infer_style
+from jitr.models.tasks.styles import style_of
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.routes import SurrogateRef
 from jitr.schemas.tasks import OutputKind
@@ -232,7 +232,7 @@ def _manifest(won: Race, dataset: Dataset, recipe: Recipe, version: str, lineage
         encoder=None if encoder is None else EncoderRef(name=encoder.name, sha256=encoder.sha256),
         fields=tuple(FieldEntry(spec=f.spec, head=f.head.kind) for f in model.fields),
         renderings={label: text for label, text in sorted(recipe.renderings.items()) if label in labels},
-        style=infer_style([f.spec for f in model.fields], recipe.renderings),
+        style=style_of(dataset.labels, recipe.renderings),
         files={},
         shares=forecast.shares,
         thresholds=forecast.thresholds,

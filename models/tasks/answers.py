@@ -1,12 +1,9 @@
 """The normal form of an answer: what makes two answers the same."""
 
-import math
 import re
 from typing import Any
 
 import msgspec
-
-from jitr.models.tasks.numbers import close, quantity_of
 
 _FENCE = re.compile(r"\A```[\w+-]*[ \t]*\n?([\s\S]*?)\n?```\Z")
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
@@ -142,35 +139,6 @@ def _unwrapped(text: str) -> str:
     if found and len(text) - found.end() > 0 and len(text.split()) <= _FEW_WORDS:
         text = text[found.end() :]
     return text
-
-
-def same(first: str, second: str, tolerance: float = 0.0) -> bool:
-    """Whether two answers agree: their normal forms are equal, but for numbers that may lie so far apart.
-
-    This is the definition of agreement.
-
-    Examples
-    --------
-    >>> same("Positive", "**positive**."), same("yes", "no")
-    (True, False)
-    >>> same("$7.50", "7", 0.5), same('{"a":1,"b":7}', '{"a":1,"b":8}', 1), same("7", "9", 1)
-    (True, True, False)
-    """
-    if first == second:
-        return True
-    one, other = quantity_of(first), quantity_of(second)
-    if one is not None and other is not None:
-        return close(one.number, other.number, tolerance)
-    if tolerance > 0 and (a := json_of(first)) is not None and (b := json_of(second)) is not None:
-        return a.keys() == b.keys() and all(_near(a[key], b[key], tolerance) for key in a)
-    return normal(first) == normal(second)
-
-
-def _near(first: Any, second: Any, tolerance: float) -> bool:
-    numbers = [v for v in (first, second) if isinstance(v, int | float) and not isinstance(v, bool)]
-    if len(numbers) == 2 and all(map(math.isfinite, numbers)):
-        return close(repr(first), repr(second), tolerance)
-    return bool(_encode(_plain(first)) == _encode(_plain(second)))
 
 
 def terse(answer: str) -> str | None:

@@ -7,8 +7,19 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from jitr.models.tasks.answers import json_of, normal, number_of
-from jitr.models.tasks.kinds import MOST_LABELS, LabelState, counts_of, kind_of, least_of
+from jitr.models.tasks.answers import json_of, normal
+from jitr.models.tasks.kinds import (
+    MOST_LABELS,
+    LabelState,
+    counts_of,
+    in_kind,
+    kind_of,
+    least_of,
+    lists_several,
+    members,
+)
+from jitr.models.tasks.lists import members_of
+from jitr.models.tasks.numbers import quantity_of
 from jitr.models.tasks.renderings import render
 from jitr.models.tasks.text import readable
 from jitr.schemas.tasks import OutputKind, Task
@@ -18,6 +29,7 @@ _MOST_ANSWERS = 2_000
 _MOST_RENDERINGS = 6
 _LONGEST = 400
 _SENTENCE = 3
+_MOST_KNOWN = 50
 
 
 def input_of(slots: Sequence[str]) -> str:
@@ -85,8 +97,10 @@ class LabelSpace:
         text = answer.strip()
         if json_of(text) is not None:
             state.objects += 1
-        elif number_of(text) is not None:
+        elif quantity_of(text) is not None:
             state.numbers += 1
+        elif lists_several(text):
+            state.lists += 1
         if input and len(text) > 1 and text.strip(" .\"'").casefold() in input.casefold():
             state.spans += 1
         if len(text) > _LONGEST:
@@ -120,6 +134,7 @@ class LabelSpace:
         mine.objects += theirs.objects
         mine.numbers += theirs.numbers
         mine.spans += theirs.spans
+        mine.lists += theirs.lists
         mine.overflow += theirs.overflow
         for label, texts in theirs.answers.items():
             held = mine.answers.setdefault(label, {})
@@ -127,9 +142,29 @@ class LabelSpace:
                 held[text] = held.get(text, 0) + n
         self._labels = self._kind = self._known = None
 
+    def release(self, other: LabelSpace) -> None:
+        """Take back what `absorb` added; nothing falls below zero."""
+        mine, theirs = self.state, other.state
+        mine.seen = max(0, mine.seen - theirs.seen)
+        mine.objects = max(0, mine.objects - theirs.objects)
+        mine.numbers = max(0, mine.numbers - theirs.numbers)
+        mine.spans = max(0, mine.spans - theirs.spans)
+        mine.lists = max(0, mine.lists - theirs.lists)
+        mine.overflow = max(0, mine.overflow - theirs.overflow)
+        for label, texts in theirs.answers.items():
+            held = mine.answers.get(label, {})
+            for text, n in texts.items():
+                if held.get(text, 0) > n:
+                    held[text] -= n
+                else:
+                    held.pop(text, None)
+            if not held:
+                mine.answers.pop(label, None)
+        self._labels = self._kind = self._known = None
+
     def counts(self) -> Counter[str]:
-        """How often each normal form came."""
-        return counts_of(self.state)
+        """How often each normal form came; of sets, each label in them."""
+        return members(self.state) if self.kind == "labels" else counts_of(self.state)
 
     @property
     def kind(self) -> OutputKind:
@@ -144,7 +179,7 @@ class LabelSpace:
         if self._labels is None:
             counts = self.counts()
             least = least_of(self.state.seen)
-            if self.kind == "label" or (self.kind == "json" and self.closed):
+            if self.kind in ("label", "labels") or (self.kind == "json" and self.closed):
                 # a tie in counts is decided by the text: the order is the same in every process
                 ranked = sorted(counts.items(), key=lambda kv: (-kv[1], kv[0]))
                 is_object = self.kind == "json"
@@ -158,7 +193,7 @@ class LabelSpace:
     @property
     def closed(self) -> bool:
         """Whether every answer is one of a closed set: labels, or objects whose fields take few values."""
-        if self.kind == "label":
+        if self.kind in ("label", "labels"):
             return True
         if self.kind != "json":
             return False
@@ -185,17 +220,31 @@ class LabelSpace:
         """The usual text of each label."""
         if self._known is None:
             answers = self.state.answers
+            if self.kind in ("labels", "number"):
+                answers = self._read_again(self.kind)
+            known = answers if self.kind in ("labels", "number") else self.labels
             self._known = {
-                label: max(answers[label].items(), key=lambda kv: (kv[1], kv[0]))[0] for label in self.labels
+                label: max(answers[label].items(), key=lambda kv: (kv[1], kv[0]))[0] for label in known
             }
         return self._known
+
+    def _read_again(self, kind: OutputKind) -> dict[str, dict[str, int]]:
+        """The texts of the most frequent normal forms of a kind."""
+        found: dict[str, dict[str, int]] = {}
+        for texts in self.state.answers.values():
+            for text, n in texts.items():
+                label = in_kind(text, kind)
+                if label is not None:
+                    held = found.setdefault(label, {})
+                    held[text] = held.get(text, 0) + n
+        ranked = sorted(found, key=lambda label: (-sum(found[label].values()), label))
+        return {label: found[label] for label in ranked[:_MOST_KNOWN]}
 
     def parse(self, answer: str) -> str | None:
         """The label of an answer, or None where it does not parse.
 
-        Labels: a known one, also inside a sentence that names exactly one. Objects: canonical JSON. Numbers
-        and
-        spans: the normal form. Free text: white space folded.
+        Labels: a known one, also inside a sentence that names exactly one. Sets of labels: all of them known.
+        Objects: canonical JSON. Numbers and spans: the normal form. Free text: white space folded.
         """
         label = normal(answer)
         if self.kind == "label":
@@ -206,7 +255,10 @@ class LabelSpace:
         if self.kind == "json":
             return label if json_of(label) is not None else None
         if self.kind == "number":
-            return number_of(answer)
+            return in_kind(answer, "number")
+        if self.kind == "labels":
+            held = in_kind(answer, "labels")
+            return held if held is not None and set(members_of(held) or ()) <= set(self.labels) else None
         return label or None
 
     def _named_in(self, answer: str) -> str | None:
@@ -231,6 +283,9 @@ class LabelSpace:
 
     def unparsed(self) -> int:
         """How many of the answers that were counted do not parse."""
+        if self.kind in ("labels", "number"):
+            texts = [(text, n) for held in self.state.answers.values() for text, n in held.items()]
+            return sum([n for text, n in texts if self.parse(text) is None]) + self.state.overflow
         if self.kind != "label":
             return 0
         counts = self.counts()
@@ -248,6 +303,8 @@ def label_of(task: Task, answer: str) -> str | None:
     """
     space = LabelSpace.of(task)
     label = space.parse(answer)
+    if label is None and task.kind == "labels":
+        return in_kind(answer, "labels")
     if label is None and task.kind == "label":
         found = normal(answer)
         longest = max([len(k) for k in task.labels], default=40)

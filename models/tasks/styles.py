@@ -9,14 +9,23 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 
 import msgspec
 
-from jitr.models.surrogates.fields import FieldSpec
-from jitr.models.tasks.lists import DASHES, SEPARATORS, canonical_list, parts_of
+from jitr.models.tasks.answers import json_of
+from jitr.models.tasks.lists import DASHES, SEPARATORS, canonical_list, members_of, parts_of
 from jitr.models.tasks.numbers import quantity_of
 
 _TRIED = 50
+_LAYOUTS = (
+    (None, ", ", ": "),
+    (None, ",", ":"),
+    (None, ",", ": "),
+    (2, ",", ": "),
+    (4, ",", ": "),
+    (2, ", ", ": "),
+)
 
 
 class JsonStyle(msgspec.Struct, tag="json", frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,6 +36,7 @@ class JsonStyle(msgspec.Struct, tag="json", frozen=True, kw_only=True, forbid_un
     indent: int | None = None
     item_separator: str = ", "
     key_separator: str = ": "
+    ascii: bool = False
     keys: tuple[str, ...] = ()
 
     def render(self, label: str) -> str:
@@ -42,7 +52,7 @@ class JsonStyle(msgspec.Struct, tag="json", frozen=True, kw_only=True, forbid_un
         ordered = dict(sorted(value.items(), key=lambda item: rank.get(item[0], len(rank))))
         text = json.dumps(
             ordered,
-            ensure_ascii=False,
+            ensure_ascii=self.ascii,
             indent=self.indent,
             separators=(self.item_separator, self.key_separator),
         )
@@ -65,22 +75,22 @@ class JsonStyle(msgspec.Struct, tag="json", frozen=True, kw_only=True, forbid_un
                 keys = tuple(json.loads(text[first : last + 1]))
             except (ValueError, TypeError):
                 continue
-            for indent in (None, 2, 4):
-                for separators in ((", ", ": "), (",", ":"), (",", ": ")):
-                    style = cls(
-                        before=text[:first],
-                        after=text[last + 1 :],
-                        indent=indent,
-                        item_separator=separators[0],
-                        key_separator=separators[1],
-                        keys=keys,
-                    )
-                    if style in tried:
-                        continue
-                    tried.add(style)
-                    exact = _exact(style.render, renderings)
-                    if exact > most:
-                        best, most = style, exact
+            for (indent, item, key), escaped in product(_LAYOUTS, (False, True)):
+                style = cls(
+                    before=text[:first],
+                    after=text[last + 1 :],
+                    indent=indent,
+                    item_separator=item,
+                    key_separator=key,
+                    ascii=escaped,
+                    keys=keys,
+                )
+                if style in tried:
+                    continue
+                tried.add(style)
+                exact = _exact(style.render, renderings)
+                if exact > most:
+                    best, most = style, exact
         return best
 
 
@@ -125,7 +135,7 @@ class ListStyle(msgspec.Struct, tag="list", frozen=True, kw_only=True, forbid_un
         Examples
         --------
         >>> known = {'["art","tech"]': "Tech, Art", '["art"]': "Art", '["law","tech"]': "Law, Tech"}
-    >>> known |= {'["art","law","tech"]': "Law, Tech, Art"}
+        >>> known |= {'["art","law","tech"]': "Law, Tech, Art"}
         >>> ListStyle.infer(known).render('["art","law"]')
         'Law, Art'
         """
@@ -203,14 +213,25 @@ class NumberStyle(msgspec.Struct, tag="number", frozen=True, kw_only=True, forbi
 Style = JsonStyle | ListStyle | NumberStyle
 
 
-def infer_style(fields: Sequence[FieldSpec], renderings: Mapping[str, str]) -> Style | None:
-    """The style of a task's answers by their fields; None for plain labels, which are written as known."""
-    first = fields[0]
-    if first.member is not None:
-        return ListStyle.infer(renderings)
-    if first.name != "" or len(fields) > 1:
+def style_of(labels: Sequence[str], renderings: Mapping[str, str]) -> Style | None:
+    """The style of a task's answers; None for plain labels, which are written as known.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        In normal form; their form says what they are.
+    renderings : mapping
+        Labels to the teacher's usual text.
+    """
+    if not labels:
+        return None
+    if all(label.startswith("{") and json_of(label) is not None for label in labels):
         return JsonStyle.infer(renderings)
-    return NumberStyle.infer(renderings) if first.scale is not None else None
+    if all(members_of(label) is not None for label in labels):
+        return ListStyle.infer(renderings)
+    if all((found := quantity_of(label)) is not None and found.number == label for label in labels):
+        return NumberStyle.infer(renderings)
+    return None
 
 
 def _exact(render: Callable[[str], str], renderings: Mapping[str, str]) -> int:

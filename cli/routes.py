@@ -6,17 +6,21 @@ import asyncio
 from datetime import UTC, datetime
 
 import click
+import msgspec
 
+from jitr.cli.account import figures, saved
 from jitr.cli.options import json_option, tenant_option, with_settings
-from jitr.cli.output import console, print_json, table, usd
+from jitr.cli.output import console, print_json, table
 from jitr.cli.table import find, rows
 from jitr.cli.topic import records
-from jitr.models.money import saved_usd
 from jitr.router.table import Rows
 from jitr.schemas.events import Event, decode_events
 from jitr.schemas.record import decode
 from jitr.schemas.routes import Route, Transition
 from jitr.schemas.settings import Settings
+
+# 2000-01-01: no LLM call is older, and who numbers its calls in the place of a time stays below
+_EARLIEST = 946_684_800.0
 
 
 @click.command()
@@ -36,7 +40,11 @@ def routes(settings: Settings, tenant: str, as_json: bool) -> None:
 @json_option
 @with_settings
 def offers(settings: Settings, tenant: str, as_json: bool) -> None:
-    """Show the certified surrogates that wait for a person's word (`jitr approve TASK`)."""
+    """Show the certified surrogates that wait for a person's word (`jitr approve TASK`).
+
+    Below them, the tasks that are not trained on, and why: a training would not pay for itself, or the
+    teacher agrees with itself too seldom (measured on inputs that come twice by themselves).
+    """
     found = rows(settings, tenant)
     waiting = [
         r
@@ -44,11 +52,19 @@ def offers(settings: Settings, tenant: str, as_json: bool) -> None:
         if r.state == "offered" or (r.candidate is not None and r.candidate.state == "certified")
     ]
     _show(found, waiting, f"offers of {tenant}", as_json)
+    withheld = [(r, r.withheld) for r in found.routes.values() if r.withheld is not None]
+    if withheld and not as_json:
+        lines = [
+            (r.task, found.tasks[r.task].name if r.task in found.tasks else "", r.labels, why.reason)
+            for r, why in sorted(withheld, key=lambda pair: (-pair[0].calls, pair[0].task))
+        ]
+        columns = ["task", "name", ">labels", "~why"]
+        console().print(table(f"{len(withheld)} tasks that are not trained on", columns, lines))
 
 
 def _show(found: Rows, shown: list[Route], title: str, as_json: bool) -> None:
     if as_json:
-        print_json(shown)
+        print_json([figures(route) for route in shown])
         return
     lines = []
     for route in shown:
@@ -64,7 +80,7 @@ def _show(found: Rows, shown: list[Route], title: str, as_json: bool) -> None:
                 f">= {proof.bound:.3f} on {proof.coverage:.0%}" if proof else "",
                 f"{route.agreed}/{route.audits}" if route.audits else "",
                 f"{route.audit_rate:.3f}",
-                usd(saved_usd(route.money)),
+                saved(route),
                 route.reason,
             )
         )
@@ -86,7 +102,7 @@ def ledger(settings: Settings, task: str | None, tenant: str, as_json: bool) -> 
         return
     lines = [
         (
-            datetime.fromtimestamp(s.time, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+            _when(s),
             s.route.task,
             f"{s.previous} -> {s.route.state}",
             s.evidence_kind,
@@ -100,6 +116,13 @@ def ledger(settings: Settings, task: str | None, tenant: str, as_json: bool) -> 
     )
 
 
+def _when(step: Transition) -> str:
+    """The time of a step; empty where its evidence came of calls that told none."""
+    if step.time < _EARLIEST:
+        return ""
+    return datetime.fromtimestamp(step.time, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
 async def _steps(settings: Settings, tenant: str, task: str | None) -> list[Transition]:
     seen = {}
     async for record in records(settings, settings.topics.ledger.name):
@@ -108,6 +131,9 @@ async def _steps(settings: Settings, tenant: str, task: str | None) -> list[Tran
         for event in decode_events(record.value, record.headers, fallback_id="", fallback_time=0.0):
             if isinstance(event, Event):
                 step = decode(event.data, Transition)
+                if step.time < _EARLIEST and record.timestamp > 0:
+                    # it was written soon after it happened
+                    step = msgspec.structs.replace(step, time=record.timestamp / 1000)
                 if step.route.tenant == tenant and task in (None, step.route.task):
                     seen[step.route.task, step.route.version] = step
     return sorted(seen.values(), key=lambda s: (s.time, s.route.version))

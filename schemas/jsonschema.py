@@ -11,12 +11,12 @@ from jitr.schemas.calls import Call
 from jitr.schemas.evidence import Evidence
 from jitr.schemas.metrics import MetricsWindow
 from jitr.schemas.routes import Transition
-from jitr.schemas.tasks import Task, TaskCall
+from jitr.schemas.tasks import Task, TaskCall, TaskCommand
 from jitr.schemas.trainings import Training
 
 FOLDER = Path(__file__).parent / "json"
 RECORDS: dict[str, Any] = {
-    kind.event_type: kind for kind in (Call, Task, TaskCall, Training, Transition, MetricsWindow)
+    kind.event_type: kind for kind in (Call, Task, TaskCall, TaskCommand, Training, Transition, MetricsWindow)
 } | {"dev.jitr.evidence.v1": Evidence}
 
 

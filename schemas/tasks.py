@@ -9,6 +9,7 @@ from jitr.schemas.record import Record
 
 OutputKind = Literal["label", "labels", "json", "number", "spans", "text"]
 TaskStatus = Literal["candidate", "task", "merged", "retired"]
+ChangeKind = Literal["found", "refined", "edited", "took", "merged", "split", "restored", "retired"]
 
 
 class Skeleton(Record, frozen=True, kw_only=True):
@@ -33,8 +34,43 @@ class Signature(Record, frozen=True, kw_only=True):
     response_format: str = ""
 
 
+class Change(Record, frozen=True, kw_only=True):
+    """One step of a task's history: the version it led to, and why.
+
+    ``found``: first seen. ``refined``: more calls told its constant words better. ``edited``: its prompt was
+    edited, and it went on in the new one. ``took``: another task (``other``) goes on in it. ``merged``: it
+    goes on in ``other``. ``split``: one of its skeletons became ``other``, or it came out of ``other``.
+    ``restored``: a merge with ``other`` was undone. ``skeleton`` is the current one as people read it, cut
+    off where it is long; ``by`` and ``note`` are the person's whose word it was.
+    """
+
+    version: int
+    time: float
+    kind: ChangeKind
+    skeleton: str = ""
+    other: str | None = None
+    by: str = ""
+    note: str = ""
+
+
+class MergeProposal(Record, frozen=True, kw_only=True):
+    """Another task that may be the same in other words.
+
+    ``likeness`` is the cosine of the two instructions' vectors; ``shared_labels`` the share of the smaller
+    label set that both have, 1 where answers are not closed.
+    """
+
+    other: str
+    likeness: float
+    shared_labels: float
+
+
 class Task(Record, frozen=True, kw_only=True):
-    """A recurring task. The id lasts; the version counts edits of its skeleton."""
+    """A recurring task. The id lasts; the version counts edits of its skeleton.
+
+    ``counts`` are how often each of ``labels`` was among the answers seen so far. ``proposals`` are tasks
+    that may be the same in other words; only a person merges them. ``history`` has the newest changes last.
+    """
 
     event_type: ClassVar[str] = "dev.jitr.task.detected.v1"
 
@@ -53,6 +89,30 @@ class Task(Record, frozen=True, kw_only=True):
     first_seen: float = 0.0
     examples: tuple[str, ...] = ()
     merged_into: str | None = None
+    counts: tuple[int, ...] = ()
+    unparsed: int = 0
+    proposals: tuple[MergeProposal, ...] = ()
+    history: tuple[Change, ...] = ()
+
+
+class TaskCommand(Record, frozen=True, kw_only=True):
+    """A person's word on tasks, on its way to the tenant's one writer.
+
+    ``merge``: ``other`` goes on in ``task``. ``split``: ``skeleton`` of ``task`` becomes a task of its own.
+    ``undo``: ``other``, which was merged into ``task``, is itself again.
+    """
+
+    event_type: ClassVar[str] = "dev.jitr.task.command.v1"
+
+    id: str
+    tenant: str
+    time: float
+    verb: Literal["merge", "split", "undo"]
+    task: str
+    other: str | None = None
+    skeleton: Skeleton | None = None
+    by: str = ""
+    note: str = ""
 
 
 class TaskCall(Record, frozen=True, kw_only=True):

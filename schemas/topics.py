@@ -8,7 +8,7 @@ from jitr.schemas.calls import Call
 from jitr.schemas.evidence import Evidence
 from jitr.schemas.metrics import MetricsWindow
 from jitr.schemas.routes import Transition
-from jitr.schemas.tasks import Task, TaskCall
+from jitr.schemas.tasks import Task, TaskCall, TaskCommand
 from jitr.schemas.trainings import Training
 
 DAY_MS = 86_400_000
@@ -63,7 +63,7 @@ class Topics:
     """
 
     calls: Topic = Topic("llm.calls", "any", 8, Call, retention_days=7)
-    unmatched: Topic = Topic("jitr.unmatched", "tenant", 8, Call, retention_days=3)
+    unmatched: Topic = Topic("jitr.unmatched", "tenant", 8, Call | TaskCommand, retention_days=3)
     tasks: Topic = Topic("jitr.tasks", "task", 1, Task, compact=True)
     task_calls: Topic = Topic("jitr.task-calls", "task", 8, TaskCall, retention_days=7)
     trainings: Topic = Topic("jitr.trainings", "task", 8, Training, retention_days=7)

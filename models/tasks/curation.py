@@ -2,7 +2,6 @@
 
 import msgspec
 
-from jitr.models.tasks.signature import digest
 from jitr.models.tasks.skeleton import Pattern
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.tasks import Skeleton, Task
@@ -11,7 +10,7 @@ from jitr.schemas.tasks import Skeleton, Task
 def merge(into: Task, other: Task) -> tuple[Task, Task]:
     """Let a task go on in another: the records of both afterwards.
 
-    The other keeps its skeletons and its name in its record, so that `split` can bring it back as it was.
+    The other keeps its skeletons and its name in its record, so that `bring_back` can undo it.
 
     Parameters
     ----------
@@ -34,7 +33,7 @@ def merge(into: Task, other: Task) -> tuple[Task, Task]:
     >>> into, gone = merge(a, b)
     >>> [s.prefix for s in into.skeletons], into.version, gone.status, gone.merged_into
     (['Sum up:', 'TL;DR:'], 2, 'merged', 'a')
-    >>> into, back = split(into, gone.skeletons[0], gone)
+    >>> into, back = bring_back(into, gone)
     >>> [s.prefix for s in into.skeletons], back.id, back.status
     (['Sum up:'], 'b', 'task')
     """
@@ -42,7 +41,11 @@ def merge(into: Task, other: Task) -> tuple[Task, Task]:
         raise ConfigError(f"task {into.id} was given twice; name two tasks")
     for task in (into, other):
         if task.status != "task":
-            raise ConfigError(f"{task.id} is {task.status}, and only tasks can be merged; see `jitr tasks`")
+            raise ConfigError(
+                f"{task.id} is {task.status}, and only tasks can be merged; `jitr tasks list` shows them"
+            )
+        if task.caller_name is not None:
+            raise ConfigError(f"{task.id} is named by its callers ({task.caller_name}): let them rename it")
     if (into.tenant, into.signature) != (other.tenant, other.signature):
         raise ConfigError(
             f"{into.id} and {other.id} differ in tenant, model, message shape, tools or response format;"
@@ -55,45 +58,50 @@ def merge(into: Task, other: Task) -> tuple[Task, Task]:
     )
 
 
-def split(task: Task, skeleton: Skeleton, back: Task | None = None) -> tuple[Task, Task]:
-    """Let a skeleton of a task, or a narrower one, be a task of its own: the records of both afterwards.
+def bring_back(into: Task, gone: Task) -> tuple[Task, Task]:
+    """Undo a merge: the records of both afterwards.
+
+    Raises
+    ------
+    ConfigError
+        If `gone` was not merged into it.
+    """
+    if gone.merged_into != into.id:
+        raise ConfigError(f"{gone.id} was not merged into {into.id}, so it cannot come back out of it")
+    rest = tuple([s for s in into.skeletons if s not in gone.skeletons])
+    return (
+        msgspec.structs.replace(into, skeletons=rest or into.skeletons, version=into.version + 1),
+        msgspec.structs.replace(gone, status="task", merged_into=None, version=gone.version + 1),
+    )
+
+
+def split(task: Task, skeleton: Skeleton) -> Task:
+    """Let a skeleton of a task, or a narrower one, be a task of its own: what stays of the task.
 
     Parameters
     ----------
     task : Task
         The task it is taken from.
     skeleton : Skeleton
-        One of the task's skeletons where it has several, or one that says more than the task's own
-        (`narrowed` makes it from the text of a slot).
-    back : Task, optional
-        The record of a task that was merged into this one, to bring it back with its id.
+        One of the task's further skeletons, or one that says more than the task's own (`narrowed` makes it
+        from the text of a slot).
 
     Raises
     ------
     ConfigError
-        If the task would have no skeleton left, or `back` was not merged into it.
+        If the task lives by this skeleton, or does not have it.
     """
-    if back is not None and back.merged_into != task.id:
-        raise ConfigError(f"{back.id} was not merged into {task.id}, so it cannot come back out of it")
-    rest = tuple([s for s in task.skeletons if s != skeleton])
-    if not rest:
-        raise ConfigError(f"{task.id} has no other skeleton; give one that says more than its own")
-    if back is not None:
-        own = msgspec.structs.replace(
-            back, status="task", merged_into=None, skeletons=(skeleton,), version=back.version + 1
-        )
-    else:
-        words = " ".join([skeleton.prefix, *skeleton.inner, skeleton.suffix])
-        own = msgspec.structs.replace(
-            task,
-            id="t" + digest(task.tenant, task.id, words),
-            name=f"{task.name}-part",
-            skeletons=(skeleton,),
-            version=1,
-            calls=0,
-            examples=(),
-        )
-    return msgspec.structs.replace(task, skeletons=rest, version=task.version + 1), own
+    if task.status != "task":
+        raise ConfigError(f"{task.id} is {task.status}, and only tasks can be split")
+    if task.caller_name is not None:
+        raise ConfigError(f"{task.id} is named by its callers ({task.caller_name}): let them give two names")
+    first, *further = task.skeletons
+    if skeleton == first:
+        raise ConfigError(f"{task.id} lives by its first skeleton; give another, or the text of a slot")
+    shown = "x".join([skeleton.prefix, *skeleton.inner, skeleton.suffix])
+    if skeleton not in further and not pattern_of(first).matches(shown):
+        raise ConfigError(f"the skeleton given is none of {task.id}'s, and none inside its first")
+    return msgspec.structs.replace(task, skeletons=(first, *[s for s in further if s != skeleton]))
 
 
 def narrowed(skeleton: Skeleton, slot: int, text: str) -> Skeleton:

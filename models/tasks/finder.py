@@ -18,7 +18,7 @@ from jitr.models.tasks.skeleton import Pattern
 from jitr.models.tasks.text import MARKS
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError, NotFoundError, RecordError
-from jitr.schemas.tasks import Skeleton, Task
+from jitr.schemas.tasks import Change, Task, TaskCommand
 
 FORMAT = 1
 _BATCH = 64
@@ -136,33 +136,36 @@ class Finder:
         self._waiting += len(pool.miner.window) - before
         return found
 
-    def merge(self, into: str, other: str) -> list[Found]:
-        """Let a task go on in another, because a person says so; see `curation.merge`.
+    def obey(self, command: TaskCommand) -> list[Found]:
+        """Do what a person says of tasks; see `jitr.models.tasks.curation`.
 
         Raises
         ------
         NotFoundError
-            If one of them is no task here.
+            If there is no such task here.
         ConfigError
-            If the two cannot be one.
+            If it cannot be done.
         """
-        (pool, first), (beside, second) = self._whose(into), self._whose(other)
-        curation.merge(pool.record(first), beside.record(second))
-        pool.join(first, second)
-        return pool.flush()
-
-    def split(self, task: str, skeleton: Skeleton, back: Task | None = None) -> list[Found]:
-        """Let a skeleton be a task of its own, because a person says so; see `curation.split`."""
-        pool, id = self._whose(task)
-        record = pool.record(id)
-        if skeleton in record.skeletons[:1]:
-            raise ConfigError(f"{task} lives by its first skeleton; split off another, or a narrower one")
-        curation.split(
-            msgspec.structs.replace(record, skeletons=(*record.skeletons, skeleton)), skeleton, back
-        )
-        if back is not None:
-            back = msgspec.structs.replace(back, status="task", merged_into=None)
-        pool.part(id, curation.pattern_of(skeleton), back)
+        self._seq += 1
+        word = Change(version=0, time=command.time, kind="split", by=command.by, note=command.note)
+        pool, id = self._whose(command.task)
+        task = pool.record(id)
+        if command.verb == "merge":
+            beside, second = self._whose(command.other or "")
+            curation.merge(task, beside.record(second))
+            pool.join(id, second, word)
+        elif command.verb == "split":
+            if command.skeleton is None:
+                raise ConfigError(f"to split {command.task}, say by which skeleton")
+            curation.split(task, command.skeleton)
+            pool.part(id, curation.pattern_of(command.skeleton), word)
+        else:
+            gone = pool.cases[id].parts.get(command.other or "")
+            if gone is None or gone.task is None:
+                raise NotFoundError(
+                    f"no person merged {command.other!r} into {command.task}; nothing to undo"
+                )
+            pool.bring_back(id, gone.task.id, word)
         return pool.flush()
 
     def _whose(self, task: str) -> tuple[Pool, int]:

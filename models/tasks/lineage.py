@@ -9,11 +9,12 @@ from jitr.models.tasks.edits import predecessor
 from jitr.models.tasks.extract import input_of
 from jitr.models.tasks.mined import Mined
 from jitr.models.tasks.miner import Miner
-from jitr.models.tasks.registry import Case, merged, retired, task_id
+from jitr.models.tasks.registry import Case, ended, task_id
 from jitr.models.tasks.signature import SignatureKey, text_of
 from jitr.models.tasks.skeleton import Pattern
 from jitr.schemas.calls import Call
-from jitr.schemas.tasks import Task
+from jitr.schemas.errors import ConfigError
+from jitr.schemas.tasks import Change, Task
 
 MOST_REPEATS = 8
 _MOST_IDS = 160
@@ -123,11 +124,10 @@ class Lineage:
         elif into.task is None and gone.order < into.order:
             into.founder, into.order = gone.founder, gone.order
         if gone.task is not None:
-            self._out.append(
-                Found(
-                    merged(gone.task, into.task.id if into.task else task_id(self.key.tenant, into.founder))
-                )
-            )
+            other = into.task.id if into.task else task_id(self.key.tenant, into.founder)
+            change = Change(version=0, time=self.now, kind="merged", other=other)
+            self._out.append(Found(ended(gone.task, "merged", change)))
+            into.news = Change(version=0, time=self.now, kind="took", other=gone.task.id)
         self._touched[event.other] = True
 
     def _split(self, event: Event) -> None:
@@ -146,6 +146,8 @@ class Lineage:
         if parent.status == "task":
             # its calls match the parent elsewhere and will not come here: it is a task as its parent is one
             case.status = "task"
+            of = parent.task.id if parent.task is not None else None
+            case.news = Change(version=0, time=self.now, kind="split", other=of)
             stay = self.miner.shelf.live[event.id]
             case.count = parent.count * len(members) // max(1, len(members) + len(stay.members))
             parent.count -= case.count
@@ -174,7 +176,8 @@ class Lineage:
         if case is None:
             return []
         if case.task is not None and case.status == "task":
-            self._out.append(Found(retired(case.task)))
+            change = Change(version=0, time=self.now, kind="retired")
+            self._out.append(Found(ended(case.task, "retired", change)))
         seqs: dict[int, None] = {}
         for number, call in case.kept.items():
             seq = number // (MOST_REPEATS + 1)
@@ -197,21 +200,65 @@ class Lineage:
         self._edited[id] = None
         case.follow(gone, next(pattern for i, _, pattern in others if i == old))
 
-    def join(self, into: int, other: int) -> None:
+    def join(self, into: int, other: int, word: Change) -> None:
         """Let a task go on in another because a person says so; each keeps matching by its own skeleton."""
         live = self.miner.shelf.live
         pattern = live[other].pattern
-        self.miner.supersede(live[other], live[into])
         case, gone = self.cases[into], self.cases.pop(other)
         assert case.task is not None and gone.task is not None, "people merge tasks, not candidates"
-        case.earlier.append(pattern)
+        covered = live[into].pattern.matches("x".join(pattern.runs))
+        self.miner.supersede(live[other], live[into])
+        if not covered:
+            case.earlier.append(pattern)
+            self._edited[into] = None
         case.absorb(gone)
-        self._edited[into] = None
+        if gone.earlier:
+            self._edited[into] = None
+        case.news = msgspec.structs.replace(word, kind="took", other=gone.task.id)
+        record = ended(gone.task, "merged", msgspec.structs.replace(word, kind="merged", other=case.task.id))
+        gone.task, gone.kept, gone.ids = record, {}, {}
+        case.parts[record.id] = gone
+        self._edited.pop(other, None)
         self._touched.pop(other, None)
         self._touched[into] = True
-        self._out.append(Found(merged(gone.task, case.task.id)))
+        self._out.append(Found(record))
 
-    def part(self, id: int, pattern: Pattern, back: Task | None = None) -> int:
+    def bring_back(self, id: int, other: str, word: Change) -> None:
+        """Undo `join`: a task that was merged is itself again, with its id, name and counts.
+
+        What came for it meanwhile stays counted where it went.
+
+        Raises
+        ------
+        ConfigError
+            If its skeleton has become another task's since.
+        """
+        parent = self.cases[id]
+        gone = parent.parts[other]
+        assert gone.task is not None, "only tasks are kept as parts"
+        first, *rest = [Pattern(s.prefix, s.inner, s.suffix) for s in gone.task.skeletons]
+        known = self.miner.shelf.same(first)
+        if known is not None and known.id in self.cases:
+            raise ConfigError(f"{other} cannot come back: its skeleton is another task's now; split that")
+        child = self.miner.adopt(first, self.miner.shelf.live[id])
+        child.n = max(child.n, gone.count)
+        del parent.parts[other]
+        back = {p.key for p in (first, *rest)}
+        parent.earlier = [p for p in parent.earlier if p.key not in back]
+        parent.count = max(0, parent.count - gone.count)
+        parent.labels.release(gone.labels)
+        gone.earlier = rest
+        self.cases[child.id] = gone
+        for number, case in ((id, parent), (child.id, gone)):
+            self._edited.pop(number, None)
+            if case.earlier:
+                self._edited[number] = None
+            self._touched[number] = True
+        assert parent.task is not None, "a person's merge was into a task"
+        gone.news = msgspec.structs.replace(word, kind="restored", other=parent.task.id)
+        parent.news = msgspec.structs.replace(word, kind="restored", other=other)
+
+    def part(self, id: int, pattern: Pattern, word: Change) -> int:
         """Let a skeleton be a task of its own because a person says so; says its number.
 
         Parameters
@@ -220,15 +267,20 @@ class Lineage:
             The task it is taken from.
         pattern : Pattern
             One of the task's further skeletons, or a narrower one than its own.
-        back : Task, optional
-            The record of the task that it was before it was merged; its id and name come back.
+        word : Change
+            The person's word.
         """
         child = self.miner.adopt(pattern, self.miner.shelf.live[id])
         parent = self.cases[id]
         parent.earlier = [p for p in parent.earlier if p.key != pattern.key]
+        if not parent.earlier:
+            self._edited.pop(id, None)
         self._split(Event("split", id, child.id))
         case = self.cases[child.id]
-        case.task = back
         if not child.members:
             case.labels.absorb(parent.labels)
+        assert parent.task is not None, "people split tasks, not candidates"
+        own = task_id(self.key.tenant, case.founder)
+        parent.news = msgspec.structs.replace(word, kind="split", other=own)
+        case.news = msgspec.structs.replace(word, kind="split", other=parent.task.id)
         return child.id

@@ -176,6 +176,7 @@ class Pool(Lineage):
                 before = case.task
                 taken = frozenset() if before is not None else self.names()
                 case.task = record(case, self.key, (mined.pattern, *case.earlier), taken)
+                case.news = None
                 changed = before is None or _differs(before, case.task)
             assert case.task is not None
             if changed or case.kept:
@@ -185,7 +186,7 @@ class Pool(Lineage):
 
 
 def _differs(before: Task, after: Task) -> bool:
-    """Whether two records differ in more than their counts."""
+    """Whether two records differ in more than their counts, or those have doubled."""
     return any(
         [
             before.skeletons != after.skeletons,
@@ -193,5 +194,7 @@ def _differs(before: Task, after: Task) -> bool:
             before.kind != after.kind,
             before.labels != after.labels,
             before.renderings != after.renderings,
+            before.version != after.version,
+            2 * before.calls <= after.calls,
         ]
     )

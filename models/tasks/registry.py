@@ -1,6 +1,7 @@
 """The record of a task: an id that lasts, a version that counts, and what is known of it."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -9,10 +10,12 @@ from jitr.models.tasks.naming import name_of
 from jitr.models.tasks.signature import SignatureKey, digest, record_of
 from jitr.models.tasks.skeleton import Pattern
 from jitr.schemas.calls import Call
-from jitr.schemas.tasks import Skeleton, Task
+from jitr.schemas.tasks import Change, Skeleton, Task
 
 _EXAMPLES = 3
 _LONGEST_EXAMPLE = 300
+_LONGEST_SKELETON = 300
+_MOST_CHANGES = 24
 
 
 class Case:
@@ -32,7 +35,9 @@ class Case:
         "kept",
         "labels",
         "last_seen",
+        "news",
         "order",
+        "parts",
         "status",
         "task",
     )
@@ -50,6 +55,9 @@ class Case:
         self.inputs: list[str] = []
         self.task: Task | None = None
         self.status = "candidate"
+        # what a person did to it, until its next record tells; and the tasks that a person merged into it
+        self.news: Change | None = None
+        self.parts: dict[str, Case] = {}
 
     def absorb(self, other: "Case") -> None:
         """Go on with another case's calls too; the older of the two gives the founder."""
@@ -60,12 +68,14 @@ class Case:
         self.last_seen = max(self.last_seen, other.last_seen)
         self.earlier += [p for p in other.earlier if p.key not in {q.key for q in self.earlier}]
         self.labels.absorb(other.labels)
+        self.parts |= other.parts
         self.inputs = (self.inputs + [i for i in other.inputs if i not in self.inputs])[:_EXAMPLES]
 
     def follow(self, old: "Case", pattern: Pattern) -> None:
         """Go on as an older task whose prompt was edited: its id, name and history, `pattern` first."""
         self.task, self.founder, self.order = old.task, old.founder, old.order
         self.earlier = [pattern]
+        self.news = Change(version=0, time=self.first_seen, kind="edited")
         self.absorb(old)
 
     def learn(self, seq: int, call: Call, input: str) -> None:
@@ -124,9 +134,8 @@ def record(
         name = caller_name
     else:
         name = name_of(" ".join([run for p in patterns for run in p.runs]), taken)
-    version = 1
-    if before is not None:
-        version = before.version + (before.skeletons != skeletons)
+    counts = case.labels.counts()
+    version, history = _dated(case, before, skeletons, patterns[0].show() if patterns else "")
     return Task(
         id=task_id(key.tenant, case.founder) if before is None else before.id,
         tenant=key.tenant,
@@ -142,14 +151,44 @@ def record(
         calls=case.count,
         first_seen=case.first_seen,
         examples=tuple(case.inputs),
+        counts=tuple([counts[label] for label in case.labels.labels]),
+        unparsed=case.labels.unparsed(),
+        history=history,
     )
 
 
-def merged(task: Task, into: str) -> Task:
-    """The record of a task that goes on as another."""
-    return msgspec.structs.replace(task, status="merged", merged_into=into, version=task.version + 1)
+def _dated(
+    case: Case, before: Task | None, skeletons: tuple[Skeleton, ...], shown: str
+) -> tuple[int, tuple[Change, ...]]:
+    """The version of a record and its history: what was done to it, or that its constant words changed."""
+    shown = shown[:_LONGEST_SKELETON]
+    if before is None:
+        first = case.news or Change(version=1, time=case.first_seen, kind="found")
+        return 1, (msgspec.structs.replace(first, version=1, skeleton=shown),)
+    if case.news is None and before.skeletons == skeletons:
+        return before.version, before.history
+    news = case.news or Change(version=0, time=case.last_seen, kind="refined")
+    news = msgspec.structs.replace(news, version=before.version + 1, skeleton=shown)
+    return news.version, with_change(before.history, news)
 
 
-def retired(task: Task) -> Task:
-    """The record of a task whose skeleton is gone."""
-    return msgspec.structs.replace(task, status="retired", version=task.version + 1)
+def with_change(history: tuple[Change, ...], change: Change) -> tuple[Change, ...]:
+    """A history with one change more: of refinements in a row the last stays, and of many changes the
+    first and the newest.
+    """
+    if change.kind == "refined" and history and history[-1].kind == "refined":
+        history = history[:-1]
+    kept = history if len(history) < _MOST_CHANGES else (history[0], *history[2:])
+    return (*kept, change)
+
+
+def ended(task: Task, status: Literal["merged", "retired"], change: Change) -> Task:
+    """The record of a task that goes on as ``change.other``, or whose skeleton is gone."""
+    version = task.version + 1
+    return msgspec.structs.replace(
+        task,
+        status=status,
+        merged_into=change.other,
+        version=version,
+        history=with_change(task.history, msgspec.structs.replace(change, version=version)),
+    )

@@ -67,6 +67,7 @@ class CaseState(msgspec.Struct):
     status: str
     last_seen: float = 0.0
     earlier: list[tuple[str, tuple[str, ...], str]] = []
+    parts: dict[str, CaseState] = {}
 
 
 class PoolState(msgspec.Struct):
@@ -180,6 +181,7 @@ def save_case(case: Case) -> CaseState:
         status=case.status,
         last_seen=case.last_seen,
         earlier=[p.key for p in case.earlier],
+        parts={id: save_case(part) for id, part in case.parts.items()},
     )
 
 
@@ -195,4 +197,5 @@ def load_case(state: CaseState) -> Case:
     case.status = state.status
     case.last_seen = state.last_seen
     case.earlier = [Pattern(*literals) for literals in state.earlier]
+    case.parts = {id: load_case(part) for id, part in state.parts.items()}
     return case

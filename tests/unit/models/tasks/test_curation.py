@@ -1,10 +1,11 @@
+import msgspec
 import pytest
 
-from jitr.models.tasks.curation import merge, narrowed, split
+from jitr.models.tasks.curation import bring_back, merge, narrowed, split
 from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.matcher import Matcher
 from jitr.schemas.errors import ConfigError, NotFoundError
-from jitr.schemas.tasks import Signature, Skeleton, Task
+from jitr.schemas.tasks import Signature, Skeleton, Task, TaskCommand
 
 POLITE = "Decide whether the following remark is polite. Answer yes or no.\nRemark: "
 KIND = "Is what this person says kind to others? Reply with yes or with no.\nPerson: "
@@ -30,10 +31,23 @@ def finder(make, payloads):
     return found
 
 
-def test_a_merge_undone_by_a_split_gives_both_tasks_back():
+def word(verb, task, other=None, **fields):
+    return TaskCommand(
+        id=f"{verb}-{task}-{other}",
+        tenant="acme",
+        time=900.0,
+        verb=verb,
+        task=task,
+        other=other,
+        by="ann",
+        **fields,
+    )
+
+
+def test_a_merge_that_is_undone_gives_both_tasks_back():
     first, second = task("a", "Sum up:"), task("b", "In short:")
     into, gone = merge(first, second)
-    rest, back = split(into, second.skeletons[0], gone)
+    rest, back = bring_back(into, gone)
     assert (rest.skeletons, back.skeletons) == (first.skeletons, second.skeletons)
     assert (back.id, back.name, back.status, back.merged_into) == ("b", "b", "task", None)
     assert (rest.version, back.version) == (3, 3)
@@ -45,9 +59,19 @@ def test_tasks_of_two_signatures_or_tenants_are_never_one(other):
         merge(task("a", "Sum up:"), other)
 
 
-def test_a_task_is_not_split_to_nothing():
-    with pytest.raises(ConfigError, match="no other skeleton"):
+def test_tasks_that_their_callers_name_are_left_to_their_callers():
+    named = msgspec.structs.replace(task("b", "x"), caller_name="mood")
+    with pytest.raises(ConfigError, match="named by its callers"):
+        merge(task("a", "Sum up:"), named)
+    with pytest.raises(ConfigError, match="named by its callers"):
+        split(named, Skeleton(prefix="x y"))
+
+
+def test_a_task_is_not_split_to_nothing_nor_by_what_it_is_not():
+    with pytest.raises(ConfigError, match="lives by its first skeleton"):
         split(task("a", "Sum up:"), Skeleton(prefix="Sum up:"))
+    with pytest.raises(ConfigError, match="none of a's"):
+        split(task("a", "Sum up:"), Skeleton(prefix="Translate:"))
 
 
 def test_a_slot_can_be_filled_for_good():
@@ -59,8 +83,9 @@ def test_a_slot_can_be_filled_for_good():
 
 def test_after_a_persons_merge_both_prompts_are_one_task(finder, make):
     first, second = finder.tasks
-    found = finder.merge(first.id, second.id)
+    found = finder.obey(word("merge", first.id, second.id, note="the same"))
     assert {f.task.id: f.task.status for f in found} == {first.id: "task", second.id: "merged"}
+    assert all(f.changed for f in found)
     (left,) = finder.tasks
     matcher = Matcher([left])
     assert {matcher.match(make("x", ask + "go on")).task_id for ask in (POLITE, KIND)} == {first.id}
@@ -68,27 +93,64 @@ def test_after_a_persons_merge_both_prompts_are_one_task(finder, make):
     assert [(f.task.id, len(f.calls)) for f in handed] == [(first.id, 1)]
 
 
+def test_the_history_says_who_merged_what_and_why(finder):
+    first, second = finder.tasks
+    found = {f.task.id: f.task for f in finder.obey(word("merge", first.id, second.id, note="the same"))}
+    took, gone = found[first.id].history[-1], found[second.id].history[-1]
+    assert (took.kind, took.other, took.by, took.note) == ("took", second.id, "ann", "the same")
+    assert (gone.kind, gone.other, gone.version) == ("merged", first.id, second.version + 1)
+    assert found[first.id].history[0].kind == "found"
+
+
 def test_a_persons_merge_survives_a_restart_and_can_be_undone(finder, make):
     first, second = finder.tasks
-    gone = next(f.task for f in finder.merge(first.id, second.id) if f.task.id == second.id)
+    finder.obey(word("merge", first.id, second.id))
     again = Finder.restore(finder.snapshot(), FinderPolicy(support=20))
     assert again.snapshot() == finder.snapshot()
-    again.split(first.id, second.skeletons[0], gone)
+    found = {f.task.id: f.task for f in again.obey(word("undo", first.id, second.id))}
     assert {t.id: t.skeletons for t in again.tasks} == {t.id: t.skeletons for t in (first, second)}
-    assert {t.status for t in again.tasks} == {"task"}
+    back = found[second.id]
+    assert (back.status, back.merged_into, back.name, back.calls) == ("task", None, second.name, 50)
+    assert back.version == second.version + 2, "it must be newer than the record that said merged"
+    assert (back.labels, sum(back.counts)) == (second.labels, 50)
+    assert (found[first.id].calls, sum(found[first.id].counts)) == (50, 50)
+    assert again.snapshot() == Finder.restore(again.snapshot(), FinderPolicy(support=20)).snapshot()
+    with pytest.raises(NotFoundError, match="nothing to undo"):
+        again.obey(word("undo", first.id, second.id))
 
 
-def test_a_person_can_split_a_task_by_the_text_of_a_slot(finder, make):
+def test_a_chain_of_merges_is_undone_from_its_end(make, payloads):
+    asks = [POLITE, KIND, "Tell me whether the weather is mentioned here, yes or no.\nText: "]
+    finder = Finder("acme", FinderPolicy(support=20))
+    for i, text in enumerate(payloads(120)):
+        finder.learn(make(str(i), asks[i % 3] + text, ["yes", "no"][i % 5 % 2], time=float(i)))
+    before = {t.id: t.skeletons for t in finder.tasks}
+    a, b, c = before
+    finder.obey(word("merge", b, c))
+    finder.obey(word("merge", a, b))
+    assert [t.id for t in finder.tasks] == [a]
+    assert len(finder.tasks[0].skeletons) == 3
+    finder.obey(word("undo", a, b))
+    assert {t.id: len(t.skeletons) for t in finder.tasks} == {a: 1, b: 2}
+    finder.obey(word("undo", b, c))
+    assert {t.id: t.skeletons for t in finder.tasks} == before
+
+
+def test_a_person_can_split_a_task_by_the_text_of_a_slot_and_merge_it_back(finder, make):
     first = finder.tasks[0]
-    narrow = narrowed(first.skeletons[0], 0, " my old apple") if first.skeletons[0].inner else None
-    narrow = narrow or Skeleton(prefix=first.skeletons[0].prefix + " the")
-    found = finder.split(first.id, narrow)
+    narrow = Skeleton(prefix=first.skeletons[0].prefix + " the")
+    found = finder.obey(word("split", first.id, skeleton=narrow))
     assert {f.task.status for f in found} == {"task"}
     assert len(finder.tasks) == 3
     matcher = Matcher(finder.tasks)
-    assert matcher.match(make("x", narrow.prefix + " end" + narrow.suffix)).task_id != first.id
+    own = matcher.match(make("x", narrow.prefix + " end" + narrow.suffix)).task_id
+    assert own != first.id
+    assert {f.task.id: f.task.history[-1].other for f in found} == {first.id: own, own: first.id}
+    finder.obey(word("merge", first.id, own))
+    (same, _) = finder.tasks
+    assert same.skeletons == first.skeletons, "a skeleton inside the first adds nothing"
 
 
 def test_what_is_no_task_cannot_be_merged(finder):
     with pytest.raises(NotFoundError, match="'t0'"):
-        finder.merge(finder.tasks[0].id, "t0")
+        finder.obey(word("merge", finder.tasks[0].id, "t0"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.datasets.groups import near_duplicate_groups
+from jitr.models.tasks.agreement import same
+from jitr.models.tasks.kinds import in_kind
+from jitr.schemas.tasks import OutputKind
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -44,7 +47,9 @@ class Dataset:
     calls : int
         Distinct calls that went in.
     conflicts : int
-        Inputs that got more than one answer.
+        Inputs that got answers which do not agree.
+    unparsed : int
+        Calls whose answer is nothing of the kind; they are no rows.
     self_agreement : float or None
         Probability that two answers to one input agree: the ceiling of any surrogate. None where no
         input was asked twice.
@@ -64,13 +69,24 @@ class Dataset:
     self_agreement: float | None
     repeats: int
     digest: str
+    unparsed: int = 0
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     @classmethod
-    def from_examples(cls, examples: Iterable[Example]) -> Dataset:
+    def from_examples(
+        cls, examples: Iterable[Example], kind: OutputKind = "label", tolerance: float = 0.0
+    ) -> Dataset:
         """De-duplicate by call id and by input, settle conflicts by majority, keep time order.
+
+        Parameters
+        ----------
+        examples : iterable of Example
+        kind : OutputKind
+            What the answers are: labels that were kept when this was not known yet are read again.
+        tolerance : float
+            Numbers no further apart agree.
 
         Examples
         --------
@@ -84,14 +100,22 @@ class Dataset:
         """
         by_call = {example.call_id: example for example in examples}
         by_input: dict[str, list[Example]] = defaultdict(list)
+        unparsed = 0
         for example in sorted(by_call.values(), key=lambda e: (e.time, e.call_id)):
+            label = in_kind(example.label, kind)
+            if label is None:
+                unparsed += 1
+                continue
+            if label != example.label:
+                example = msgspec.structs.replace(example, label=label)
             by_input[same_input(example.input)].append(example)
+        agreeing = _Agreeing(tolerance)
         rows = sorted(by_input.items(), key=lambda item: (item[1][0].time, item[1][0].call_id))
         inputs = tuple(text for text, _ in rows)
-        labels = tuple(_majority(answers) for _, answers in rows)
+        labels = tuple(agreeing.majority(answers) for _, answers in rows)
         times = np.array([answers[0].time for _, answers in rows], dtype=np.float64)
         weights = np.array([np.mean([a.weight for a in answers]) for _, answers in rows], dtype=np.float64)
-        agreement, repeats = _self_agreement([answers for _, answers in rows])
+        agreement, repeats = agreeing.ceiling([answers for _, answers in rows])
         sha = hashlib.sha256()
         for text, label, weight in sorted(zip(inputs, labels, weights.tolist(), strict=True)):
             sha.update(msgspec.json.encode((text, label, weight)))
@@ -102,10 +126,11 @@ class Dataset:
             weights=weights,
             groups=near_duplicate_groups(inputs),
             calls=len(by_call),
-            conflicts=sum(len({a.label for a in answers}) > 1 for _, answers in rows),
+            conflicts=sum(agreeing.conflict(answers) for _, answers in rows),
             self_agreement=agreement,
             repeats=repeats,
             digest=sha.hexdigest(),
+            unparsed=unparsed,
         )
 
     def take(self, rows: NDArray[np.int64] | Sequence[int]) -> Dataset:
@@ -142,28 +167,48 @@ def same_input(text: str) -> str:
     return " ".join(text.split())
 
 
-def _majority(answers: Sequence[Example]) -> str:
-    """The label with the greatest weight; the later one where two are equal."""
+@dataclass(frozen=True)
+class _Agreeing:
+    """What answers to one input say together, where numbers within a tolerance agree."""
+
+    tolerance: float
+
+    def majority(self, answers: Sequence[Example]) -> str:
+        """The label that most weight agrees with; of those, the one that came most; the later of equals."""
+        own, last = _weights(answers)
+        if len(own) == 1:
+            return answers[0].label
+        with_all = {a: sum(w for b, w in own.items() if same(a, b, self.tolerance)) for a in own}
+        return max(own, key=lambda label: (with_all[label], own[label], last[label]))
+
+    def conflict(self, answers: Sequence[Example]) -> bool:
+        """Whether two of the answers do not agree."""
+        labels = sorted({answer.label for answer in answers})
+        return any(not same(a, b, self.tolerance) for i, a in enumerate(labels) for b in labels[:i])
+
+    def ceiling(self, by_input: Sequence[Sequence[Example]]) -> tuple[float | None, int]:
+        """Mean over repeated calls of the share of other answers to the same input that agree with them."""
+        agreed = total = 0.0
+        for answers in by_input:
+            n = len(answers)
+            if n < 2:
+                continue
+            counts = Counter(answer.label for answer in answers)
+            pairs = sum(
+                counts[a] * counts[b] for a in counts for b in counts if a == b or same(a, b, self.tolerance)
+            )
+            # n calls, each compared with its n - 1 fellows: inputs count by their calls, not by their pairs
+            agreed += (pairs - n) / (n - 1)
+            total += n
+        repeats = sum(len(answers) - 1 for answers in by_input)
+        return (agreed / total if total else None), repeats
+
+
+def _weights(answers: Sequence[Example]) -> tuple[dict[str, float], dict[str, int]]:
+    """The weight of each label, and where it came last."""
     weight: dict[str, float] = defaultdict(float)
     last: dict[str, int] = {}
     for order, answer in enumerate(answers):
         weight[answer.label] += answer.weight
         last[answer.label] = order
-    return max(weight, key=lambda label: (weight[label], last[label]))
-
-
-def _self_agreement(by_input: Sequence[Sequence[Example]]) -> tuple[float | None, int]:
-    """Mean over repeated calls of the share of other answers to the same input that agree with them."""
-    agreed = total = 0.0
-    for answers in by_input:
-        n = len(answers)
-        if n < 2:
-            continue
-        counts: dict[str, int] = defaultdict(int)
-        for answer in answers:
-            counts[answer.label] += 1
-        # n calls, each compared with its n - 1 fellows: inputs count by their calls, not by their pairs
-        agreed += sum(c * (c - 1) for c in counts.values()) / (n - 1)
-        total += n
-    repeats = sum(len(answers) - 1 for answers in by_input)
-    return (agreed / total if total else None), repeats
+    return weight, last

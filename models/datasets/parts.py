@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.schemas.errors import TrainingError
+from jitr.schemas.tasks import OutputKind
 from jitr.schemas.trainings import PartRef
 
 GRID = 512
@@ -136,7 +137,9 @@ def list_parts(root_url: str, task: str) -> list[PartRef]:
     return refs
 
 
-def read_parts(parts: Iterable[PartRef | str], since: int = 0) -> Dataset:
+def read_parts(
+    parts: Iterable[PartRef | str], since: int = 0, kind: OutputKind = "label", tolerance: float = 0.0
+) -> Dataset:
     """Read parts into a dataset; a `PartRef` is checked, and read as far as it went when it was made.
 
     Parameters
@@ -144,6 +147,8 @@ def read_parts(parts: Iterable[PartRef | str], since: int = 0) -> Dataset:
     parts : iterable of PartRef or URL
     since : int
         Rows of earlier source offsets are left out.
+    kind, tolerance
+        See `Dataset.from_examples`.
 
     Raises
     ------
@@ -153,7 +158,7 @@ def read_parts(parts: Iterable[PartRef | str], since: int = 0) -> Dataset:
     examples: list[Example] = []
     for part in parts:
         examples += [example for offset, example in _checked(part) if offset >= since]
-    return Dataset.from_examples(examples)
+    return Dataset.from_examples(examples, kind, tolerance)
 
 
 def since_of(parts: Iterable[PartRef], since: int) -> tuple[list[PartRef], int]:

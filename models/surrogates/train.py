@@ -29,6 +29,7 @@ from jitr.models.surrogates.artifact import (
 )
 from jitr.models.surrogates.card import card
 from jitr.models.surrogates.runtime import model_arrays
+from jitr.models.tasks.kinds import in_kind
 from jitr.models.tasks.styles import style_of
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.routes import SurrogateRef
@@ -121,7 +122,7 @@ def train(
     if (folder / "manifest.json").is_file():
         return load_result(folder, version)
     started = clock()
-    dataset = read_parts(parts, recipe.since_offset)
+    dataset = read_parts(parts, recipe.since_offset, recipe.kind, recipe.tolerance)
     digests = tuple(sorted(part.digest for part in parts))
     return train_dataset(
         dataset,
@@ -223,6 +224,9 @@ def _manifest(won: Race, dataset: Dataset, recipe: Recipe, version: str, lineage
     model, forecast = won.fitted.model, won.fitted.forecast
     encoder = model.features.encoder
     labels = set(dataset.labels)
+    # what was kept when the kind was not known yet stands under another form
+    renderings = {in_kind(label, recipe.kind): text for label, text in sorted(recipe.renderings.items())}
+    written = {label: text for label, text in renderings.items() if label in labels and label is not None}
     return Manifest(
         version=version,
         task=recipe.task,
@@ -231,8 +235,8 @@ def _manifest(won: Race, dataset: Dataset, recipe: Recipe, version: str, lineage
         base=won.candidate.base,
         encoder=None if encoder is None else EncoderRef(name=encoder.name, sha256=encoder.sha256),
         fields=tuple(FieldEntry(spec=f.spec, head=f.head.kind) for f in model.fields),
-        renderings={label: text for label, text in sorted(recipe.renderings.items()) if label in labels},
-        style=style_of(dataset.labels, recipe.renderings),
+        renderings=written,
+        style=style_of(dataset.labels, written),
         files={},
         shares=forecast.shares,
         thresholds=forecast.thresholds,

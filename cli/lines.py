@@ -19,20 +19,20 @@ def open_lines(file: Path) -> IO[bytes]:
     return gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")  # type: ignore[return-value]  # GzipFile is one
 
 
-def call_lines(file: Path, tenant: str = "default") -> Iterator[Call | str]:
+def call_lines(file: Path, tenant: str = "default", now: float | None = None) -> Iterator[Call | str]:
     """The calls of a file; a line that cannot be read is a message that names file, line and field.
 
     A call without an id gets one from the file's name, its line and what stands there, so that the same
-    file gives the same ids and tomorrow's file of that name others; one without a time, the line's number.
+    file gives the same ids and tomorrow's file of that name others; one without a time is of ``now``, or
+    has its line's number where only the order counts.
     """
     with open_lines(file) as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             digest = blake2b(line, digest_size=6).hexdigest()
-            event = Event(
-                id=f"{file.name}:{number}:{digest}", type="", source="", time=float(number), data=line
-            )
+            time = float(number) if now is None else now
+            event = Event(id=f"{file.name}:{number}:{digest}", type="", source="", time=time, data=line)
             try:
                 yield read_call(event, tenant=tenant)
             except RecordError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import click
@@ -30,7 +31,7 @@ def publish(settings: Settings, file: Path, tenant: str | None, pack: int, as_js
 
     A line is a call (`model`, `messages`, `response` ...) or an OpenAI pair (`request`, `response`).
     Lines that cannot be read are named and left out; then the exit code is 1. A call without an id gets one
-    from its file and line, so that publishing a file twice counts once.
+    from its file and line, so that publishing a file twice counts once; one without a time is of now.
     """
     done = asyncio.run(_publish(settings, file, tenant or settings.gateway.tenant, pack, as_json))
     if as_json:
@@ -59,7 +60,7 @@ async def _publish(settings: Settings, file: Path, tenant: str, pack: int, quiet
 
         with progress(quiet) as bar:
             shown = bar.add_task("publishing", total=None)
-            for call in call_lines(file, tenant):
+            for call in call_lines(file, tenant, now=time.time()):
                 bar.advance(shown)
                 if isinstance(call, str):
                     done["refused"] += 1

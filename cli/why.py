@@ -92,7 +92,9 @@ async def _transition(settings: Settings, tenant: str, task: str, version: str) 
                 continue
             step = decode(event.data, Transition)
             at = (step.route.version.incarnation, step.route.version.offset)
-            ours = step.route.task == task and step.route.tenant == tenant
+            # a refused command, or why no successor is trained, put no route in force
+            moved = step.step and step.evidence_kind != "withheld"
+            ours = moved and step.route.task == task and step.route.tenant == tenant
             if (
                 ours
                 and (wanted is None or at <= wanted)

@@ -7,6 +7,7 @@ answering them cost: audits, surrogate, shadow and training.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -107,18 +108,38 @@ def saved_interval(money: Money, confidence: float = 0.95) -> tuple[float, float
     >>> [round(x, 1) for x in (*saved_interval(money), saved_usd(money))]
     [80.7, 99.3, 90.0]
     """
+    return total_saved_interval((money,), confidence)
+
+
+def total_saved_interval(accounts: Iterable[Money], confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of the saving of several tasks together: their bills are their own, so variances add up.
+
+    Examples
+    --------
+    >>> money = Money(teacher_calls=100, teacher_usd=10.0, answered_calls=900, cost_squares=1.25)
+    >>> [round(x, 1) for x in total_saved_interval([money] * 4)]
+    [341.3, 378.7]
+    """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence={confidence} must lie in (0, 1)")
-    saved, answered = saved_usd(money), money.answered_calls
-    n = money.teacher_calls + money.audit_calls
-    if answered == 0:
-        return saved, saved
-    if n < 2:
-        return -math.inf, math.inf
-    mean = mean_bill_usd(money)
-    variance = max(0.0, money.cost_squares - n * mean * mean) / (n - 1)
-    half = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(variance * answered * (1 + answered / n))
+    saved = variance = 0.0
+    for money in accounts:
+        saved += saved_usd(money)
+        variance += _variance(money)
+    half = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(variance)
     return saved - half, saved + half
+
+
+def _variance(money: Money) -> float:
+    """Variance of what the teacher would have billed for the calls that it did not answer."""
+    answered, n = money.answered_calls, money.teacher_calls + money.audit_calls
+    if answered == 0:
+        return 0.0
+    if n < 2:
+        return math.inf
+    mean = mean_bill_usd(money)
+    of_a_bill = max(0.0, money.cost_squares - n * mean * mean) / (n - 1)
+    return of_a_bill * answered * (1 + answered / n)
 
 
 class ClosedForm(msgspec.Struct, frozen=True, kw_only=True):

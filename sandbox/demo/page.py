@@ -31,7 +31,7 @@ def page(report: Report) -> str:
         ("first saving after", first),
         ("the LLM alone", f"${report.teacher_cost_usd:.2f}"),
         ("with jitr", f"${report.actual_cost_usd:.2f}"),
-        ("net saving", f"${report.net_saving_usd:.2f} ({saved:.0%})"),
+        ("net saving", f"${report.net_saving_usd:.2f}{_give_or_take(report)} ({saved:.0%})"),
         (f"true agreement (target {report.target:.2f})", agreement),
         ("median latency", _latency(report)),
     ]
@@ -46,6 +46,11 @@ def page(report: Report) -> str:
             f"Times are seconds since the first call; money is at list prices."
         ),
     )
+
+
+def _give_or_take(report: Report) -> str:
+    low, high = report.net_saving_low_usd, report.net_saving_high_usd
+    return f" \N{PLUS-MINUS SIGN} {(high - low) / 2:.2f}" if low is not None and high is not None else ""
 
 
 def _latency(report: Report) -> str:
@@ -64,10 +69,16 @@ def _row(t: TaskReport) -> str:
         f"{t.true_agreement:.3f}" if t.true_agreement is not None else "",
         f"{t.replaced_share:.0%}",
         f"{t.holds} / {t.demotions}",
-        f"${t.saved_usd:.4f}" if t.replaced_share else "",
+        _saved(t) if t.replaced_share else "",
         f"{t.first_saving_s:.0f} s" if t.first_saving_s is not None else "",
     ]
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _saved(t: TaskReport) -> str:
+    if t.saved_low_usd is None or t.saved_high_usd is None:
+        return f"${t.saved_usd:.4f}"
+    return f"${t.saved_usd:.4f} &plusmn; {(t.saved_high_usd - t.saved_low_usd) / 2:.4f}"
 
 
 def _history(t: TaskReport) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 
 import msgspec
 
-from jitr.models.money import saved_usd
+from jitr.models.money import saved_interval, saved_usd, total_saved_interval
 from jitr.models.promise.bounds import lower_bound
 from jitr.sandbox.demo.driver import Outcome
 from jitr.sandbox.demo.watch import Watch
@@ -19,7 +20,10 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
 
     ``agreement`` is that of the audits, with its exact lower bound at the policy's confidence;
     ``true_agreement`` is asked of the simulation, over all answers that the surrogate gave;
-    ``replaced_share`` is the share of the task's calls that the surrogate answered.
+    ``replaced_share`` is the share of the task's calls that the surrogate answered. ``saved_low_usd`` and
+    ``saved_high_usd`` bound ``saved_usd`` at 95%, None where there are too few bills to say.
+    ``self_agreement`` is the share of ``repeats`` in which the teacher gave one input the same answer twice,
+    measured on what came twice by itself; ``withheld`` says why the task is not trained on.
     """
 
     name: str
@@ -43,10 +47,18 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
     saved_usd: float
     first_saving_s: float | None
     history: list[tuple[float, str, str]]
+    saved_low_usd: float | None = None
+    saved_high_usd: float | None = None
+    self_agreement: float | None = None
+    repeats: int = 0
+    withheld: str | None = None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What `report.json` holds; money in US dollars, times in seconds since the first call."""
+    """What `report.json` holds; money in US dollars, times in seconds since the first call.
+
+    ``net_saving_low_usd`` and ``net_saving_high_usd`` bound the net saving at 95%.
+    """
 
     tasks: list[TaskReport]
     calls: int
@@ -64,6 +76,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     machine: str
     teacher: str
     timeline: list[Slice]
+    net_saving_low_usd: float | None = None
+    net_saving_high_usd: float | None = None
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +161,7 @@ def build(
     rows = watch.routes.values()
     compute = sum(r.money.surrogate_usd + r.money.shadow_usd + r.money.train_usd for r in rows)
     net = sum(saved_usd(r.money) for r in rows)
+    low, high = (_told(x) for x in total_saved_interval(r.money for r in rows))
     actual = bill_usd + compute
     return Report(
         tasks=tasks,
@@ -157,6 +172,8 @@ def build(
         teacher_cost_usd=actual + net,
         actual_cost_usd=actual,
         net_saving_usd=net,
+        net_saving_low_usd=low,
+        net_saving_high_usd=high,
         true_agreement=_share(answered),
         target=target,
         delta=delta,
@@ -178,6 +195,7 @@ def _task(watch: Watch, id: str, outcomes: list[Outcome], delta: float) -> TaskR
     proof = version.proof if version else None
     answered = [o for o in outcomes if o.route == "surrogate"]
     names = Counter(o.task for o in outcomes if o.task)
+    low, high = saved_interval(route.money)
     return TaskReport(
         name=task.name or id[:8],
         id=id,
@@ -198,9 +216,19 @@ def _task(watch: Watch, id: str, outcomes: list[Outcome], delta: float) -> TaskR
         holds=route.holds,
         demotions=route.demotions,
         saved_usd=saved_usd(route.money),
+        saved_low_usd=_told(low),
+        saved_high_usd=_told(high),
+        self_agreement=route.repeats_agreed / route.repeats if route.repeats else None,
+        repeats=route.repeats,
+        withheld=route.withheld.reason if route.withheld is not None else None,
         first_saving_s=min((o.at_s for o in answered), default=None),
         history=[(round(m.at_s, 1), m.kind, m.text) for m in watch.moments if m.task == id],
     )
+
+
+def _told(bound: float) -> float | None:
+    """JSON has no infinity."""
+    return bound if math.isfinite(bound) else None
 
 
 def _share(outcomes: list[Outcome]) -> float | None:

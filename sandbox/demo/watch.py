@@ -91,6 +91,9 @@ class Watch:
             self._tell(row.task, "trained", f"{text}; in shadow now")
         if step.previous != row.state:
             self._tell(row.task, row.state, step.reason)
+        told = before_row.withheld if before_row is not None else None
+        if row.withheld is not None and (told is None or told.cause != row.withheld.cause):
+            self._tell(row.task, "withheld", row.withheld.reason)
 
     def _tell(self, task: str, kind: str, text: str) -> None:
         self.moments.append(Moment(self.at_s(), task, kind, text))

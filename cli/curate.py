@@ -83,7 +83,8 @@ def split(
     """Let some calls of TASK be a task of their own.
 
     Either those of one of its further skeletons (--skeleton 2), or those whose slot holds a text (--slot 1
-    --text "cause"; blanks count). TASK keeps its id, name and route; the new task begins at the teacher.
+    --text "cause"; blanks count; where it is the only slot, those in which it begins so). TASK keeps its id,
+    name and route; the new task begins at the teacher.
 
     To take it back: `jitr tasks merge TASK NEW`. A merge is taken back by `jitr tasks merge TASK OTHER
     --undo`, which also brings the old id and route back.

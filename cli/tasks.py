@@ -169,7 +169,7 @@ def show(settings: Settings, task: str, tenant: str, as_json: bool) -> None:
 
 
 def _line(out: Console, key: str, text: str) -> None:
-    out.print(f"  {key:<10}{text}", markup=False, soft_wrap=True)
+    out.print(f"  {key:<12}{text}", markup=False, soft_wrap=True)
 
 
 def _show_task(out: Console, task: Task, found: Rows) -> None:
@@ -179,7 +179,7 @@ def _show_task(out: Console, task: Task, found: Rows) -> None:
     _line(out, "model", f"{task.signature.model} ({task.signature.shape})")
     for n, skeleton in enumerate(task.skeletons, 1):
         text = pattern_of(skeleton).show()
-        _line(out, f"prompt {n}", text if len(text) <= 4 * _SHOWN else text[: 4 * _SHOWN] + " ...")
+        _line(out, f"skeleton {n}", text if len(text) <= 4 * _SHOWN else text[: 4 * _SHOWN] + " ...")
     for example in task.examples[:3]:
         _line(out, "example", repr(example[:_SHOWN]))
     mix = _mix(task)

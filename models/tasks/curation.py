@@ -105,7 +105,7 @@ def split(task: Task, skeleton: Skeleton) -> Task:
 
 
 def narrowed(skeleton: Skeleton, slot: int, text: str) -> Skeleton:
-    """A skeleton with one of its slots filled for good.
+    """A skeleton with one of its slots filled for good; its only slot is filled from its beginning.
 
     Parameters
     ----------
@@ -125,13 +125,15 @@ def narrowed(skeleton: Skeleton, slot: int, text: str) -> Skeleton:
     --------
     >>> narrowed(Skeleton(prefix="Name the ", inner=(" of it:",)), 0, "cause").prefix
     'Name the cause of it:'
+    >>> narrowed(Skeleton(prefix="Sum up:"), 0, " Dear").prefix
+    'Sum up: Dear'
     """
     runs = [skeleton.prefix, *skeleton.inner, skeleton.suffix]
     if not 0 <= slot < len(runs) - 1:
         raise ConfigError(f"slot {slot} was given, and the skeleton has slots 0 to {len(runs) - 2}")
+    if len(runs) == 2:
+        return Skeleton(prefix=runs[0] + text, suffix=runs[1])
     runs[slot : slot + 2] = [runs[slot] + text + runs[slot + 1]]
-    if len(runs) == 1:
-        raise ConfigError("with its only slot filled the skeleton would be one prompt; give a part of it")
     return Skeleton(prefix=runs[0], inner=tuple(runs[1:-1]), suffix=runs[-1])
 
 

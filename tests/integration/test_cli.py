@@ -148,6 +148,60 @@ def test_a_log_is_published_and_its_tasks_are_found_listed_and_shown(run: Run, t
     assert "skeleton" in run("tasks", "show", tasks[0]["id"][:10], "--tenant", "cli").out
 
 
+def test_two_tasks_are_merged_by_a_person_shown_with_their_history_and_taken_apart_again(
+    run: Run, tmp_path: Path
+) -> None:
+    asks = (
+        "Decide whether the following remark is polite. Answer yes or no.\nRemark: ",
+        "Is what this person says kind to others? Reply with yes or with no.\nPerson: ",
+    )
+    texts = [r.body["messages"][-1]["content"] for r in islice(iter(Workload(3, 0.9)), 80)]
+    calls = [
+        Call(
+            id=f"merge-{i}",
+            tenant="cli",
+            model="merging",
+            time=1e9 + i,
+            messages=(Message(role="user", content=asks[i % 2] + text),),
+            response=Response(text=["Yes", "No"][i % 3 % 2]),
+        )
+        for i, text in enumerate(texts)
+    ]
+    log = tmp_path / "merge.jsonl"
+    log.write_bytes(b"\n".join(map(msgspec.json.encode, calls)))
+    assert run("publish", str(log)).code == 0
+    of = ("--tenant", "cli", "--json")
+
+    def found() -> dict[str, Any]:
+        rows = run("tasks", "list", *of).json
+        return {t["id"]: t for t in rows if t["signature"]["model"] == "merging"}
+
+    a, b = eventually(lambda: len(found()) == 2 and sorted(found()))
+    names = {id: t["name"] for id, t in found().items()}
+    dry = run("tasks", "merge", a, names[b], *of, "--dry-run")
+    assert (dry.code, dry.json["sent"], len(dry.json["after"][0]["skeletons"])) == (0, False, 2)
+    assert run("tasks", "merge", a, names[b], *of, "--note", "the same").code == 0
+    eventually(lambda: set(found()) == {a})
+    gone = run("tasks", "show", b, *of).json["task"]
+    assert (gone["status"], gone["merged_into"]) == ("merged", a)
+    shown = run("tasks", "show", a, "--tenant", "cli").out
+    for text in (f"{b} goes on in it", ": the same", "skeleton 2", "{...}", "example", "'Yes'"):
+        assert text in shown
+    again = run("tasks", "merge", a, b, *of)
+    assert (again.code, "only tasks can be merged" in again.err) == (1, True)
+    assert run("tasks", "merge", a, b, "--undo", *of).code == 0
+    eventually(lambda: set(found()) == {a, b})
+    assert {id: t["name"] for id, t in found().items()} == names
+    assert [c["kind"] for c in found()[b]["history"]][-2:] == ["merged", "restored"]
+
+    split = ("tasks", "split", a, "--slot", "1", "--text")
+    assert run(*split, " I", *of).code == 0
+    (own,) = eventually(lambda: set(found()) - {a, b})
+    assert run("tasks", "merge", a, own, *of).code == 0
+    eventually(lambda: set(found()) == {a, b})
+    assert run("tasks", "split", a, *of).code == 1
+
+
 def test_an_offer_is_approved_promoted_paused_and_rolled_back_and_the_ledger_says_so(
     run: Run, stack: Settings
 ) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from itertools import zip_longest
 
 import msgspec
 
@@ -17,7 +16,7 @@ from jitr.agents.delivery import Agent
 from jitr.agents.handler import Delivery, Output, Place, StatefulHandler
 from jitr.models import lifecycle
 from jitr.models.datasets.examples import Example
-from jitr.models.datasets.parts import GRID, cell_of, since_of, write_parts
+from jitr.models.datasets.parts import GRID, cell_of, digest_of, since_of, write_parts
 from jitr.models.worth import said, worth
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.events import Event
@@ -58,32 +57,28 @@ class Collect(StatefulHandler[TaskCall]):
         return decode(event.data, TaskCall)
 
     def handle(self, batch: Sequence[Delivery[TaskCall]]) -> list[Output]:
-        """Keep the teacher's answers; ask for a training when it is due and pays."""
+        """Keep the teacher's answers; ask for a training at the very label that makes it due, if it pays."""
         outputs: list[Output] = []
-        labelled: dict[str, TaskCall] = {}
-        for delivery, after in zip_longest(batch, batch[1:]):
-            self._keep(delivery, labelled)
-            # rows of one record stand together in a part: none may be missing when it is referred to
-            if delivery.end if after is None else delivery.offset != after.offset:
-                for call in labelled.values():
-                    outputs += self._told(call, delivery.offset)
-                labelled.clear()
+        for delivery in batch:
+            if self._keep(delivery):
+                outputs += self._told(delivery.value, delivery.offset)
         return outputs
 
-    def _keep(self, delivery: Delivery[TaskCall], labelled: dict[str, TaskCall]) -> None:
+    def _keep(self, delivery: Delivery[TaskCall]) -> bool:
+        """Count a call; whether it brought a label."""
         call, settings = delivery.value, self._context.settings
         _, dataset = self._datasets.setdefault(call.task, (call.tenant, Dataset()))
         dataset.called(call, call.cost_usd > 0 or price_of(call.model, settings.prices) is not None)
         if call.label is None or call.response is None:
             self.results["no_label"] += 1
-            return
+            return False
         self.results["label"] += 1
         policy = settings.policy_of(call.tenant, call.task)
         dataset.answered(call, call.label, call.response.text, policy)
         teacher = call.response.model or call.model
         example = Example(call.id, call.time, call.input, call.label, call.weight, teacher)
         self._unwritten.setdefault(call.task, []).append((delivery.offset, example))
-        labelled[call.task] = call
+        return True
 
     def _told(self, call: TaskCall, offset: int) -> list[Output]:
         """What the labels of a task are worth telling now: a training or why not, or how many they are."""
@@ -127,7 +122,7 @@ class Collect(StatefulHandler[TaskCall]):
             return
         examples, offsets = [e for _, e in rows], [o for o, _ in rows]
         parts = self._datasets[task][1].parts
-        for part in write_parts(self._root, task, self._place.partition, examples, offsets, max(offsets)):
+        for part in write_parts(self._root, task, self._place.partition, examples, offsets):
             parts[part.url] = part
 
     def _begin_anew(self, task: str, dataset: Dataset, route: Route) -> None:
@@ -215,9 +210,8 @@ def _request(
     """A training whose id is the digest of its data and recipe: the same is asked for once."""
     parts = tuple(part for _, part in sorted(dataset.parts.items()))
     renderings, since = dataset.renderings, dataset.since_offset
-    data = [(p.digest, p.rows) for p in parts]
     recipe = (renderings, policy.target, policy.tolerance, policy.limits)
-    whole = encode((call.task, task.kind, data, since, *recipe))
+    whole = encode((call.task, task.kind, digest_of(parts), since, *recipe))
     previous = lifecycle.live(route) if route is not None else None
     return Training(
         id=hashlib.sha256(whole).hexdigest()[:32],

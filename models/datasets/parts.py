@@ -1,8 +1,8 @@
 """Parquet parts on a fixed grid of source offsets: a replay writes the same file again.
 
-A part holds the examples of one grid cell (`GRID` offsets of one source partition), sorted by offset. A cell
-that is not full yet is merged with what its file already holds, so its rows only ever grow at the end; a
-`PartRef` names how many of them it means, and stays readable when the cell has grown.
+A part holds the examples of one grid cell (`GRID` offsets of one source partition), in the order in which
+they came. A cell that is not full yet is merged with what its file already holds, so its rows only ever grow
+at the end; a `PartRef` names how many of them it means, and stays readable when the cell has grown.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ _SCHEMA = pa.schema(
         ("label", pa.string()),
         ("weight", pa.float64()),
         ("teacher", pa.string()),
+        ("text", pa.string()),
+        ("opening", pa.string()),
     ]
 )
 
@@ -44,7 +46,6 @@ def write_part(
     first_offset: int,
     examples: Sequence[Example],
     offsets: Sequence[int],
-    until: int | None = None,
 ) -> PartRef:
     """Write the examples of one grid cell, merged with those that its file already holds.
 
@@ -59,14 +60,12 @@ def write_part(
     first_offset : int
         First offset of the cell, a multiple of `GRID`.
     examples, offsets : sequences of equal length
-        The rows, each with the source offset of its record (several calls may share one).
-    until : int, optional
-        The reference means rows up to this offset alone: after a crash the file may hold later ones.
+        The rows in order, each with the source offset of its record (several calls may share one).
 
     Returns
     -------
     PartRef
-        Where the cell lies and what it holds now.
+        Where the cell lies, and its rows up to the last of these: after a crash the file may hold later ones.
     """
     if first_offset % GRID:
         raise ValueError(f"first_offset={first_offset} must be a multiple of {GRID}; see cell_of()")
@@ -80,17 +79,22 @@ def write_part(
     if fs.exists(path):
         with fs.open(path, "rb") as file:
             rows = {(offset, e.call_id): e for offset, e in _read(file)}
-    rows |= {(o, e.call_id): e for o, e in zip(offsets, examples, strict=True)}
-    ordered = [(offset, rows[offset, call]) for offset, call in sorted(rows)]
+    given = {(o, e.call_id): e for o, e in zip(offsets, examples, strict=True)}
+    rows |= given
+    # rows that are there keep their place, so that what was referred to stays in front
+    places = sorted(rows, key=lambda place: place[0])
+    ordered = [(place[0], rows[place]) for place in places]
     fs.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
     aside = f"{path}.tmp"
     with fs.open(aside, "wb") as file:
         columns = [[o for o, _ in ordered]]
-        columns += [[getattr(e, field) for _, e in ordered] for field in _SCHEMA.names[1:]]
+        columns += [[getattr(e, field) for _, e in ordered] for field in _SCHEMA.names[1:-1]]
+        columns += [[msgspec.json.encode(e.opening).decode() if e.opening else None for _, e in ordered]]
         table = pa.table(columns, schema=_SCHEMA)
         pq.write_table(table, file, compression="zstd")
     fs.mv(aside, path)
-    meant = [e for offset, e in ordered if until is None or offset <= until]
+    end = max((n for n, place in enumerate(places, 1) if place in given), default=0)
+    meant = [e for _, e in ordered[:end]]
     return PartRef(url=url, digest=_digest(meant), rows=len(meant))
 
 
@@ -100,14 +104,13 @@ def write_parts(
     source_partition: int,
     examples: Sequence[Example],
     offsets: Sequence[int],
-    until: int | None = None,
 ) -> list[PartRef]:
     """Write a batch that may span several cells; the parts come back in order of offset."""
     cells: dict[int, list[tuple[Example, int]]] = defaultdict(list)
     for example, offset in zip(examples, offsets, strict=True):
         cells[cell_of(offset)].append((example, offset))
     return [
-        write_part(root_url, task, source_partition, first, [e for e, _ in rows], [o for _, o in rows], until)
+        write_part(root_url, task, source_partition, first, [e for e, _ in rows], [o for _, o in rows])
         for first, rows in sorted(cells.items())
     ]
 
@@ -203,11 +206,35 @@ def _checked(part: PartRef | str) -> list[tuple[int, Example]]:
 def _read(file: object) -> list[tuple[int, Example]]:
     table = pq.read_table(file, schema=_SCHEMA)
     columns = [table.column(name).to_pylist() for name in _SCHEMA.names]
-    return [(row[0], Example(*row[1:])) for row in zip(*columns, strict=True)]
+    # parts that are older than the last two columns have none in them
+    return [
+        (row[0], Example(*row[1:-2], row[-2] or "", msgspec.json.decode(row[-1]) if row[-1] else {}))
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def digest_of(parts: Iterable[PartRef]) -> tuple[str, int]:
+    """The digest of all rows of some parts together, and how many they are.
+
+    Equal data has equal digests, in whatever order it came and however it was cut into parts: that hangs on
+    which worker wrote what and when.
+
+    Examples
+    --------
+    >>> rows = [Example(str(i), float(i), f"text {i}", "a") for i in range(3)]
+    >>> one = write_part("memory://doc/one", "t", 0, 0, rows, [0, 1, 2])
+    >>> two = write_parts("memory://doc/two", "t", 0, rows[::-1], [5, GRID, GRID + 1])
+    >>> len(two), digest_of([one]) == digest_of(two)
+    (2, True)
+    """
+    known = tuple(parts)
+    return _hex(sum(int(part.digest, 16) for part in known)), sum(part.rows for part in known)
 
 
 def _digest(rows: Iterable[Example]) -> str:
-    sha = hashlib.sha256()
-    for row in rows:
-        sha.update(msgspec.json.encode(row))
-    return sha.hexdigest()
+    """The rows' sha256 added up: a digest of a set (Bellare and Micciancio, 1997)."""
+    return _hex(sum(int.from_bytes(hashlib.sha256(msgspec.json.encode(row)).digest()) for row in rows))
+
+
+def _hex(total: int) -> str:
+    return format(total % 2**256, "064x")

@@ -12,7 +12,7 @@ import msgspec
 import jitr
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
-from jitr.models.datasets.parts import read_parts
+from jitr.models.datasets.parts import digest_of, read_parts
 from jitr.models.search.race import Progress, Race, race
 from jitr.models.search.track import Clock
 from jitr.models.surrogates.artifact import (
@@ -94,8 +94,9 @@ def training_id(parts: Sequence[PartRef], recipe: Recipe, limits: Limits, seed: 
     >>> training_id([a, b], recipe, Limits(), 0) == training_id([b, a], recipe, Limits(), 0)
     True
     """
-    data = sorted((part.digest, part.rows) for part in parts)
-    whole = msgspec.json.encode((data, recipe, limits, seed, jitr.__version__), order="deterministic")
+    whole = msgspec.json.encode(
+        (digest_of(parts), recipe, limits, seed, jitr.__version__), order="deterministic"
+    )
     return hashlib.sha256(whole).hexdigest()[:32]
 
 

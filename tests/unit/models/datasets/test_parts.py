@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jitr.models.datasets.examples import Example
-from jitr.models.datasets.parts import GRID, list_parts, read_parts, write_part, write_parts
+from jitr.models.datasets.parts import GRID, digest_of, list_parts, read_parts, write_part, write_parts
 from jitr.schemas.errors import TrainingError
 
 
@@ -78,3 +78,24 @@ def test_a_part_that_is_not_what_its_reference_says_is_refused(tmp_path: Path) -
 def test_an_offset_outside_of_its_cell_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="outside of cell"):
         write_part(str(tmp_path), "t", 0, 0, made([GRID]), [GRID])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.permutations(range(12)), st.lists(st.integers(0, 3 * GRID), min_size=12, max_size=12))
+def test_equal_data_has_an_equal_digest_however_it_came(
+    tmp_path_factory: pytest.TempPathFactory, order: list[int], offsets: list[int]
+) -> None:
+    rows = made(list(range(12)))
+    root = str(tmp_path_factory.mktemp("parts"))
+    one = write_part(root, "one", 0, 0, rows, [0] * 12)
+    cut = write_parts(root, "cut", 0, [rows[i] for i in order], sorted(offsets))
+    assert digest_of(cut) == digest_of([one])
+    fewer = write_part(root, "fewer", 0, 0, rows[1:], [0] * 11)
+    assert digest_of([fewer]) != digest_of([one])
+
+
+def test_a_reference_means_what_was_written_not_what_a_dead_worker_wrote_further(tmp_path: Path) -> None:
+    write_part(str(tmp_path), "t", 0, 0, made([0, 1, 2, 3]), [5, 5, 5, 6])
+    again = write_part(str(tmp_path), "t", 0, 0, made([0, 1]), [5, 5])
+    assert again.rows == 2
+    assert read_parts([again]).inputs == ("text 0", "text 1")

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
 
 from jitr.models.tasks.edges import STRONG, cut_left, cut_right, left_edge, right_edge, trim
 from jitr.models.tasks.skeleton import Pattern
@@ -82,8 +81,9 @@ def draft(members: Sequence[Entry], common: list[str], fewest: int) -> Draft | N
         None if too few members remain.
     """
     group = list(members)
-    if len(common) > 1:
-        group = [e for e in group if set(common).issubset(e.items)]
+    if tolerance(len(group)) < len(group) and len(common) > 1:
+        held = set(common)
+        group = [e for e in group if held.issubset(e.items)]
     n = len(group)
     if n < fewest:
         return None
@@ -115,7 +115,7 @@ def draft(members: Sequence[Entry], common: list[str], fewest: int) -> Draft | N
     if 0 < weight(prefix) < 1 and weight(suffix) + sum(map(weight, runs)) >= 3:
         prefix = ""  # a lone letter or number is no anchor
     # a slot may be empty: blanks before a slot are not kept, the run after it keeps its own
-    if any(len(prefix) < len(t) for t in texts):
+    if len(prefix) < max(map(len, texts)):
         prefix = prefix.rstrip()
     open_end = bool(runs) and any(b < len(t) for b, t in zip(places[-1][1], texts, strict=True))
     runs = [r.rstrip() if suffix or j < len(runs) - 1 or open_end else r for j, r in enumerate(runs)]
@@ -124,7 +124,7 @@ def draft(members: Sequence[Entry], common: list[str], fewest: int) -> Draft | N
 
 def _ends(texts: list[str]) -> tuple[str, str]:
     """The longest common prefix and suffix, cut at word edges."""
-    prefix = commonprefix(texts).partition(CUT)[0]  # noqa: RUF071 (of characters, as meant)
+    prefix = _common_start(texts).partition(CUT)[0]
     prefix = cut_right(prefix, texts, [len(prefix)] * len(texts))
     suffix = _common_end(texts).rpartition(CUT)[2]
     suffix = cut_left(suffix, texts, [len(t) - len(suffix) for t in texts])
@@ -133,18 +133,32 @@ def _ends(texts: list[str]) -> tuple[str, str]:
     if not ALNUM.search(suffix):
         suffix = ""
     prefix, suffix = _settle_prefix(prefix, texts), _settle_suffix(suffix, texts)
-    if any(len(prefix) + len(suffix) > len(t) for t in texts):
+    shortest, longest = min(map(len, texts)), max(map(len, texts))
+    if len(prefix) + len(suffix) > shortest:
         suffix = ""
-    if any(len(suffix) < len(t) for t in texts):
+    if len(suffix) < longest:
         suffix = trim(suffix)
     return prefix, suffix
 
 
-def _common_end(texts: list[str]) -> str:
+def _common_start(texts: Sequence[str]) -> str:
+    """The longest common prefix: that of the first and the last in order, found by halving."""
+    first, last = min(texts), max(texts)
+    low, high = 0, min(len(first), len(last))
+    while low < high:
+        half = (low + high + 1) // 2
+        if first[low:half] == last[low:half]:
+            low = half
+        else:
+            high = half - 1
+    return first[:low]
+
+
+def _common_end(texts: Sequence[str]) -> str:
     """The longest common suffix; a short look is enough for most."""
-    found = commonprefix([t[: -_STEP - 1 : -1] for t in texts])  # noqa: RUF071
+    found = _common_start([t[: -_STEP - 1 : -1] for t in texts])
     if len(found) == _STEP:
-        found = commonprefix([t[::-1] for t in texts])  # noqa: RUF071
+        found = _common_start([t[::-1] for t in texts])
     return found[::-1]
 
 
@@ -153,7 +167,7 @@ def _settle_prefix(prefix: str, texts: list[str]) -> str:
 
     A prefix that stops a few words behind the edge of a sentence is cut back to that edge.
     """
-    if right_edge(prefix, texts) == STRONG:
+    if not prefix or right_edge(prefix, texts) == STRONG:
         return prefix
     at = max([prefix.rfind(c) for c in _FIRM]) + 1
     if at and weight(prefix[at:]) <= _STRAY and weight(prefix[:at]) >= _ENOUGH:
@@ -163,7 +177,7 @@ def _settle_prefix(prefix: str, texts: list[str]) -> str:
 
 def _settle_suffix(suffix: str, texts: list[str]) -> str:
     """The same at the other end: the last words of a payload stay with it."""
-    if left_edge(suffix, texts) == STRONG:
+    if not suffix or left_edge(suffix, texts) == STRONG:
         return suffix
     places = [at for c in _LINE if (at := suffix.find(c)) >= 0]
     if places and weight(suffix[: min(places)]) <= _STRAY and weight(suffix[min(places) :]) >= 1:
@@ -191,7 +205,7 @@ def _widen(
             break
     while True:
         ahead = [t[e + high : min(b, e + high + _STEP)] for t, e, b in zip(texts, ends, stops, strict=True)]
-        step = len(commonprefix(ahead))  # noqa: RUF071
+        step = len(_common_start(ahead))
         high += step
         if step < _STEP:
             break
@@ -223,7 +237,8 @@ def _gaps(
     rest = [t[a:b] for t, a, b in zip(texts, starts, stops, strict=True)]
     known = GAP.join([item for _, item in inner])
     sizes = (3, 2, 1) if len(body) < _SHORT else (3,)
-    other = rest[1 if shortest == 0 else 0]
+    rest.sort(key=len)  # the short ones say soonest that they lack a run
+    others = rest[1:]
     words = [m.span() for m in WORD.finditer(body)]
     out: list[tuple[int, str]] = []
     done = 0
@@ -241,7 +256,7 @@ def _gaps(
                     continue
                 end += 1
             run = body[begin:end]
-            if run in other and run not in known and all(run in r for r in rest):
+            if run in others[0] and run not in known and all([run in r for r in others]):
                 out.append((texts[0].find(run, starts[0], stops[0]), run))
                 done = begin + len(run)
                 break

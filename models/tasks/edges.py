@@ -22,10 +22,9 @@ def right_edge(run: str, texts: Sequence[str]) -> int:
     found = edge(tail_of(run))
     if found < STRONG:
         at = len(run)
+        follows = [t[at : at + 2] for t in texts]
         # a run that goes as far as a text was kept ends there for no reason of its own
-        if any(CUT in t[at : at + 2] for t in texts):
-            return STRONG
-        if sum([t[at : at + 1] in _OPENERS for t in texts]) > _MOST * len(texts):
+        if CUT in "".join(follows) or sum([f[:1] in _OPENERS for f in follows]) > _MOST * len(texts):
             return STRONG
     return found
 
@@ -33,36 +32,41 @@ def right_edge(run: str, texts: Sequence[str]) -> int:
 def left_edge(run: str, texts: Sequence[str]) -> int:
     """How a suffix begins, looking also at what precedes it in the texts."""
     found = edge(head_of(run))
-    if found < STRONG:
-        # only the end of what precedes decides
-        ends = [t[max(0, len(t) - len(run) - 8) : len(t) - len(run)] for t in texts]
-        if sum([not e or edge(tail_of(e)) == STRONG for e in ends]) > _MOST * len(texts):
-            return STRONG
-        if weight(run) >= 3 and run.lstrip()[:1].isupper():
-            return STRONG
+    if found < STRONG and (
+        (weight(run) >= 3 and run.lstrip()[:1].isupper()) or _after_sentences(len(run), texts)
+    ):
+        return STRONG
     return found
+
+
+def _after_sentences(size: int, texts: Sequence[str]) -> bool:
+    """Whether nearly all texts, without so many characters at their end, end where a sentence does."""
+    spare = len(texts) - int(_MOST * len(texts)) - 1
+    for text in texts:
+        stop = len(text) - size
+        before = text[max(0, stop - 8) : stop]  # only the end of what precedes decides
+        if before and edge(tail_of(before)) < STRONG:
+            spare -= 1
+            if spare < 0:
+                return False
+    return True
 
 
 def cut_right(run: str, texts: Sequence[str], ends: Sequence[int]) -> str:
     """Shorten a run that ends inside a word of some text; `ends` is where it ends in each."""
     keep = len(run)
-    size = len(run)
-    while keep and any(
-        0 < e - size + keep < len(t) and t[e - size + keep - 1].isalnum() and t[e - size + keep].isalnum()
-        for t, e in zip(texts, ends, strict=True)
-    ):
-        keep -= 1
+    if run[-1:].isalnum() and any([t[e : e + 1].isalnum() for t, e in zip(texts, ends, strict=True)]):
+        while keep and run[keep - 1].isalnum():
+            keep -= 1
     return run[:keep]
 
 
 def cut_left(run: str, texts: Sequence[str], starts: Sequence[int]) -> str:
     """Shorten a run that begins inside a word of some text; `starts` is where it begins in each."""
     skip = 0
-    while skip < len(run) and any(
-        s + skip > 0 and t[s + skip - 1].isalnum() and t[s + skip].isalnum()
-        for t, s in zip(texts, starts, strict=True)
-    ):
-        skip += 1
+    if run[:1].isalnum() and any([s and t[s - 1].isalnum() for t, s in zip(texts, starts, strict=True)]):
+        while skip < len(run) and run[skip].isalnum():
+            skip += 1
     return run[skip:]
 
 

@@ -1,6 +1,5 @@
 """Which skeletons can match a text: a dict on the start or the end of their literals."""
 
-from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from jitr.models.tasks.skeleton import Pattern
@@ -10,7 +9,8 @@ _SHORTEST = 3
 _CROWD = 8
 
 Owner = TypeVar("Owner")
-Room = dict[int, dict[str, list[tuple[Pattern, Owner]]]]
+Bucket = list[tuple[Pattern, Owner]]
+Room = dict[int, dict[str, Bucket[Owner]]]
 
 
 class _End(Generic[Owner]):
@@ -77,12 +77,6 @@ class _End(Generic[Owner]):
                 if not room:
                     del self.rooms[opening]
 
-    def buckets(self, text: str) -> Iterator[list[tuple[Pattern, Owner]]]:
-        for length, pieces in self.rooms.get(self.piece(text, _SHORTEST), {}).items():
-            bucket = pieces.get(self.piece(text, length))
-            if bucket is not None:
-                yield bucket
-
 
 def _rank(entry: tuple[Pattern, object]) -> tuple[int, tuple[str, tuple[str, ...], str]]:
     return -entry[0].size, entry[0].key
@@ -109,7 +103,7 @@ class Index(Generic[Owner]):
     def __init__(self) -> None:
         self._heads: _End[Owner] = _End(start=True)
         self._tails: _End[Owner] = _End(start=False)
-        self._floating: list[tuple[Pattern, Owner]] = []
+        self._floating: list[tuple[str, tuple[Pattern, Owner]]] = []
 
     def _end(self, pattern: Pattern) -> _End[Owner] | None:
         for end in (self._heads, self._tails):
@@ -123,8 +117,8 @@ class Index(Generic[Owner]):
         if end is not None:
             end.add(pattern, owner)
             return
-        self._floating.append((pattern, owner))
-        self._floating.sort(key=_rank)
+        self._floating.append((max(pattern.runs, key=len), (pattern, owner)))
+        self._floating.sort(key=lambda held: _rank(held[1]))
 
     def remove(self, pattern: Pattern) -> None:
         """Take a pattern out; it must be the object that was added."""
@@ -132,49 +126,48 @@ class Index(Generic[Owner]):
         if end is not None:
             end.remove(pattern)
         else:
-            self._floating = [entry for entry in self._floating if entry[0] is not pattern]
+            self._floating = [held for held in self._floating if held[1][0] is not pattern]
 
-    def find(self, text: str) -> tuple[Pattern, Owner] | None:
-        """The matching pattern with most constant characters, or None."""
-        best: tuple[Pattern, Owner] | None = None
-        size = 0
+    def _buckets(self, text: str) -> list[Bucket[Owner]]:
+        """The patterns that the two ends of a text lead to."""
+        found = []
         room = self._heads.rooms.get(text[:_SHORTEST])
         if room is not None:
             for length, pieces in room.items():
                 bucket = pieces.get(text[:length])
                 if bucket is not None:
-                    for entry in bucket:
-                        pattern = entry[0]
-                        if pattern.size < size:
-                            break
-                        if pattern.matches(text):
-                            if best is None or pattern.size > size or pattern.key < best[0].key:
-                                best = entry
-                                size = pattern.size
-                            break
+                    found.append(bucket)
         room = self._tails.rooms.get(text[-_SHORTEST:])
         if room is not None:
             for length, pieces in room.items():
                 bucket = pieces.get(text[-length:])
                 if bucket is not None:
-                    for entry in bucket:
-                        pattern = entry[0]
-                        if pattern.size < size:
-                            break
-                        if pattern.matches(text):
-                            if best is None or pattern.size > size or pattern.key < best[0].key:
-                                best = entry
-                                size = pattern.size
-                            break
-        for entry in self._floating:
+                    found.append(bucket)
+        return found
+
+    def find(self, text: str) -> tuple[Pattern, Owner] | None:
+        """The matching pattern with most constant characters, or None."""
+        best: tuple[Pattern, Owner] | None = None
+        size = 0
+        for bucket in self._buckets(text):
+            for entry in bucket:
+                pattern = entry[0]
+                if pattern.size < size:
+                    break
+                if pattern.matches(text):
+                    if best is None or pattern.size > size or pattern.key < best[0].key:
+                        best = entry
+                        size = pattern.size
+                    break
+        for run, entry in self._floating:
             pattern = entry[0]
             if pattern.size <= size:
                 break
-            if pattern.matches(text):
+            if run in text and pattern.matches(text):
                 return entry  # nothing smaller can be better
         return best
 
     def all(self, text: str) -> list[Owner]:
         """Every owner with a pattern that matches."""
-        found = [*self._heads.buckets(text), *self._tails.buckets(text), self._floating]
+        found = [*self._buckets(text), [entry for _, entry in self._floating]]
         return [owner for bucket in found for pattern, owner in bucket if pattern.matches(text)]

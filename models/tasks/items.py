@@ -41,7 +41,8 @@ def items_of(text: str) -> tuple[str, ...]:
     first = last = ""
     for clause in found:
         clause = clause.strip(_BLANK)
-        if ALNUM.search(clause):
+        # to see a letter at the start is cheaper than to search for one
+        if clause and (clause[0].isalnum() or ALNUM.search(clause)):
             if not first:
                 first = clause
             last = clause
@@ -58,11 +59,11 @@ def items_of(text: str) -> tuple[str, ...]:
         words = left.split(None, k)
         if len(words) <= k:
             break
-        out[HEAD + left[: len(left) - len(words[k])].rstrip()] = None
+        out[HEAD + left[: -len(words[k]) - 1]] = None  # one blank stands between two words
         words = right.rsplit(None, k)
         if len(words) <= k:
             break
-        out[TAIL + right[len(words[0]) :].lstrip()] = None
+        out[TAIL + right[len(words[0]) + 1 :]] = None
     return tuple(out)
 
 

@@ -50,7 +50,7 @@ class Pattern:
 
     def matches(self, text: str) -> bool:
         """Whether a normalised text has this skeleton; linear in the text."""
-        if not text.startswith(self.prefix) or not text.endswith(self.suffix):
+        if not text.startswith(self.prefix) or (self.suffix and not text.endswith(self.suffix)):
             return False
         start = len(self.prefix)
         end = len(text) - len(self.suffix)

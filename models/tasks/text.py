@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable
+from itertools import repeat
+from operator import contains
 from typing import Protocol
 
 SYSTEM, USER, ASSISTANT, OTHER = "\x11", "\x12", "\x13", "\x14"
@@ -25,8 +27,10 @@ _BREAKS = re.escape("\n" + _STOPS + _COMMAS + '"“”()' + MARKS + CUT)
 CLAUSE = re.compile(f"[^{_BREAKS}]*[{_BREAKS}]+|[^{_BREAKS}]+$")
 WORD = re.compile(r"\w+")
 ALNUM = re.compile(r"\w")
-_ODD_SPACE = re.compile(r"[\t\r\x0b\x0c\x1c-\x1f]")
-_RESERVED = re.compile(f"[{re.escape(RESERVED)}]")
+# what no normalised text holds: reserved characters, and all white space but blanks and line breaks
+_ODD = RESERVED + "\t\r\x0b\x0c\x1c\x1d\x1e\x1f"
+_ODD_WIDE = "\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+_BLANKS = re.compile("  +")
 _MARKED = re.compile(f"[{MARKS}]")
 
 
@@ -60,33 +64,21 @@ def normalise(text: str) -> str:
     >>> normalise("  Sort   this: \\r\\n\\n  a\\tb ")
     'Sort this:\\na b'
     """
-    if (
-        "\x00" in text
-        or "\x02" in text
-        or "\x03" in text
-        or "\x11" in text
-        or "\x12" in text
-        or "\x13" in text
-        or "\x14" in text
-        or "\x15" in text
-    ):
-        text = _RESERVED.sub(" ", text)
-    if text.isascii() and not ("\t" in text or "\r" in text or _ODD_SPACE.search(text)):
-        # most texts are clean already: looking is several times cheaper than splitting
-        while "  " in text:
-            text = text.replace("  ", " ")
-        if "\n" in text:
-            if " \n" in text:
-                text = text.replace(" \n", "\n")
-            if "\n " in text:
-                text = text.replace("\n ", "\n")
-            while "\n\n" in text:
-                text = text.replace("\n\n", "\n")
-        return text.strip()
-    if "\n" not in text and "\r" not in text:
-        return " ".join(text.split())
-    lines = (" ".join(line.split()) for line in text.replace("\r", "\n").split("\n"))
-    return "\n".join([line for line in lines if line])
+    # to look for a character is far cheaper than to split, and most texts are nearly clean
+    if any(map(contains, repeat(text), _ODD if text.isascii() else _ODD + _ODD_WIDE)):
+        text = _without_odd(text)
+    if "  " in text:
+        text = _BLANKS.sub(" ", text)
+    if "\n" not in text:
+        return text.strip(" ")
+    return "\n".join(filter(None, [line.strip(" ") for line in text.split("\n")]))
+
+
+def _without_odd(text: str) -> str:
+    text = text.replace("\r", "\n")
+    for odd in _ODD + _ODD_WIDE:
+        text = text.replace(odd, " ")
+    return text
 
 
 def render(messages: Iterable[HasContent]) -> str:

@@ -79,7 +79,7 @@ class Window:
                 assert isinstance(held, list)
                 held.append(seq)
                 n = len(held)
-                if n >= FEWEST and self._look(item, held, n):
+                if (n in _LOOKS or n > MOST_HOLDERS) and self._look(item, held, n):
                     due.append(item)
         if len(self.overflows) > _MOST_OVERFLOWS:
             self.overflows.clear()
@@ -93,7 +93,7 @@ class Window:
             del held[: MOST_HOLDERS // 2]
             overflows[item] = overflows.get(item, 0) + 1
             return False
-        if n not in (_LOOKS_AT_ENDS if item[0] in _ENDS else _LOOKS):
+        if item[0] in _ENDS and n not in _LOOKS_AT_ENDS:
             return False
         if item not in overflows:
             return True

@@ -18,10 +18,10 @@ _MOST_TEXTS = 6
 class Dataset(msgspec.Struct):
     """The state of one task.
 
-    ``labels`` counts all since the task began; ``old`` of them came before the break that led to the last
-    demotion, which ended at ``since_offset`` and was the ``demotions``-th. ``trained_at`` and ``ticked_at``
-    are the labels at the last training and the last tick, ``asked_at`` those at which a training was last
-    found not to pay. ``withheld`` is the cause that was told last.
+    ``labels`` counts all since the task began; ``old`` of them came before ``since_offset``, the break that
+    led to the last demotion, the ``demotions``-th. ``trained_at`` are the labels at the last training since
+    then, ``asked_at`` those at which a training was last found not to pay, ``ticked_at`` those that the last
+    tick told. ``withheld`` is the cause that was told last.
     """
 
     labels: int = 0
@@ -71,7 +71,8 @@ class Dataset(msgspec.Struct):
     def begin_anew(self, parts: dict[str, PartRef], fresh: int, since_offset: int, demotions: int) -> None:
         """The teacher has changed: keep these parts, of whose labels so many are fresh."""
         self.parts, self.old = parts, self.labels - fresh
-        self.since_offset, self.demotions, self.asked_at = since_offset, demotions, 0
+        self.since_offset, self.demotions = since_offset, demotions
+        self.trained_at = self.asked_at = 0
         # until a label comes again, it is written as it was
         self.usual, self.texts = self.renderings, {}
         self.repeats, self.noise = Repeats(), None

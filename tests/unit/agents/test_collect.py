@@ -124,10 +124,10 @@ def test_a_task_that_becomes_busy_is_trained_at_the_next_size_and_says_so(bench,
     busy = [task_call(n, time=24 * DAY_S + n, cost_usd=0.0009) for n in range(24, 200)]
     outputs = [o for d in delivered(rare + busy) for o in handler.handle([d])]
     trainings = split(outputs)[0]
-    assert [w.cause for w in withheld(outputs)] == ["cost"] * 6 + [None]
-    assert trainings[0].labels == withheld(outputs)[-1].labels == 78
+    assert [w.cause for w in withheld(outputs)] == ["cost"] * 4 + [None]
+    assert trainings[0].labels == withheld(outputs)[-1].labels == 50
     assert "pays for itself" in withheld(outputs)[-1].reason
-    assert [t.labels for t in trainings] == [78, 156]
+    assert [t.labels for t in trainings] == [50, 100, 200]
 
 
 def test_calls_that_the_surrogate_answers_count_for_the_pace(bench, mood, task_call):
@@ -200,7 +200,7 @@ def test_copies_out_of_a_cache_say_nothing_about_the_teacher(bench, mood, task_c
 
 def test_a_lower_target_is_another_question(bench, mood, task_call, delivered):
     bench.know(mood)
-    calls = delivered(repeating(task_call, 400, lambda pair: pair % 8 > 1, model="x"))
+    calls = delivered(repeating(task_call, 400, lambda pair: pair % 8 > 2, model="x"))
     handler = Collect(bench.context, Place("c", 0))
     outputs = [o for d in calls[:398] for o in handler.handle([d])]
     assert withheld(outputs)[-1].cause == "self_agreement"

@@ -75,8 +75,10 @@ class Collect(StatefulHandler[TaskCall]):
         self.results["label"] += 1
         policy = settings.policy_of(call.tenant, call.task)
         dataset.answered(call, call.label, call.response.text, policy)
-        teacher = call.response.model or call.model
-        example = Example(call.id, call.time, call.input, call.label, call.weight, teacher)
+        said, teacher = call.response, call.response.model or call.model
+        example = Example(
+            call.id, call.time, call.input, call.label, call.weight, teacher, said.text, said.opening
+        )
         self._unwritten.setdefault(call.task, []).append((delivery.offset, example))
         return True
 

@@ -30,13 +30,17 @@ class Usage(Record, frozen=True, kw_only=True):
 
 
 class Response(Record, frozen=True, kw_only=True):
-    """What the teacher answered."""
+    """What the teacher answered.
+
+    ``opening`` are the tokens with which it might have begun, and their probabilities, where it told them.
+    """
 
     text: str
     model: str = ""
     fingerprint: str = ""
     finish_reason: str = "stop"
     tool_calls: str | None = None
+    opening: dict[str, float] = {}
 
 
 class DecisionStamp(Record, frozen=True, kw_only=True):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.datasets.groups import near_duplicate_groups
+from jitr.models.datasets.soft import soft_labels
 from jitr.models.tasks.agreement import same
 from jitr.models.tasks.kinds import in_kind
 from jitr.schemas.tasks import OutputKind
@@ -21,7 +22,8 @@ class Example(msgspec.Struct, frozen=True):
     """One answer of the teacher: what was asked (the slots), what it said (in normal form).
 
     ``time`` is event time in seconds since the epoch. ``weight`` is 1/p for a call that came to the
-    teacher by sampling with probability p, else 1.
+    teacher by sampling with probability p, else 1. ``text`` is the answer as it was written; ``opening`` the
+    tokens with which it might have begun, and their probabilities.
     """
 
     call_id: str
@@ -30,6 +32,8 @@ class Example(msgspec.Struct, frozen=True):
     label: str
     weight: float = 1.0
     teacher: str = ""
+    text: str = ""
+    opening: dict[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ class Dataset:
         Inputs that got answers which do not agree.
     unparsed : int
         Calls whose answer is nothing of the kind; they are no rows.
+    renderings : dict
+        Labels to the teacher's usual text, where it was kept.
+    soft : tuple of dict
+        How probable each label was to the teacher, one per row where it told, else empty.
     self_agreement : float or None
         Probability that two answers to one input agree: the ceiling of any surrogate. None where no
         input was asked twice.
@@ -70,6 +78,8 @@ class Dataset:
     repeats: int
     digest: str
     unparsed: int = 0
+    renderings: dict[str, str] = field(default_factory=dict)
+    soft: tuple[dict[str, float], ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -116,9 +126,10 @@ class Dataset:
         times = np.array([answers[0].time for _, answers in rows], dtype=np.float64)
         weights = np.array([np.mean([a.weight for a in answers]) for _, answers in rows], dtype=np.float64)
         agreement, repeats = agreeing.ceiling([answers for _, answers in rows])
-        sha = hashlib.sha256()
-        for text, label, weight in sorted(zip(inputs, labels, weights.tolist(), strict=True)):
-            sha.update(msgspec.json.encode((text, label, weight)))
+        renderings = _usual(by_call.values(), kind)
+        soft: tuple[dict[str, float], ...] = ()
+        if kind == "label" and any(example.opening for example in by_call.values()):
+            soft = soft_labels([answers for _, answers in rows], renderings)
         return cls(
             inputs=inputs,
             labels=labels,
@@ -129,8 +140,10 @@ class Dataset:
             conflicts=sum(agreeing.conflict(answers) for _, answers in rows),
             self_agreement=agreement,
             repeats=repeats,
-            digest=sha.hexdigest(),
+            digest=_digest(inputs, labels, weights, soft),
             unparsed=unparsed,
+            renderings=renderings,
+            soft=soft,
         )
 
     def take(self, rows: NDArray[np.int64] | Sequence[int]) -> Dataset:
@@ -139,9 +152,7 @@ class Dataset:
         inputs = tuple(self.inputs[i] for i in index)
         labels = tuple(self.labels[i] for i in index)
         weights = self.weights[index]
-        sha = hashlib.sha256()
-        for row in sorted(zip(inputs, labels, weights.tolist(), strict=True)):
-            sha.update(msgspec.json.encode(row))
+        soft = tuple(self.soft[i] for i in index) if self.soft else ()
         return Dataset(
             inputs=inputs,
             labels=labels,
@@ -152,8 +163,33 @@ class Dataset:
             conflicts=0,
             self_agreement=self.self_agreement,
             repeats=self.repeats,
-            digest=sha.hexdigest(),
+            digest=_digest(inputs, labels, weights, soft),
+            renderings=self.renderings,
+            soft=soft,
         )
+
+
+def _digest(
+    inputs: Sequence[str],
+    labels: Sequence[str],
+    weights: NDArray[np.float64],
+    soft: Sequence[dict[str, float]],
+) -> str:
+    sha = hashlib.sha256()
+    more = [tuple(sorted(row.items())) for row in soft] or [()] * len(inputs)
+    for row in sorted(zip(inputs, labels, weights.tolist(), more, strict=True)):
+        sha.update(msgspec.json.encode(row if row[3] else row[:3]))
+    return sha.hexdigest()
+
+
+def _usual(examples: Iterable[Example], kind: OutputKind) -> dict[str, str]:
+    """The usual text of each label; of two as usual, the one that sorts first."""
+    texts: dict[str, Counter[str]] = defaultdict(Counter)
+    for example in examples:
+        label = in_kind(example.label, kind)
+        if label is not None and example.text:
+            texts[label][example.text] += 1
+    return {label: min(seen, key=lambda t: (-seen[t], t)) for label, seen in sorted(texts.items())}
 
 
 def same_input(text: str) -> str:

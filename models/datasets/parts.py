@@ -11,6 +11,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 import fsspec
 import msgspec
@@ -87,7 +88,7 @@ def write_part(
     fs.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
     aside = f"{path}.tmp"
     with fs.open(aside, "wb") as file:
-        columns = [[o for o, _ in ordered]]
+        columns: list[list[Any]] = [[o for o, _ in ordered]]
         columns += [[getattr(e, field) for _, e in ordered] for field in _SCHEMA.names[1:-1]]
         columns += [[msgspec.json.encode(e.opening).decode() if e.opening else None for _, e in ordered]]
         table = pa.table(columns, schema=_SCHEMA)
@@ -206,11 +207,13 @@ def _checked(part: PartRef | str) -> list[tuple[int, Example]]:
 def _read(file: object) -> list[tuple[int, Example]]:
     table = pq.read_table(file, schema=_SCHEMA)
     columns = [table.column(name).to_pylist() for name in _SCHEMA.names]
-    # parts that are older than the last two columns have none in them
-    return [
-        (row[0], Example(*row[1:-2], row[-2] or "", msgspec.json.decode(row[-1]) if row[-1] else {}))
-        for row in zip(*columns, strict=True)
-    ]
+    examples = []
+    for row in zip(*columns, strict=True):
+        offset, id, time, asked, label, weight, teacher, text, opening = row
+        # parts that are older than the last two columns have nothing in them
+        tokens = msgspec.json.decode(opening) if opening else {}
+        examples.append((offset, Example(id, time, asked, label, weight, teacher, text or "", tokens)))
+    return examples
 
 
 def digest_of(parts: Iterable[PartRef]) -> tuple[str, int]:

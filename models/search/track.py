@@ -78,7 +78,21 @@ class Track:
             self.dataset.weights[rows],
             self.dataset.groups[rows],
             self.seed,
+            self._soft(fields, rows),
         )
+
+    def _soft(self, fields: list[FieldSpec], rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """The teacher's probabilities of a plain label, where it told them."""
+        spec = fields[0]
+        if not self.dataset.soft or len(fields) > 1 or spec.name or spec.scale is not None:
+            return None
+        index = {value: i for i, value in enumerate(spec.values)}
+        soft = np.zeros((len(rows), len(index)))
+        for at, row in enumerate(rows):
+            for label, p in self.dataset.soft[row].items():
+                if label in index:
+                    soft[at, index[label]] = p
+        return np.asarray(soft / soft.sum(1, keepdims=True))
 
     def sentences(self, encoder: str, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Sentence vectors of the first rows in racing order, and the first field's values."""

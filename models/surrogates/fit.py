@@ -52,6 +52,7 @@ def fit_model(
     weights: NDArray[np.float64],
     groups: NDArray[np.int64],
     seed: int,
+    soft: NDArray[np.float64] | None = None,
 ) -> Fitted:
     """Fit heads and gates of every field, and the joint gate where there are several.
 
@@ -65,6 +66,8 @@ def fit_model(
         Index of each row's value in each field, every value having a row; or units of a number's scale.
     weights, groups : arrays of shape (n,)
     seed : int
+    soft : array of shape (n, classes), optional
+        How probable each class was to the teacher, where there is one field and it told.
     """
     n = len(numbers)
     fold = group_folds(groups, _FOLDS, seed)
@@ -74,13 +77,15 @@ def fit_model(
     for column, spec in enumerate(fields):
         y = numbers[:, column]
 
-        def fit_head(y: NDArray[np.int64], classes: int) -> tuple[Head, Prediction]:
-            return _fit_head(encoded, candidate, y, classes, weights, groups, fold)
+        def fit_head(
+            y: NDArray[np.int64], classes: int, soft: NDArray[np.float64] | None = None
+        ) -> tuple[Head, Prediction]:
+            return _fit_head(encoded, candidate, y, classes, weights, groups, fold, soft)
 
         if spec.scale is not None:
             head, found = fit_number(fit_head, spec, y, weights)
         else:
-            head, found = fit_head(y, len(spec.values))
+            head, found = fit_head(y, len(spec.values), soft)
         agrees = spec.agrees(found.chosen, y)
         scores.append(cross_fit(found.probs, found.signals, agrees, weights, gate_fold, seed))
         right.append(agrees)
@@ -110,12 +115,13 @@ def _fit_head(
     weights: NDArray[np.float64],
     groups: NDArray[np.int64],
     fold: NDArray[np.int64],
+    soft: NDArray[np.float64] | None,
 ) -> tuple[Head, Prediction]:
     if classes == 1:
         constant = ConstantHead()
         return constant, constant.predict(encoded)
     if candidate.head == "ridge":
-        return fit_ridge(encoded, y, classes, weights, groups)
+        return fit_ridge(encoded, y, classes, weights, groups, soft)
     if candidate.head == "mixture":
         return fit_mixture(encoded, y, classes, weights, fold)
-    return fit_linear(encoded, y, classes, weights, fold)
+    return fit_linear(encoded, y, classes, weights, fold, soft)

@@ -19,6 +19,7 @@ from jitr.models.surrogates.linear import LinearHead
 
 _STRENGTHS = (1.0, 4.0, 16.0)
 _SMOOTHING = 0.1
+_LEAST_SHARE = 0.02
 _ITERATIONS = 150
 # the loss is a mean over rows: with two classes its gradient is small long before the weights have settled;
 # with many classes stopping early costs nothing and saves most of the time (both measured)
@@ -31,6 +32,7 @@ def fit_linear(
     classes: int,
     weights: NDArray[np.float64],
     fold: NDArray[np.int64],
+    soft: NDArray[np.float64] | None = None,
 ) -> tuple[LinearHead, Prediction]:
     """Fit on all rows to serve, and once per fold to predict the rows of that fold.
 
@@ -43,6 +45,8 @@ def fit_linear(
         Classes 0 .. classes - 1, at least 2, not all of which need to be in every fold.
     weights : array of shape (n,)
     fold : int array of shape (n,)
+    soft : array of shape (n, classes), optional
+        How probable each class was to the teacher.
 
     Returns
     -------
@@ -55,15 +59,32 @@ def fit_linear(
     logits = np.zeros((len(y), classes), dtype=np.float32)
     for k in np.unique(fold):
         own = fold == k
-        coef, bias = fit_logistic(x[~own], grams, y[~own], classes, weights[~own], strength)
+        coef, bias = fit_logistic(*_rows(x, grams, y, classes, weights, soft, ~own), strength)
         logits[own] = x[own] @ coef + bias
-    coef, bias = fit_logistic(x, grams, y, classes, weights, strength)
+    everything = np.ones(len(y), dtype=np.bool_)
+    coef, bias = fit_logistic(*_rows(x, grams, y, classes, weights, soft, everything), strength)
     head = LinearHead(
         bias,
         coef[:grams].astype(np.float16) if encoded.ngrams is not None else None,
         coef[grams:] if encoded.views is not None else None,
     )
     return head, LinearHead.prediction(logits)
+
+
+def _rows(
+    x: Any,
+    grams: int,
+    y: NDArray[np.int64],
+    classes: int,
+    weights: NDArray[np.float64],
+    soft: NDArray[np.float64] | None,
+    chosen: NDArray[np.bool_],
+) -> tuple[Any, int, NDArray[np.int64], int, NDArray[np.float64]]:
+    """The chosen rows as `fit_logistic` takes them: one that is soft stands once for each of its classes."""
+    if soft is None:
+        return x[chosen], grams, y[chosen], classes, weights[chosen]
+    row, label = np.nonzero((soft >= _LEAST_SHARE) & chosen[:, None])
+    return x[row], grams, label.astype(np.int64), classes, weights[row] * soft[row, label]
 
 
 def csr(rows: SparseRows) -> sp.csr_matrix:

@@ -38,6 +38,7 @@ def fit_ridge(
     classes: int,
     weights: NDArray[np.float64],
     groups: NDArray[np.int64],
+    soft: NDArray[np.float64] | None = None,
 ) -> tuple[RidgeHead, Prediction]:
     """Fit on all rows; every row is also predicted without itself and its near-duplicates.
 
@@ -51,6 +52,8 @@ def fit_ridge(
     weights : array of shape (n,)
     groups : int array of shape (n,)
         Rows that leave together.
+    soft : array of shape (n, classes), optional
+        How probable each class was to the teacher.
 
     Raises
     ------
@@ -90,6 +93,8 @@ def fit_ridge(
         del similar
     targets = np.full((n, classes), -1.0 / (classes - 1), dtype=np.float32)
     targets[np.arange(n), y] = 1.0
+    if soft is not None:
+        targets = np.asarray((soft[order] * classes - 1) / (classes - 1), np.float32)
     dual, held_out = _solve(kernel, targets, _LAMBDA / weights[order], twins)
     temperature = _temperature(held_out, y, weights[order])
     head = RidgeHead(

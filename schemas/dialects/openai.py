@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from hashlib import blake2b
 from typing import Any
 
@@ -47,8 +48,22 @@ class _ResponseMessage(msgspec.Struct):
     tool_calls: list[_ToolCall] | None = None
 
 
+class _Alternative(msgspec.Struct):
+    token: str
+    logprob: float
+
+
+class _Token(_Alternative):
+    top_logprobs: list[_Alternative] = []
+
+
+class _Logprobs(msgspec.Struct):
+    content: list[_Token] | None = None
+
+
 class _Choice(msgspec.Struct):
     message: _ResponseMessage
+    logprobs: _Logprobs | None = None
     finish_reason: str | None = None
 
 
@@ -171,7 +186,16 @@ def _response(response: _Response) -> Response | None:
         fingerprint=response.system_fingerprint or "",
         finish_reason=choice.finish_reason or "",
         tool_calls=_tool_calls(choice.message.tool_calls),
+        opening=_opening(choice.logprobs),
     )
+
+
+def _opening(logprobs: _Logprobs | None) -> dict[str, float]:
+    """The probabilities of the first token that is more than white space, quotes and the like."""
+    for token in (logprobs.content if logprobs is not None else None) or ():
+        if any(c.isalnum() for c in token.token):
+            return {t.token: round(math.exp(min(0.0, t.logprob)), 6) for t in [*token.top_logprobs, token]}
+    return {}
 
 
 def _usage(usage: _Usage) -> Usage:

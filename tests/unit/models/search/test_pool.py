@@ -14,7 +14,7 @@ from jitr.models.search.logme import logme
 from jitr.models.search.pool import choose
 from jitr.models.search.shortlist import shortlist
 from jitr.models.search.track import Track
-from jitr.models.surrogates.fields import closed_fields
+from jitr.models.surrogates.fields import fields_of
 from jitr.schemas.trainings import Limits
 
 # Poodle's pool (arXiv 2512.05525, re-run of 2026): accuracy when trained in full, by a probe on 500 labels,
@@ -108,7 +108,7 @@ def test_of_many_encoders_the_two_that_tell_most_race() -> None:
     dataset = Dataset.from_examples(
         Example(str(i), float(i), f"text number {i}", f"label {i % 3}") for i in range(400)
     )
-    fields, numbers = closed_fields(dataset.labels)
+    fields, numbers = fields_of(dataset.labels)
     track = Track(dataset, fields, np.array(numbers), ManyBases(), 0)  # type: ignore[arg-type]  # a stand-in
     ticks = iter(range(10_000))
     assert shortlist(track, tuple(ManyBases.skills), Limits(), lambda: float(next(ticks))) == ("c", "e")

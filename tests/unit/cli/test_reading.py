@@ -73,3 +73,11 @@ def test_json_shows_what_has_its_default_too(capsys):
     print_json({"routes": [Route(tenant="t", task="k")]})
     (shown,) = json.loads(capsys.readouterr().out)["routes"]
     assert (shown["state"], shown["target"], shown["audits"]) == ("teacher", {"kind": "teacher"}, 0)
+
+
+def test_a_line_without_a_time_is_of_now_where_it_is_published(tmp_path):
+    file = tmp_path / "log.jsonl"
+    timed = {"model": "m", "messages": PAIR["request"]["messages"], "time": 5.0}
+    file.write_bytes(b"\n".join(map(msgspec.json.encode, [PAIR, timed])))
+    assert [call.time for call in call_lines(file, now=1.7e9)] == [1.7e9, 5.0]
+    assert [call.time for call in call_lines(file)] == [1.0, 5.0]

@@ -20,7 +20,7 @@ from jitr.sandbox.redis import RedisServer
 from jitr.sandbox.traffic.workload import Workload
 from jitr.schemas.calls import Call, DecisionStamp, Message, Response
 from jitr.schemas.events import encode_batch
-from jitr.schemas.evidence import Certified, Trained
+from jitr.schemas.evidence import Certified, Trained, Withheld
 from jitr.schemas.routes import Proof, SurrogateRef
 from jitr.schemas.settings import Settings
 
@@ -236,6 +236,31 @@ def test_an_offer_is_approved_promoted_paused_and_rolled_back_and_the_ledger_say
     steps = run("ledger", task, *of, "--json").json
     assert [s["route"]["state"] for s in steps][-5:] == ["canary", "active", "paused", "active", "teacher"]
     assert "because of pause" in run("ledger", *of).out
+
+
+def test_a_task_that_is_not_trained_on_is_shown_with_its_reason_and_a_step_without_a_time_has_one(
+    run: Run, stack: Settings
+) -> None:
+    task, of = "rare", ("--tenant", "cli")
+    why = "a training does not pay for itself within 30 days: 535 calls to break even"
+    told = Withheld(id="w-rare", tenant="cli", task=task, time=7.0, cause="cost", reason=why, labels=300)
+
+    async def send() -> None:
+        async with producer(stack) as out:
+            value, headers = encode_batch([(told.id, 7.0, told)], source="/test")
+            topic = stack.topics.evidence.name
+            await out.send_and_wait(topic, value, key=task.encode(), headers=headers)
+
+    asyncio.run(send())
+    eventually(lambda: state(run, task) == "teacher")
+    for shown in (run("offers", *of), run("routes", *of), run("tasks", "show", task, *of)):
+        assert "535 calls to break even" in " ".join(shown.out.split())
+    (route,) = [r for r in run("routes", *of, "--json").json if r["task"] == task]
+    assert (route["withheld"]["cause"], route["saved_usd"]) == ("cost", 0.0)
+    (step,) = run("ledger", task, *of, "--json").json
+    assert step["reason"] == why
+    assert step["time"] > 1.7e9
+    assert "1970" not in run("ledger", task, *of).out
 
 
 def test_a_decision_is_explained_from_its_id(run: Run, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from jitr.models.datasets.parts import list_parts, read_parts
 from jitr.models.surrogates.certificate import Certificate
 from jitr.models.surrogates.offline import Fit, fit_offline
 from jitr.models.surrogates.train import Recipe
+from jitr.models.tasks.extract import space_of
 from jitr.schemas.errors import ConfigError, NotFoundError
 from jitr.schemas.settings import Settings
 from jitr.schemas.tasks import OutputKind
@@ -52,6 +53,11 @@ class FitReport(msgspec.Struct, frozen=True, kw_only=True):
     help="Hold the latest fifth back and prove on it, or train on all and measure by leave-one-out.",
 )
 @click.option("--target", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.999))
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    help="Numbers no further apart agree.  [default: the policy's]",
+)
 @click.option("--delta", default=0.05, show_default=True, type=click.FloatRange(0.0001, 0.5))
 @click.option("--max-train-s", default=600.0, show_default=True, help="Seconds to search and train.")
 @click.option("--max-latency-ms", default=50.0, show_default=True, help="Milliseconds of an answer (p99).")
@@ -73,6 +79,7 @@ def fit(
     out: Path | None,
     proof: Literal["split", "loo"],
     target: float,
+    tolerance: float | None,
     delta: float,
     max_train_s: float,
     max_latency_ms: float,
@@ -87,8 +94,11 @@ def fit(
     `response`; an OpenAI pair too). Without FILE, --task takes what `jitr worker` collected of a task. The
     exit code is 1 where nothing could be proved; an older certified surrogate then stays where it is.
     """
-    dataset, kind, renderings, refused = _dataset(settings, file, task)
-    recipe = Recipe(task=task or (file.stem if file else ""), kind=kind, renderings=renderings, target=target)
+    name = task or (file.stem if file else "")
+    if tolerance is None:
+        tolerance = settings.policy_of(settings.gateway.tenant, name).tolerance
+    dataset, kind, refused = _dataset(settings, file, task, tolerance)
+    recipe = Recipe(task=name, kind=kind, renderings=dataset.renderings, target=target, tolerance=tolerance)
     limits = Limits(max_latency_ms=max_latency_ms, max_ram_mb=max_ram_mb, max_train_s=max_train_s)
     with progress(as_json) as bar:
         shown = bar.add_task(f"fitting {len(dataset)} inputs", total=100)
@@ -112,13 +122,15 @@ def fit(
 
 
 def _dataset(
-    settings: Settings, file: Path | None, task: str | None
-) -> tuple[Dataset, OutputKind, dict[str, str], int]:
+    settings: Settings, file: Path | None, task: str | None, tolerance: float
+) -> tuple[Dataset, OutputKind, int]:
+    """What there is to learn from, the kind of its answers, and how much could not be read."""
     if file is not None:
         taught = read(file, task)
         if not taught.examples:
             raise ConfigError(f"{file} holds no answer that teaches; see `jitr fit --help`")
-        return Dataset.from_examples(taught.examples), taught.kind, taught.renderings, taught.refused
+        dataset = Dataset.from_examples(taught.examples, taught.kind, tolerance)
+        return dataset, taught.kind, taught.refused + dataset.unparsed
     if task is None:
         raise ConfigError("give a FILE, or a task with --task")
     root = f"{settings.state.root.rstrip('/')}/{settings.kafka.prefix}datasets"
@@ -127,9 +139,10 @@ def _dataset(
         raise NotFoundError(
             f"nothing was collected of task {task!r} under {root}; `jitr tasks list` shows ids"
         )
-    dataset = read_parts(parts)
-    kind: OutputKind = "json" if all(label.startswith("{") for label in dataset.labels) else "label"
-    return dataset, kind, {}, 0
+    # answers kept before their kind was known tell it together with the others
+    kind = space_of(read_parts(parts).labels).kind
+    dataset = read_parts(parts, kind=kind, tolerance=tolerance)
+    return dataset, kind, dataset.unparsed
 
 
 def _report(made: Fit, dataset: Dataset) -> FitReport:
@@ -153,11 +166,11 @@ def _report(made: Fit, dataset: Dataset) -> FitReport:
 def _show(report: FitReport, refused: int) -> None:
     out = console()
     if refused:
-        out.print(f"{refused} lines could not be read and were left out")
+        out.print(f"{refused} answers could not be read and were left out")
     ceiling = (
         "no input was asked twice"
         if report.self_agreement is None
-        else f"{report.self_agreement:.3f} ({report.conflicts} inputs got different answers)"
+        else f"{report.self_agreement:.3f} ({report.conflicts} inputs got answers that do not agree)"
     )
     out.print(
         f"[bold]{report.candidate}[/bold] from {report.rows} inputs with {report.labels} different answers,"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +26,10 @@ ANSWERS = ("answer", "label", "output", "response", "teacher")
 
 @dataclass(frozen=True)
 class Teaching:
-    """What a file teaches: examples, the kind of their answers, and the teacher's usual way to write them."""
+    """What a file teaches: examples, the kind of their answers, and how many lines could not be read."""
 
     examples: list[Example]
     kind: OutputKind
-    renderings: dict[str, str]
     refused: int
 
 
@@ -65,20 +63,13 @@ def _pairs(file: Path) -> Teaching:
         moment = row.get("time")
         when = float(moment) if isinstance(moment, int | float) else float(number)
         found.append((f"{file.name}:{number}", when, *pair))
-    texts: dict[str, Counter[str]] = {}
     examples = []
     for id, when, text, answer in found:
         label = space.parse(answer)
         if label is None:
             label = normal(answer.strip())
-        texts.setdefault(label, Counter())[answer.strip()] += 1
-        examples.append(Example(id, when, redact(text), label))
-    return Teaching(examples, space.kind, _usual(texts), refused)
-
-
-def _usual(texts: dict[str, Counter[str]]) -> dict[str, str]:
-    """The usual text of each label; of two as usual, the one that sorts first."""
-    return {label: min(seen, key=lambda t: (-seen[t], t)) for label, seen in texts.items()}
+        examples.append(Example(id, when, redact(text), label, text=answer.strip()))
+    return Teaching(examples, space.kind, refused)
 
 
 def _calls(file: Path, name: str | None) -> Teaching:
@@ -95,7 +86,6 @@ def _calls(file: Path, name: str | None) -> Teaching:
     tasks = [t for f in finders.values() for t in f.tasks if t.status == "task" and members.get(t.id)]
     chosen = _choose(tasks, members, name, file)
     space, examples = LabelSpace(), []
-    texts: dict[str, Counter[str]] = {}
     made = [task_call(call, chosen, {}) for call in members[chosen.id]]
     for one in made:
         if one.response is not None:
@@ -103,9 +93,11 @@ def _calls(file: Path, name: str | None) -> Teaching:
     for one in made:
         label = space.parse(one.response.text) if one.response is not None else None
         if label is not None and one.response is not None:
-            texts.setdefault(label, Counter())[one.response.text] += 1
-            examples.append(Example(one.id, one.time, one.input, label, one.weight, one.model))
-    return Teaching(examples, space.kind, _usual(texts), refused)
+            said = one.response
+            examples.append(
+                Example(one.id, one.time, one.input, label, one.weight, one.model, said.text, said.opening)
+            )
+    return Teaching(examples, space.kind, refused)
 
 
 def _choose(tasks: list[Task], members: dict[str, list[Call]], name: str | None, file: Path) -> Task:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.datasets.groups import near_duplicate_groups
-from jitr.models.datasets.soft import soft_labels
+from jitr.models.datasets.soft import drawn, soft_labels
 from jitr.models.tasks.agreement import same
 from jitr.models.tasks.kinds import in_kind
 from jitr.schemas.tasks import OutputKind
@@ -57,7 +57,7 @@ class Dataset:
     renderings : dict
         Labels to the teacher's usual text, where it was kept.
     soft : tuple of dict
-        How probable each label was to the teacher, one per row where it told, else empty.
+        How probable each label was to the teacher, one per row; empty where it did not tell or does not draw.
     self_agreement : float or None
         Probability that two answers to one input agree: the ceiling of any surrogate. None where no
         input was asked twice.
@@ -129,7 +129,7 @@ class Dataset:
         renderings = _usual(by_call.values(), kind)
         soft: tuple[dict[str, float], ...] = ()
         if kind == "label" and any(example.opening for example in by_call.values()):
-            soft = soft_labels([answers for _, answers in rows], renderings)
+            soft = drawn(labels, soft_labels([answers for _, answers in rows], renderings))
         return cls(
             inputs=inputs,
             labels=labels,

@@ -13,6 +13,7 @@ from jitr.cli.card import card
 from jitr.cli.eject import eject
 from jitr.cli.fit import fit
 from jitr.cli.teaching import read
+from jitr.models.datasets.examples import Dataset
 from jitr.schemas.errors import ConfigError, NotFoundError
 
 CUES = {"Refund": ["refund", "money back"], "Card": ["card", "plastic"]}
@@ -73,7 +74,7 @@ def test_a_file_of_pairs_becomes_a_surrogate_with_a_card_and_can_be_ejected(
 def test_pairs_keep_the_usual_rendering_and_count_unreadable_lines(pairs: Path) -> None:
     taught = read(pairs, None)
     assert len(taught.examples) == 250 and taught.refused == 1 and taught.kind == "label"
-    assert set(taught.renderings.values()) == {"Refund", "Card"}
+    assert set(Dataset.from_examples(taught.examples).renderings.values()) == {"Refund", "Card"}
 
 
 def test_a_log_of_calls_teaches_its_one_task_by_its_slots(log: Path) -> None:

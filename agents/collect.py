@@ -75,9 +75,9 @@ class Collect(StatefulHandler[TaskCall]):
         self.results["label"] += 1
         policy = settings.policy_of(call.tenant, call.task)
         dataset.answered(call, call.label, call.response.text, policy)
-        said, teacher = call.response, call.response.model or call.model
+        answer, teacher = call.response, call.response.model or call.model
         example = Example(
-            call.id, call.time, call.input, call.label, call.weight, teacher, said.text, said.opening
+            call.id, call.time, call.input, call.label, call.weight, teacher, answer.text, answer.opening
         )
         self._unwritten.setdefault(call.task, []).append((delivery.offset, example))
         return True
@@ -146,10 +146,9 @@ class Collect(StatefulHandler[TaskCall]):
         self, call: TaskCall, task: Task, dataset: Dataset, route: Route | None, offset: int
     ) -> list[Output]:
         policy = self._context.settings.policy_of(call.tenant, call.task)
-        noise = dataset.self_agreement(policy)
-        if noise.refused:
+        if reason := dataset.contradicted(policy):
             told = dataset.withheld == "self_agreement"
-            return [] if told else [self._withheld(call, dataset, "self_agreement", noise.reason)]
+            return [] if told else [self._withheld(call, dataset, "self_agreement", reason)]
         outputs = []
         if dataset.withheld == "self_agreement":
             outputs.append(
@@ -163,12 +162,12 @@ class Collect(StatefulHandler[TaskCall]):
         # without a price nothing can be forecast: it is for people to say whether they want it
         if bill_usd is not None:
             payback = worth(dataset.pace, bill_usd, dataset.labels - dataset.old, route, policy)
-            reason = said(payback, dataset.pace, bill_usd, policy)
+            figures = said(payback, dataset.pace, bill_usd, policy)
             if not payback.pays:
                 dataset.asked_at = dataset.labels
-                return [*outputs, self._withheld(call, dataset, "cost", reason)]
+                return [*outputs, self._withheld(call, dataset, "cost", figures)]
             if dataset.withheld:
-                outputs.append(self._withheld(call, dataset, None, reason))
+                outputs.append(self._withheld(call, dataset, None, figures))
         self._write(call.task)
         dataset.trained_at, dataset.asked_at = dataset.labels, 0
         training = _request(call, task, dataset, policy, offset, route)

@@ -60,13 +60,17 @@ class Dataset(msgspec.Struct):
         teacher = call.response.model if call.response is not None else ""
         agreed = self.repeats.answered(call.input, label, teacher or call.model, policy.tolerance)
         if agreed is not None:
-            noise = self.self_agreement(policy)
+            noise = SelfAgreement.under(self.noise, policy.target, policy.delta)
             noise.update(agreed)
             self.noise = noise.state()
 
-    def self_agreement(self, policy: Policy) -> SelfAgreement:
-        """How often the teacher agrees with itself, under the promise that is asked for now."""
-        return SelfAgreement.under(self.noise, policy.target, policy.delta)
+    def contradicted(self, policy: Policy) -> str:
+        """Why the promise cannot be kept by anybody: the teacher contradicts itself; empty where it can."""
+        noise = self.noise
+        if noise is None or not (noise.refused or noise.target != policy.target):
+            return ""
+        test = SelfAgreement.under(noise, policy.target, policy.delta)
+        return test.reason if test.refused else ""
 
     def begin_anew(self, parts: dict[str, PartRef], fresh: int, since_offset: int, demotions: int) -> None:
         """The teacher has changed: keep these parts, of whose labels so many are fresh."""

@@ -18,7 +18,10 @@ _LONGEST = 500
 
 
 class Repeats(msgspec.Struct):
-    """The last inputs that wait for a second answer, as digests, with the first one; the oldest come first.
+    """Inputs that wait for a second answer, as digests, with the first one.
+
+    Each has one place that its digest gives it, and leaves it to the next that is given the same: the longer
+    ago an input was asked, the less likely it is still there, whatever the answers were.
 
     Every answer is in one pair at most: an input that has been answered twice waits for two more. So the
     pairs are independent, which a test over them needs. Answers of two models are no pair.
@@ -32,19 +35,18 @@ class Repeats(msgspec.Struct):
     (None, 1)
     """
 
-    waiting: dict[int, str] = {}
+    waiting: dict[int, tuple[int, str]] = {}
 
     def answered(self, input: str, label: str, teacher: str, tolerance: float = 0.0) -> bool | None:
         """Learn an answer; whether it agrees with the one it makes a pair with, None where there is none."""
         if len(label) > _LONGEST:
             return None
         asked = _digest(f"{teacher}\n{same_input(input)}")
-        before = self.waiting.pop(asked, None)
-        if before is not None:
-            return same(before, label, tolerance)
-        self.waiting[asked] = label
-        if len(self.waiting) > MOST:
-            del self.waiting[next(iter(self.waiting))]
+        before = self.waiting.get(asked % MOST)
+        if before is not None and before[0] == asked:
+            del self.waiting[asked % MOST]
+            return same(before[1], label, tolerance)
+        self.waiting[asked % MOST] = (asked, label)
         return None
 
 

@@ -30,12 +30,18 @@ def test_numbers_within_the_tolerance_agree():
 
 def test_memory_is_bounded_and_the_newest_inputs_stay():
     repeats = Repeats()
-    for n in range(10 * MOST):
+    for n in range(20 * MOST):
         assert repeats.answered(f"input {n}", "a", "m") is None
     assert len(repeats.waiting) == MOST
     assert repeats.answered("input 0", "a", "m") is None
-    assert repeats.answered(f"input {10 * MOST - 1}", "a", "m") is True
+    assert repeats.answered(f"input {20 * MOST - 1}", "a", "m") is True
     assert len(msgspec.msgpack.encode(repeats)) < 20 * MOST
+
+
+def test_inputs_that_come_again_after_more_others_than_are_remembered_are_found_now_and_then():
+    repeats = Repeats()
+    found = [repeats.answered(f"input {n % (3 * MOST)}", "a", "m") for n in range(20 * MOST)]
+    assert 200 < found.count(True) < MOST * 4
 
 
 def test_it_goes_on_from_its_state():

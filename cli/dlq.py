@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import dataclass
 
 import click
 
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json, table
 from jitr.cli.topic import producer, records
-from jitr.schemas.deadletters import DeadLetter
+from jitr.schemas.deadletters import DeadLetter, marked, replay_mark
 from jitr.schemas.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A letter, its partition and offset on the dead-letter topic, and whether it was sent again."""
+
+    letter: DeadLetter
+    place: tuple[int, int]
+    replayed: bool
 
 
 @click.group()
@@ -25,14 +35,17 @@ def dlq() -> None:
 @with_settings
 def list_letters(settings: Settings, limit: int, as_json: bool) -> None:
     """List the last dead letters and count their reasons."""
-    letters = asyncio.run(_letters(settings, None))
+    filed = asyncio.run(_filed(settings, None))
     if as_json:
-        print_json([_shown(letter) for letter in letters[-limit:]])
+        print_json([_shown(one) for one in filed[-limit:]])
         return
+    letters = [one.letter for one in filed]
     counts = Counter((letter.stage, letter.reason.partition(":")[0][:80]) for letter in letters)
     out = console()
     rows = [(n, stage, reason) for (stage, reason), n in counts.most_common(20)]
-    out.print(table(f"{len(letters)} dead letters", [">count", "stage", "~reason"], rows))
+    done = sum(one.replayed for one in filed)
+    title = f"{len(letters)} dead letters" + (f", {done} of them sent again" if done else "")
+    out.print(table(title, [">count", "stage", "~reason"], rows))
     last = [
         (
             f"{x.topic}/{x.partition}/{x.offset}",
@@ -47,27 +60,35 @@ def list_letters(settings: Settings, limit: int, as_json: bool) -> None:
 
 @dlq.command()
 @click.option("--reason", default=None, help="Only letters whose reason holds this text.")
+@click.option("--again", is_flag=True, help="Also letters that were sent again before.")
 @click.option("--dry-run", is_flag=True, help="Count them, and send nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @with_settings
-def replay(settings: Settings, reason: str | None, dry_run: bool, yes: bool, as_json: bool) -> None:
+def replay(
+    settings: Settings, reason: str | None, again: bool, dry_run: bool, yes: bool, as_json: bool
+) -> None:
     """Send dead letters to the topic they came from once more, bytes and headers as they were.
 
-    What was mended meanwhile is used; what is still wrong comes back as a new dead letter.
+    What was mended meanwhile is used; what is still wrong comes back as a new dead letter. A letter that was
+    sent again is marked on the dead-letter topic, and left out the next time.
     """
-    letters = asyncio.run(_letters(settings, reason))
-    if letters and not dry_run and not yes:
-        click.confirm(f"send {len(letters)} dead letters again?", abort=True, err=True)
+    filed = asyncio.run(_filed(settings, reason))
+    due = [one for one in filed if again or not one.replayed]
+    if due and not dry_run and not yes:
+        click.confirm(f"send {len(due)} dead letters again?", abort=True, err=True)
     if not dry_run:
-        asyncio.run(_send(settings, letters))
+        asyncio.run(_send(settings, due))
+    before = len(filed) - len(due)
     if as_json:
-        print_json({"letters": len(letters), "sent": 0 if dry_run else len(letters)})
-    else:
-        click.echo(f"{len(letters)} dead letters {'would be' if dry_run else 'were'} sent again")
+        print_json({"letters": len(due), "sent": 0 if dry_run else len(due), "sent_before": before})
+        return
+    left_out = f"; {before} were sent before (--again sends them too)" if before else ""
+    click.echo(f"{len(due)} dead letters {'would be' if dry_run else 'were'} sent again{left_out}")
 
 
-def _shown(letter: DeadLetter) -> dict[str, object]:
+def _shown(one: Filed) -> dict[str, object]:
+    letter = one.letter
     return {
         "topic": letter.topic,
         "partition": letter.partition,
@@ -76,19 +97,31 @@ def _shown(letter: DeadLetter) -> dict[str, object]:
         "reason": letter.reason,
         "stack": letter.stack,
         "value": letter.value.decode("utf-8", "replace"),
+        "replayed": one.replayed,
     }
 
 
-async def _letters(settings: Settings, reason: str | None) -> list[DeadLetter]:
-    letters = [
-        DeadLetter.read(record.value or b"", record.key, record.headers)
-        async for record in records(settings, settings.topics.dead_letters.name)
-    ]
-    return [letter for letter in letters if reason is None or reason in letter.reason]
+async def _filed(settings: Settings, reason: str | None) -> list[Filed]:
+    letters: dict[tuple[int, int], DeadLetter] = {}
+    done: set[tuple[int, int]] = set()
+    async for record in records(settings, settings.topics.dead_letters.name):
+        mark = marked(record.headers)
+        if mark is not None:
+            done.add(mark)
+            continue
+        letter = DeadLetter.read(record.value or b"", record.key, record.headers)
+        if reason is None or reason in letter.reason:
+            letters[record.partition, record.offset] = letter
+    return [Filed(letter, place, place in done) for place, letter in letters.items()]
 
 
-async def _send(settings: Settings, letters: list[DeadLetter]) -> None:
+async def _send(settings: Settings, due: list[Filed]) -> None:
+    marks = settings.topics.dead_letters.name
     async with producer(settings) as out:
-        for letter in letters:
+        for one in due:
+            letter = one.letter
             topic = letter.topic or settings.topics.calls.name
-            await out.send(topic, letter.value, key=letter.key, headers=list(letter.original_headers))
+            # first the letter: one that dies in between sends it twice, and never forgets it
+            sent = await out.send(topic, letter.value, key=letter.key, headers=list(letter.original_headers))
+            await sent
+            await out.send(marks, b"", headers=replay_mark(*one.place))

@@ -63,4 +63,28 @@ class DeadLetter:
         )
 
 
+def replay_mark(partition: int, offset: int) -> list[tuple[str, bytes]]:
+    """Headers of an empty record that stands on the dead-letter topic once a letter there was sent again.
+
+    It comes after its letter, so that it is kept as long.
+
+    Examples
+    --------
+    >>> marked(replay_mark(0, 17)), marked([("k", b"v")])
+    ((0, 17), None)
+    """
+    return [(_REPLAYED, f"{partition}/{offset}".encode())]
+
+
+def marked(headers: Iterable[tuple[str, bytes]]) -> tuple[int, int] | None:
+    """Partition and offset of the letter that a mark is for; None where the record is no mark."""
+    for key, value in headers:
+        if key == _REPLAYED:
+            partition, _, offset = value.decode("utf-8", "replace").partition("/")
+            if partition.isdecimal() and offset.isdecimal():
+                return int(partition), int(offset)
+    return None
+
+
 PREFIX = "jitr-dlq-"
+_REPLAYED = "jitr-replayed"

@@ -300,10 +300,18 @@ def test_dead_letters_are_listed_and_sent_again(run: Run, stack: Settings) -> No
     (letter,) = eventually(lambda: run("dlq", "list", "--json").json)
     assert letter["value"] == '{"x":'
     assert letter["reason"] in run("dlq", "list").out
-    assert run("dlq", "replay", "--dry-run", "--json").json == {"letters": 1, "sent": 0}
-    assert run("dlq", "replay", "--reason", "no such", "--yes", "--json").json == {"letters": 0, "sent": 0}
-    assert run("dlq", "replay", "--yes", "--json").json == {"letters": 1, "sent": 1}
+    none = {"letters": 0, "sent": 0, "sent_before": 0}
+    assert run("dlq", "replay", "--dry-run", "--json").json == none | {"letters": 1}
+    assert run("dlq", "replay", "--reason", "no such", "--yes", "--json").json == none
+    assert run("dlq", "replay", "--yes", "--json").json == none | {"letters": 1, "sent": 1}
+    # it is still wrong, and comes back as a letter of its own
     eventually(lambda: len(run("dlq", "list", "--json").json) == 2)
+    assert [one["replayed"] for one in run("dlq", "list", "--json").json] == [True, False]
+    assert "2 dead letters, 1 of them sent again" in run("dlq", "list").out
+    # only the new one waits now, unless the old one is asked for
+    assert run("dlq", "replay", "--dry-run", "--json").json == none | {"letters": 1, "sent_before": 1}
+    assert "1 were sent before (--again sends them too)" in run("dlq", "replay", "--dry-run").out
+    assert run("dlq", "replay", "--again", "--dry-run", "--json").json == none | {"letters": 2}
 
 
 def test_the_doctor_finds_the_servers_and_the_settings_are_shown(run: Run) -> None:

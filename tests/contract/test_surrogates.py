@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jitr.models.bases.cache import FeatureCache
 from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.search.race import Race
-from jitr.models.surrogates.artifact import Lineage
+from jitr.models.surrogates.artifact import Lineage, read_payload
 from jitr.models.surrogates.base import Features
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fields import fields_of
 from jitr.models.surrogates.fit import Fitted, fit_model
-from jitr.models.surrogates.runtime import HEADS, Surrogate
+from jitr.models.surrogates.runtime import HEADS, Surrogate, model_arrays
 from jitr.models.surrogates.train import Recipe, TrainingResult, save
+from jitr.models.tasks.lists import canonical_list
 from jitr.schemas.errors import WeightsError
 
 VERBS = {"refund": ["refund", "money back", "return"], "card": ["card", "debit", "plastic"]}
@@ -32,6 +34,9 @@ KINDS = {
 ODD = ["", "  ", "日本語", "🎉" * 40, "long " * 30_000, "\ud800", "\x00\x01"]
 
 
+TOLERANCE = 5.0
+
+
 def examples(kind: str, n: int = 200) -> Dataset:
     """Made data: two intents in many words; one input in six says neither, so that the gate has work."""
     rng = np.random.default_rng(0)
@@ -43,6 +48,11 @@ def examples(kind: str, n: int = 200) -> Dataset:
         text = " ".join(rng.permutation([*rng.choice(fillers, 4), said, f"case {i}"]))
         if kind == "json":
             label = f'{{"intent":"{label}","source":"mail","urgent":{str("urgent" in text).lower()}}}'
+        elif kind == "number":
+            label = str({"card": 20, "refund": 80}[label] + 5 * int(rng.integers(-1, 2)))
+        elif kind == "labels":
+            held = sorted({label, *(word for word in ("again", "urgent") if word in text)})
+            label = canonical_list(held)
         elif kind == "single":
             label = "always"
         rows.append(Example(str(i), float(i), text, label))
@@ -56,7 +66,7 @@ def fitted(kind: str, dataset: Dataset, weights: Weights, seed: int = 0) -> Fitt
     except WeightsError as missing:
         pytest.skip(str(missing))
     features = Features(NgramBase.fit(dataset.inputs) if candidate.ngrams else None, encoder)
-    fields, numbers = fields_of(dataset.labels)
+    fields, numbers = fields_of(dataset.labels, TOLERANCE)
     return fit_model(
         features,
         features.encode(dataset.inputs),
@@ -79,11 +89,11 @@ def saved(kind: str, dataset: Dataset, weights: Weights, folder: Path) -> tuple[
 
 @pytest.fixture(scope="module")
 def weights() -> Weights:
-    return Weights()
+    return Weights(cache=FeatureCache())
 
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
-each_output = pytest.mark.parametrize("output", ["label", "json", "single"])
+each_output = pytest.mark.parametrize("output", ["label", "json", "single", "number", "labels"])
 
 
 def test_every_head_is_asked(weights: Weights) -> None:
@@ -112,17 +122,34 @@ def test_an_artifact_read_back_answers_as_the_model_that_was_fitted(
 
 
 @each_kind
-def test_the_same_data_and_seed_give_the_same_digest(kind: str, weights: Weights, tmp_path: Path) -> None:
-    dataset = examples("label")
+@each_output
+def test_the_same_data_and_seed_give_the_same_digest(
+    kind: str, output: str, weights: Weights, tmp_path: Path
+) -> None:
+    dataset = examples(output)
     first, _ = saved(kind, dataset, weights, tmp_path / "a")
     second, _ = saved(kind, dataset, weights, tmp_path / "b")
     assert first.digest == second.digest
+    for name in ("manifest.json", "model.safetensors"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 @each_kind
-def test_it_learns_and_its_gate_is_worth_something(kind: str, weights: Weights) -> None:
-    model = fitted(kind, examples("label"), weights)
-    assert model.accuracy > 0.8
+def test_saving_what_was_loaded_gives_the_same_bytes(kind: str, weights: Weights, tmp_path: Path) -> None:
+    result, _ = saved(kind, examples("number"), weights, tmp_path / "a")
+    loaded = Surrogate.load(result.path, weights=weights)
+    arrays = read_payload(tmp_path / "a", loaded.manifest)[0]
+    again = model_arrays(loaded._model)
+    assert again.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert again[name].dtype == array.dtype and again[name].tobytes() == array.tobytes(), name
+
+
+@each_kind
+@pytest.mark.parametrize("output", ["label", "number", "labels"])
+def test_it_learns_and_its_gate_is_worth_something(kind: str, output: str, weights: Weights) -> None:
+    model = fitted(kind, examples(output), weights)
+    assert model.accuracy > 0.75
     assert model.forecast.agreement[0] >= model.forecast.agreement[-1] + 0.03
     assert list(model.forecast.thresholds) == sorted(model.forecast.thresholds, reverse=True)
 
@@ -136,7 +163,7 @@ def test_odd_inputs_get_an_answer_and_a_score(
     result, _ = saved(kind, dataset, weights, tmp_path / "a")
     surrogate = Surrogate.load(result.path, result.digest, weights)
     for answer in [*surrogate.answer_many(ODD), surrogate.answer("")]:
-        assert answer.label in dataset.labels or output == "json"
+        assert answer.label in dataset.labels or output in ("json", "labels")
         assert 0 <= answer.score <= 1
     assert surrogate.answer_many([]) == []
 
@@ -157,6 +184,26 @@ def test_the_answer_is_written_as_the_teacher_writes_it(kind: str, weights: Weig
     result, _ = saved(kind, examples("label"), weights, tmp_path / "a")
     answer = Surrogate.load(result.path, weights=weights).answer("my debit card please")
     assert answer.text == {"card": "Card.", "refund": "Refund."}[answer.label]
+
+
+@each_kind
+def test_a_row_that_stands_for_many_calls_weighs_as_many(kind: str, weights: Weights) -> None:
+    pairs = list(zip(examples("label").inputs, examples("label").labels, strict=True))
+    other = {"card": "refund", "refund": "card"}
+
+    def heeded(weight: float, others: float) -> float:
+        """How much it believes what the teacher said on some calls, against what it said on others."""
+        often = [Example(f"a{i}", i, text, label, others) for i, (text, label) in enumerate(pairs[:150])]
+        seldom = [
+            Example(f"b{i}", i, text, other[label], weight) for i, (text, label) in enumerate(pairs[150:])
+        ]
+        model = fitted(kind, Dataset.from_examples([*often, *seldom]), weights).model
+        [field] = model.fields
+        probs = field.head.predict(model.features.encode([e.input for e in seldom])).probs
+        meant = [field.spec.values.index(e.label) for e in seldom]
+        return float(probs[np.arange(len(seldom)), meant].mean())
+
+    assert heeded(50.0, 1.0) > heeded(1.0, 50.0) + 0.05
 
 
 @each_kind

@@ -191,19 +191,20 @@ def test_a_row_that_stands_for_many_calls_weighs_as_many(kind: str, weights: Wei
     pairs = list(zip(examples("label").inputs, examples("label").labels, strict=True))
     other = {"card": "refund", "refund": "card"}
 
-    def heeded(weight: float, others: float) -> float:
-        """How much it believes what the teacher said on some calls, against what it said on others."""
-        often = [Example(f"a{i}", i, text, label, others) for i, (text, label) in enumerate(pairs[:150])]
-        seldom = [
-            Example(f"b{i}", i, text, other[label], weight) for i, (text, label) in enumerate(pairs[150:])
+    def taught(weight: float) -> tuple[Dataset, Fitted]:
+        """The teacher says one thing on most calls, and another on a few that were sampled."""
+        rows = [Example(str(i), i, text, label) for i, (text, label) in enumerate(pairs[:150])]
+        rows += [
+            Example(f"s{i}", i, text, other[label], weight) for i, (text, label) in enumerate(pairs[150:])
         ]
-        model = fitted(kind, Dataset.from_examples([*often, *seldom]), weights).model
-        [field] = model.fields
-        probs = field.head.predict(model.features.encode([e.input for e in seldom])).probs
-        meant = [field.spec.values.index(e.label) for e in seldom]
-        return float(probs[np.arange(len(seldom)), meant].mean())
+        dataset = Dataset.from_examples(rows)
+        return dataset, fitted(kind, dataset, weights)
 
-    assert heeded(50.0, 1.0) > heeded(1.0, 50.0) + 0.05
+    (_, light), (dataset, heavy) = taught(1.0), taught(30.0)
+    assert heavy.accuracy == pytest.approx(np.average(heavy.agrees, weights=dataset.weights))
+    seldom = dataset.weights > 1
+    assert heavy.agrees[~seldom].mean() < light.agrees[~seldom].mean()
+    assert heavy.agrees[seldom].mean() > light.agrees[seldom].mean()
 
 
 @each_kind

@@ -10,13 +10,15 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 _KEY_BYTES = 16
 
-Compute = Callable[[Sequence[str]], NDArray[np.float32]]
+Rows = NDArray[np.floating[Any]]
+Compute = Callable[[Sequence[str]], Sequence[Rows] | Rows]
 
 
 class FeatureCache:
@@ -26,8 +28,8 @@ class FeatureCache:
     ----------
     folder : Path, optional
         Where `save` writes one file per base, and where they are read from; memory alone without.
-    most_rows : int
-        Of each base; what comes later is computed and not kept.
+    most_mb : float
+        Of all rows together; what comes later is computed and not kept.
 
     Examples
     --------
@@ -42,13 +44,20 @@ class FeatureCache:
     ['a', 'bb', 'ccc']
     """
 
-    def __init__(self, folder: str | Path | None = None, most_rows: int = 50_000) -> None:
+    def __init__(self, folder: str | Path | None = None, most_mb: float = 512.0) -> None:
         self._folder = None if folder is None else Path(folder)
-        self._most = most_rows
-        self._stores: dict[str, dict[bytes, NDArray[np.float32]]] = {}
+        self._room = most_mb * 1e6
+        self._stores: dict[str, dict[bytes, Rows]] = {}
+        self._new: set[str] = set()
 
     def rows(self, base: str, texts: Sequence[str], compute: Compute) -> NDArray[np.float32]:
-        """The rows of these texts; `compute` is asked for those that are new, each once.
+        """The rows of these texts as one array; see `arrays`."""
+        if not texts:
+            return np.asarray(compute(texts), np.float32)
+        return np.stack(self.arrays(base, texts, compute))
+
+    def arrays(self, base: str, texts: Sequence[str], compute: Compute) -> list[Any]:
+        """The rows of these texts, which may differ in shape; `compute` is asked for new ones, each once.
 
         Parameters
         ----------
@@ -56,37 +65,44 @@ class FeatureCache:
             What tells one base from another: its digest and all settings that its rows depend on.
         texts : sequence of str
         compute : callable
-            Texts in, an array of shape (texts, ...) out.
+            Texts in, as many arrays out.
         """
         store = self._store(base)
         keys = [_key(text) for text in texts]
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in store}
-        if not texts or len(store) + len(new) > self._most:
-            return compute(texts)
-        if new:
-            store.update(zip(new, compute(list(new.values())), strict=True))
-        return np.stack([store[key] for key in keys])
+        found: dict[bytes, Rows] = dict(zip(new, compute(list(new.values())), strict=True)) if new else {}
+        for key, row in found.items():
+            if row.nbytes <= self._room:
+                store[key] = row
+                self._room -= row.nbytes
+                self._new.add(base)
+        return [found[key] if key in found else store[key] for key in keys]
 
     def save(self) -> None:
         """Write what is new into the folder, each file aside and renamed."""
         if self._folder is None:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        for base, store in self._stores.items():
-            if store:
-                keys = np.frombuffer(b"".join(store), np.uint8).reshape(-1, _KEY_BYTES)
-                aside = self._path(base).with_suffix(f".{os.getpid()}.tmp")
-                with aside.open("wb") as file:
-                    np.savez(file, keys=keys, rows=np.stack(list(store.values())))
-                aside.rename(self._path(base))
+        for base in sorted(self._new):
+            store = self._stores[base]
+            aside = self._path(base).with_suffix(f".{os.getpid()}.tmp")
+            with aside.open("wb") as file:
+                np.savez(
+                    file,
+                    keys=np.frombuffer(b"".join(store), np.uint8).reshape(-1, _KEY_BYTES),
+                    rows=np.stack(list(store.values())),
+                )
+            aside.rename(self._path(base))
+        self._new.clear()
 
-    def _store(self, base: str) -> dict[bytes, NDArray[np.float32]]:
+    def _store(self, base: str) -> dict[bytes, Rows]:
         if base not in self._stores:
             self._stores[base] = {}
             if self._folder is not None and self._path(base).is_file():
                 with np.load(self._path(base), allow_pickle=False) as saved:
                     keys, rows = saved["keys"], saved["rows"]
                 self._stores[base] = {key.tobytes(): row for key, row in zip(keys, rows, strict=True)}
+                self._room -= rows.nbytes
         return self._stores[base]
 
     def _path(self, base: str) -> Path:

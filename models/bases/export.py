@@ -1,7 +1,8 @@
 """Any Hugging Face encoder as a base: exported to ONNX by torch, checked equal, served without torch.
 
-Needs the extra `[train]`. The folder that comes out (``model.onnx``, ``tokenizer.json``, ``base.json``) is
-given to `Weights(folders=[...])`, which knows the base by its name from then on.
+Needs the extra `[train]`. The folder that comes out (``model.onnx``, ``tokenizer.json``, ``base.json``, and
+the upper layers of a BERT, which may be tuned) is given to `Weights(folders=[...])`, which knows the base by
+its name from then on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.bases.onnx_encoder import OnnxEncoder
-from jitr.models.bases.weights import BaseSpec, WeightFile
+from jitr.models.bases.weights import BaseSpec, UpperSpec, WeightFile
 from jitr.schemas.errors import WeightsError
 
 _LARGEST_DIFFERENCE = 1e-3
@@ -52,7 +53,7 @@ def export(
     revision : str, optional
         Commit of the hub's repository; name one, or the same id may be other weights tomorrow.
     inner_layers : int
-        How many layers below the last are kept as views.
+        How many layers below the last are kept as views, and how many upper ones may be tuned.
     chunks : int
         Most chunks of a long text; see `OnnxEncoder`.
     quantise : bool
@@ -141,10 +142,45 @@ def export(
             difference = float(np.abs(ours - theirs / np.linalg.norm(theirs)).max())
             if not difference < _LARGEST_DIFFERENCE:
                 raise WeightsError(f"the export of {source} differs by {difference:.1e} on {text[:40]!r}")
+    spec = msgspec.structs.replace(spec, upper=_upper(model, folder, len(layers), example))
     if quantise:
         spec = _quantise(spec, folder, encoder.encode_views(sample), sample)
     (folder / "base.json").write_bytes(msgspec.json.format(msgspec.json.encode(spec), indent=1))
     return spec
+
+
+def _upper(model: Any, folder: Path, layers: int, example: Any) -> UpperSpec | None:
+    """The upper layers as safetensors, for tuning; None where they are not those of a BERT."""
+    import torch
+    from safetensors.torch import save_file
+
+    from jitr.models.bases.upper import read_upper
+
+    depth, form = int(model.config.num_hidden_layers), "encoder.layer."
+    kept = tuple(f"{form}{i}." for i in range(depth - layers, depth))
+    tensors = {n: t.clone().contiguous() for n, t in model.state_dict().items() if n.startswith(kept)}
+    path = folder / "upper.safetensors"
+    save_file(tensors, path)
+    upper = UpperSpec(
+        file=_describe(path),
+        depth=depth,
+        heads=int(getattr(model.config, "num_attention_heads", 1)),
+        epsilon=float(getattr(model.config, "layer_norm_eps", 1e-12)),
+    )
+    try:
+        ours = read_upper(path, upper, layers, dropout=0.0).eval()
+    except WeightsError:
+        path.unlink()
+        return None
+    with torch.inference_mode():
+        given = {name: example[name] for name in ("input_ids", "attention_mask")}
+        states = model(**given, output_hidden_states=True).hidden_states
+        mask = given["attention_mask"].float()
+        meant = (states[-1] * mask[..., None]).sum(1)
+        same = torch.allclose(ours(states[depth - layers], mask), meant, atol=_LARGEST_DIFFERENCE * 10)
+    if not same:
+        path.unlink()
+    return upper if same else None
 
 
 def _encoder(spec: BaseSpec, folder: Path) -> OnnxEncoder:

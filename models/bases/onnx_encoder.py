@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tokenizers import Tokenizer
 
 from jitr.models.bases.base import Cost
 from jitr.models.bases.cache import FeatureCache
+from jitr.models.bases.onnx_file import with_outputs
 from jitr.schemas.errors import WeightsError
 
 _LONGEST_TEXT = 20_000
@@ -43,6 +45,9 @@ class OnnxEncoder:
         Digest of the model file.
     cache : FeatureCache, optional
         Keeps the rows of `encode_views`.
+    until : str, optional
+        The tensor inside the graph at which it ends: what lies above is never computed, and `states` gives
+        this layer in the place of the last.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class OnnxEncoder:
         sha256: str = "",
         chunks: int = 1,
         cache: FeatureCache | None = None,
+        until: str | None = None,
         texts_per_s: float = 100.0,
         ram_mb: float = 500.0,
     ) -> None:
@@ -75,7 +81,8 @@ class OnnxEncoder:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            graph = model.read_bytes() + _more_outputs(layers)
+            graph = model.read_bytes()
+            graph = with_outputs(graph, layers) if until is None else with_outputs(graph, [until], only=True)
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
             self._tokenizer = Tokenizer.from_file(str(tokenizer))
         except Exception as error:  # onnxruntime and tokenizers raise types of their own
@@ -89,6 +96,7 @@ class OnnxEncoder:
             self._tokenizer.no_truncation()
         self._inputs = {i.name for i in self._session.get_inputs()}
         self._last = self._session.get_outputs()[0].name
+        self.key = f"{name} {sha256} {prefix} {max_tokens} {chunks} {until or layers}"
 
     @property
     def views(self) -> int:
@@ -103,13 +111,28 @@ class OnnxEncoder:
         """Shape (texts, views, dim), mean and maximum of the last layer, then inner means."""
         if self._cache is None:
             return self._encode(texts, self._layers)
-        key = f"{self.name} {self.sha256} {self._prefix} {self._max_tokens} {self.chunks} {self._layers}"
-        return self._cache.rows(key, texts, lambda new: self._encode(new, self._layers))
+        return self._cache.rows(self.key, texts, lambda new: self._encode(new, self._layers))
 
-    def _encode(self, texts: Sequence[str], layers: tuple[str, ...], batch: int = 32) -> NDArray[np.float32]:
-        total = np.zeros((len(texts), len(layers) + 1, self.dim), dtype=np.float32)
-        most = np.full((len(texts), self.dim), -np.inf, dtype=np.float32)
-        count = np.zeros((len(texts), 1, 1), dtype=np.float32)
+    def uncached(self) -> OnnxEncoder:
+        """The same encoder, computing every time: what is timed."""
+        twin = copy.copy(self)
+        twin._cache = None
+        return twin
+
+    def runs(
+        self, texts: Sequence[str], inner: Sequence[str] = (), batch: int = 32
+    ) -> Iterator[tuple[list[int], NDArray[np.float32], list[NDArray[np.float32]]]]:
+        """Run batch by batch, the shortest first.
+
+        Yields
+        ------
+        owner : list of int
+            Which text each row of the batch is of: a long text has several rows, its chunks.
+        mask : array of shape (rows, tokens)
+            1 where there is a token, 0 where there is padding.
+        states : list of arrays of shape (rows, tokens, dim)
+            The last layer, then the inner ones that were asked for.
+        """
         tokens, owner = self._tokens(texts)
         order = sorted(range(len(tokens)), key=lambda i: (len(tokens[i]), i))
         for start in range(0, len(order), batch):
@@ -122,13 +145,37 @@ class OnnxEncoder:
                 mask[r, : len(tokens[i])] = 1
             feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
             feed = {key: value for key, value in feed.items() if key in self._inputs}
-            last, *inner = self._session.run([self._last, *layers], feed)
-            weight = mask[..., None].astype(np.float32)
-            whose = [owner[i] for i in rows]
-            for v, hidden in enumerate((last, *inner)):
+            states = self._session.run([self._last, *inner], feed)
+            yield [owner[i] for i in rows], mask.astype(np.float32), states
+
+    def states(self, texts: Sequence[str]) -> list[NDArray[np.float16]]:
+        """The last layer token by token: for each text an array (chunks, tokens, dim).
+
+        In half precision, for that many numbers are kept for a training. A chunk that is shorter than
+        another of its text ends in rows of zeros, which no token has.
+        """
+        found: list[list[NDArray[np.float16]]] = [[] for _ in texts]
+        for owner, mask, (last,) in self.runs(texts):
+            for i, row, length in zip(owner, last, mask.sum(1).astype(int), strict=True):
+                found[i].append(row[:length].astype(np.float16))
+        out = []
+        for pieces in found:
+            together = np.zeros((len(pieces), max(map(len, pieces)), self.dim), dtype=np.float16)
+            for piece, row in zip(pieces, together, strict=True):
+                row[: len(piece)] = piece
+            out.append(together)
+        return out
+
+    def _encode(self, texts: Sequence[str], layers: tuple[str, ...]) -> NDArray[np.float32]:
+        total = np.zeros((len(texts), len(layers) + 1, self.dim), dtype=np.float32)
+        most = np.full((len(texts), self.dim), -np.inf, dtype=np.float32)
+        count = np.zeros((len(texts), 1, 1), dtype=np.float32)
+        for whose, mask, states in self.runs(texts, layers):
+            weight = mask[..., None]
+            for v, hidden in enumerate(states):
                 np.add.at(total, (whose, v), (hidden * weight).sum(1))
             np.add.at(count, (whose, 0), weight.sum(1))
-            np.maximum.at(most, whose, np.where(weight > 0, last, -np.inf).max(1))
+            np.maximum.at(most, whose, np.where(weight > 0, states[0], -np.inf).max(1))
         mean = total / np.maximum(count, 1)
         out = np.concatenate([mean[:, :1], most[:, None], mean[:, 1:]], axis=1)
         out[~np.isfinite(out)] = 0
@@ -160,28 +207,3 @@ class OnnxEncoder:
         cuts = [round(len(spans) * k / parts) for k in range(parts + 1)]
         pieces = [self._prefix + text[spans[a][0] : spans[b - 1][1]] for a, b in pairwise(cuts) if b > a]
         return [e.ids[: self._max_tokens] for e in self._tokenizer.encode_batch(pieces)] or [[]]
-
-
-def _more_outputs(names: Sequence[str]) -> bytes:
-    """Bytes that, put after an ONNX file, make inner tensors outputs too.
-
-    Protobuf merges a message field that comes twice and concatenates its repeated fields, so a second
-    `ModelProto.graph` (field 7) with nothing but `GraphProto.output` entries (field 12) adds just these.
-    """
-    values = b""
-    for name in names:
-        float_tensor = _field(1, b"\x08\x01")  # TypeProto.tensor_type { elem_type: FLOAT }
-        values += _field(12, _field(1, name.encode()) + _field(2, float_tensor))
-    return _field(7, values) if names else b""
-
-
-def _field(number: int, payload: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
-
-
-def _varint(n: int) -> bytes:
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])

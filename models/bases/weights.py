@@ -30,11 +30,25 @@ class WeightFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     hub_path: str = ""
 
 
+class UpperSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The upper layers of a base as torch tunes them: safetensors under the names of Hugging Face's BERT.
+
+    ``depth`` counts all layers of the encoder; a layer's tensors begin with ``prefix`` and its number.
+    """
+
+    file: WeightFile
+    depth: int
+    heads: int
+    epsilon: float = 1e-12
+    prefix: str = "encoder.layer."
+
+
 class BaseSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A sentence encoder: its files, its form and its cost.
 
     ``cosine`` is that of its vectors in int8 to those before, as measured when it was made; 1 where nothing
-    was changed.
+    was changed. ``layers`` are the tensors inside the graph that hold the outputs of the layers below the
+    last, in order. Without ``upper`` it cannot be tuned.
     """
 
     name: str
@@ -50,6 +64,7 @@ class BaseSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cosine: float = 1.0
     texts_per_s: float = 100.0
     ram_mb: float = 500.0
+    upper: UpperSpec | None = None
 
 
 class _Registry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,7 +113,7 @@ class Weights:
             "on",
         }
         self._lock = threading.Lock()
-        self._loaded: dict[tuple[str, str], OnnxEncoder] = {}
+        self._loaded: dict[tuple[str, str, int], OnnxEncoder] = {}
         self._specs = registry()
         for folder in self.folders:
             described = folder / "base.json"
@@ -123,7 +138,7 @@ class Weights:
             raise WeightsError(f"there is no base `{name}`{nearest(name, self._specs)}; known: {known}")
         return self._specs[name]
 
-    def encoder(self, name: str, sha256: str | None = None) -> OnnxEncoder:
+    def encoder(self, name: str, sha256: str | None = None, below: int = 0) -> OnnxEncoder:
         """Load a sentence encoder, or hand out the one that is loaded already.
 
         Parameters
@@ -132,6 +147,8 @@ class Weights:
             Name of the base.
         sha256 : str, optional
             What its model file must be; an artifact was trained with exactly one.
+        below : int
+            So many upper layers are left out: a surrogate has its own.
 
         Raises
         ------
@@ -144,8 +161,13 @@ class Weights:
                 f"base `{name}` is known here as {spec.model.sha256[:12]}, but {sha256[:12]} is asked for:"
                 " the surrogate was trained with other weights; give the folder that holds them"
             )
+        if below > len(spec.layers):
+            raise WeightsError(
+                f"base `{name}` names {len(spec.layers)} inner layers, {below} upper ones are to be left out;"
+                " give the folder of a base that names more"
+            )
         with self._lock:
-            key = (name, spec.model.sha256)
+            key = (name, spec.model.sha256, below)
             if key not in self._loaded:
                 self._loaded[key] = OnnxEncoder(
                     name=name,
@@ -158,6 +180,7 @@ class Weights:
                     sha256=spec.model.sha256,
                     chunks=spec.chunks,
                     cache=self._cache,
+                    until=spec.layers[-below] if below else None,
                     texts_per_s=spec.texts_per_s,
                     ram_mb=spec.ram_mb,
                 )

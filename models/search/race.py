@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from jitr.models.surrogates.artifact import RaceEntry
 from jitr.models.surrogates.candidates import Candidate, candidates
 from jitr.models.surrogates.fields import fields_of
 from jitr.models.surrogates.fit import Fitted
+from jitr.models.surrogates.model import Model
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
 
@@ -111,6 +113,8 @@ def race(
             why = f"takes no {len(dataset)} rows"
         elif candidate.encoder is not None:
             why = track.refuse(candidate.encoder, limits)
+            if candidate.tuned and not why:
+                why = track.tuning(candidate).refuse(len(dataset), fields, limits)
         if why:
             out.append(msgspec.structs.replace(entry, lost=why))
         else:
@@ -125,9 +129,16 @@ def race(
         for at, runner in enumerate(list(runners)):
             tell(f"{runner.candidate.name} on {size} labels", (stage + at / len(runners)) / len(sizes))
             before = clock()
-            need = _forecast_s(runner, size) if stage else track.encoding_s(runner.candidate, size, clock)
-            if runner is not runners[0] and before - started + need > limits.max_train_s:
-                lost = f"would take {need:.0f} s more, {limits.max_train_s:.0f} s are allowed in all"
+            left = limits.max_train_s - (before - started)
+            lost = ""
+            if runner.candidate.tuned:
+                lost = _tuning_lost(runner, runners, track, sizes[stage:], left, clock)
+                before = clock()
+            elif runner is not runners[0]:
+                need = _forecast_s(runner, size) if stage else track.encoding_s(runner.candidate, size, clock)
+                if need > left:
+                    lost = f"would take {need:.0f} s more, {limits.max_train_s:.0f} s are allowed in all"
+            if lost:
                 out.append(msgspec.structs.replace(runner.entry, lost=lost))
                 runners.remove(runner)
                 continue
@@ -153,15 +164,39 @@ def race(
 
 
 def _halve(runners: list[_Runner], size: int, out: list[RaceEntry]) -> list[_Runner]:
-    """Keep the better half, and whoever is level with its last within one standard error."""
+    """Keep the better half, and whoever is level with its last within one standard error.
+
+    The best that is not tuned stays in any case: a tuned one may still turn out to take too long.
+    """
     ranked = sorted(runners, key=lambda r: -r.entry.accuracy)
     bar = ranked[(len(ranked) - 1) // 2].entry.accuracy
     error = (bar * (1 - bar) / max(1, ranked[0].entry.rows)) ** 0.5
+    bar = min(bar, next((r.entry.accuracy for r in ranked if not r.candidate.tuned), bar))
     for runner in ranked:
         if runner.entry.accuracy < bar - error:
             lost = f"agreed {runner.entry.accuracy:.3f} on {runner.entry.rows} labels, {bar:.3f} was needed"
             out.append(msgspec.structs.replace(runner.entry, lost=lost))
     return [r for r in runners if r.entry.accuracy >= bar - error]
+
+
+def _tuning_lost(
+    runner: _Runner,
+    runners: list[_Runner],
+    track: Track,
+    sizes: list[int],
+    left: float,
+    clock: Clock,
+) -> str:
+    """Why a tuned encoder, which runs last, cannot win this round or any that follows; empty where it can."""
+    frozen = [r for r in runners if not r.candidate.tuned and r.entry.rows == sizes[0]]
+    for other in frozen:
+        if min(other.entry.coverage, other.entry.accuracy) >= 1 - _TIE:
+            return f"not tried: {other.candidate.name} leaves nothing to win on {sizes[0]} labels"
+    left -= sum(_forecast_s(r, size) for r in frozen for size in sizes[1:])
+    if runner.entry.rows:
+        need = sum(_forecast_s(runner, size) for size in sizes)
+        return f"would take {need:.0f} s more, {left:.0f} s are left" if need > left else ""
+    return track.tuning(runner.candidate).too_much(track.some(sizes[-1]), sum(sizes), sizes[-1], left, clock)
 
 
 def _forecast_s(runner: _Runner, size: int) -> float:
@@ -199,7 +234,8 @@ def _finish(standing: list[_Runner], out: list[RaceEntry]) -> Race:
 
 def _outside(runner: _Runner, fitted: Fitted, limits: Limits, texts: list[str], clock: Clock) -> str:
     """Measure what answering takes; say which limit it breaks, or nothing."""
-    p99, ram = _p99_ms(fitted, texts, clock), _ram_mb(fitted)
+    model = dataclasses.replace(fitted.model, features=fitted.model.features.uncached())
+    p99, ram = _p99_ms(model, texts, clock), _ram_mb(fitted)
     runner.entry = msgspec.structs.replace(runner.entry, p99_ms=round(p99, 3), size_mb=round(ram, 1))
     if p99 > limits.max_latency_ms:
         return f"answers in {p99:.1f} ms (p99), {limits.max_latency_ms:.0f} ms are allowed"
@@ -208,15 +244,15 @@ def _outside(runner: _Runner, fitted: Fitted, limits: Limits, texts: list[str], 
     return ""
 
 
-def _p99_ms(fitted: Fitted, texts: list[str], clock: Clock) -> float:
+def _p99_ms(model: Model, texts: list[str], clock: Clock) -> float:
     """99th percentile over texts of the best of a few tries: a busy machine fails no fast surrogate."""
-    fitted.model.answer(texts[:1])
+    model.answer(texts[:1])
     took = []
     for text in texts:
         tries = []
         for _ in range(_TIMED_TRIES):
             before = clock()
-            fitted.model.answer([text])
+            model.answer([text])
             tries.append(clock() - before)
         took.append(min(tries))
     return float(np.quantile(took, 0.99)) * 1e3

@@ -12,6 +12,7 @@ from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
+from jitr.models.search.tuning import Tuning
 from jitr.models.surrogates.base import Encoded, Features
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fields import FieldSpec
@@ -36,6 +37,7 @@ class Track:
     _encoders: dict[str, OnnxEncoder] = field(init=False, default_factory=dict)
     _views: dict[str, NDArray[np.float32]] = field(init=False, default_factory=dict)
     _grams: dict[int, tuple[NgramBase, Encoded]] = field(init=False, default_factory=dict)
+    _tunings: dict[str, Tuning] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._order = np.random.default_rng(self.seed).permutation(len(self.dataset))
@@ -50,33 +52,48 @@ class Track:
         ram = self._encoders[encoder].cost.ram_mb
         return f"takes {ram:.0f} MB" if ram > limits.max_ram_mb else ""
 
+    def tuning(self, candidate: Candidate) -> Tuning:
+        """The tuning of a candidate's encoder; one for all rounds."""
+        assert candidate.encoder is not None
+        if candidate.encoder not in self._tunings:
+            self._tunings[candidate.encoder] = Tuning(self.weights, candidate.encoder, self.seed)
+        return self._tunings[candidate.encoder]
+
     def encoding_s(self, candidate: Candidate, size: int, clock: Clock) -> float:
         """Seconds that encoding so many rows will take, by trying a few; 0 where they are encoded already."""
         if candidate.encoder is None or candidate.encoder in self._views:
             return 0.0
-        texts = [self.dataset.inputs[i] for i in self._order[:_TRIED_TEXTS]]
+        texts = self.some(_TRIED_TEXTS)
         before = clock()
-        self._encoders[candidate.encoder].encode_views(texts)
+        self._encoders[candidate.encoder].uncached().encode_views(texts)
         return (clock() - before) / len(texts) * size
+
+    def some(self, most: int) -> list[str]:
+        """The first texts in racing order."""
+        return [self.dataset.inputs[i] for i in self._order[:most]]
 
     def fit(self, candidate: Candidate, size: int) -> Fitted:
         """Fit on the first rows in racing order; values that none of them has are left out."""
         rows = self._order[:size]
         if size == len(self.dataset):
             rows = np.arange(size)  # the model that serves is fitted in order of time
-        features, encoded = self._encode(candidate, rows)
         fields, numbers = [], np.empty((size, len(self.fields)), dtype=np.int64)
         for column, spec in enumerate(self.fields):
             narrowed, numbers[:, column] = spec.narrow(self.numbers[rows, column])
             fields.append(narrowed)
+        weights, groups = self.dataset.weights[rows], self.dataset.groups[rows]
+        if candidate.tuned:
+            texts = [self.dataset.inputs[i] for i in rows]
+            return self.tuning(candidate).fit(texts, tuple(fields), numbers, weights, groups)
+        features, encoded = self._encode(candidate, rows)
         return fit_model(
             features,
             encoded,
             candidate,
             tuple(fields),
             numbers,
-            self.dataset.weights[rows],
-            self.dataset.groups[rows],
+            weights,
+            groups,
             self.seed,
             self._soft(fields, rows),
         )

@@ -1,8 +1,9 @@
 """A surrogate on disk: a folder of JSON and safetensors, named by its digest, read as if by an enemy's hand.
 
 ``manifest.json`` names every file that answers depend on with its sha256; the digest of the artifact is the
-sha256 over these. ``measured.json`` (what this machine took), ``certificate.json`` and ``card.md`` stand
-beside them and are not part of the digest, for they are made later or differ from machine to machine.
+sha256 over these. The upper layers of a tuned encoder are among them, as ONNX. ``measured.json`` (what this
+machine took), ``certificate.json`` and ``card.md`` stand beside them and are not part of the digest, for they
+are made later or differ from machine to machine.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import shutil
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -26,9 +27,9 @@ from jitr.schemas.errors import ArtifactError
 from jitr.schemas.tasks import OutputKind
 
 FORMAT = 1
-MANIFEST, ARRAYS, GRAMS = "manifest.json", "model.safetensors", "ngrams.json"
+MANIFEST, ARRAYS, GRAMS, UPPER = "manifest.json", "model.safetensors", "ngrams.json", "upper.onnx"
 MEASURED, CARD, CERTIFICATE = "measured.json", "card.md", "certificate.json"
-_LARGEST = {MANIFEST: 16 << 20, ARRAYS: 1 << 30, GRAMS: 64 << 20, MEASURED: 1 << 20}
+_LARGEST = {MANIFEST: 16 << 20, ARRAYS: 1 << 30, GRAMS: 64 << 20, UPPER: 25 << 20, MEASURED: 1 << 20}
 _LARGEST_HEADER = 1 << 20
 
 
@@ -40,10 +41,14 @@ class FileDigest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class EncoderRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The sentence encoder that a surrogate reads through: found by name, accepted by digest."""
+    """The sentence encoder that a surrogate reads through: found by name, accepted by digest.
+
+    So many of its ``upper`` layers are the surrogate's own, in ``upper.onnx``.
+    """
 
     name: str
     sha256: str
+    upper: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class FieldEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -139,6 +144,7 @@ def write_artifact(
     grams: tuple[str, ...] | None,
     measured: Measured,
     card: str,
+    upper: bytes | None = None,
 ) -> str:
     """Write a folder aside and rename it into place; one that is there already stays.
 
@@ -157,6 +163,8 @@ def write_artifact(
     payload = {ARRAYS: safetensors.numpy.save({name: np.ascontiguousarray(a) for name, a in arrays.items()})}
     if grams is not None:
         payload[GRAMS] = msgspec.json.encode(grams)
+    if upper is not None:
+        payload[UPPER] = upper
     files = {name: FileDigest(sha256=_sha256(data), size=len(data)) for name, data in payload.items()}
     manifest = msgspec.structs.replace(manifest, files=files)
     payload[MANIFEST] = msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=1)
@@ -201,7 +209,7 @@ def read_manifest(folder: Path, digest: str | None = None) -> tuple[Manifest, st
         raise ArtifactError(
             f"{folder} has format {manifest.format}, this jitr reads {FORMAT}; train the surrogate again"
         )
-    if not set(manifest.files) <= {ARRAYS, GRAMS} or ARRAYS not in manifest.files:
+    if not set(manifest.files) <= {ARRAYS, GRAMS, UPPER} or ARRAYS not in manifest.files:
         raise ArtifactError(f"{folder}/{MANIFEST} names files that no artifact has: {sorted(manifest.files)}")
     lines = [f"{MANIFEST} {_sha256(data)}"] + [f"{n} {f.sha256}" for n, f in manifest.files.items()]
     found = _sha256("\n".join(sorted(lines)).encode())
@@ -216,8 +224,16 @@ def read_manifest(folder: Path, digest: str | None = None) -> tuple[Manifest, st
     return manifest, found
 
 
-def read_payload(folder: Path, manifest: Manifest) -> tuple[dict[str, NDArray[Any]], tuple[str, ...] | None]:
-    """Read arrays and n-grams, each checked against the manifest before it is parsed.
+class Payload(NamedTuple):
+    """What answers depend on besides the manifest: arrays, n-grams, the upper layers of a tuned encoder."""
+
+    arrays: dict[str, NDArray[Any]]
+    grams: tuple[str, ...] | None
+    upper: bytes | None
+
+
+def read_payload(folder: Path, manifest: Manifest) -> Payload:
+    """Read the other files, each checked against the manifest before it is parsed.
 
     Raises
     ------
@@ -237,7 +253,10 @@ def read_payload(folder: Path, manifest: Manifest) -> tuple[dict[str, NDArray[An
     for name, array in arrays.items():
         if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
             raise ArtifactError(f"{folder}/{ARRAYS}: `{name}` holds what is no finite number; train it again")
-    return arrays, grams
+    tuned = manifest.encoder is not None and manifest.encoder.upper > 0
+    if tuned != (UPPER in data):
+        raise ArtifactError(f"{folder}: {UPPER} and the manifest's encoder do not fit; train it again")
+    return Payload(arrays, grams, data.get(UPPER))
 
 
 def read_measured(folder: Path) -> Measured:

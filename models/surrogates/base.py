@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.sparse import SparseRows
+from jitr.models.bases.tuned import TunedEncoder
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -34,7 +35,7 @@ class Features:
     """The bases that a surrogate reads its input through."""
 
     ngrams: NgramBase | None = None
-    encoder: OnnxEncoder | None = None
+    encoder: OnnxEncoder | TunedEncoder | None = None
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Encode once for all heads."""
@@ -42,6 +43,10 @@ class Features:
             ngrams=self.ngrams.rows(texts) if self.ngrams else None,
             views=self.encoder.encode_views(texts) if self.encoder else None,
         )
+
+    def uncached(self) -> Features:
+        """The same, computing every time: what is timed."""
+        return Features(self.ngrams, self.encoder.uncached() if self.encoder else None)
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,15 @@ class Candidate:
 
     Attributes
     ----------
-    head : "linear", "ridge" or "mixture"
+    head : "linear", "ridge", "mixture" or "tuned"
+        Tuned is a linear head on an encoder whose upper layers are fitted with it.
     ngrams : bool
         Whether it reads n-grams.
     encoder : str or None
         Name of the sentence encoder it reads.
     """
 
-    head: Literal["linear", "ridge", "mixture"]
+    head: Literal["linear", "ridge", "mixture", "tuned"]
     ngrams: bool
     encoder: str | None
 
@@ -37,9 +38,14 @@ class Candidate:
         return f"{self.base} {self.head}"
 
     @property
+    def tuned(self) -> bool:
+        """Whether layers of its encoder are fitted too, which takes torch."""
+        return self.head == "tuned"
+
+    @property
     def growth(self) -> float:
         """Exponent with which its fitting time grows with the rows."""
-        return 2.6 if self.head == "ridge" else 1.4
+        return {"ridge": 2.6, "tuned": 1.0}.get(self.head, 1.4)
 
     def too_large(self, rows: int) -> bool:
         """Whether so many rows are more than its head takes."""
@@ -47,18 +53,18 @@ class Candidate:
 
 
 def candidates(encoders: Iterable[str], *, long: bool = False) -> tuple[Candidate, ...]:
-    """Every candidate that these encoders allow, the cheapest first; mixtures where texts are long.
+    """Every candidate that these encoders allow, tuned ones last; mixtures where texts are long.
 
     Examples
     --------
     >>> [c.name for c in candidates(["minilm"])]
-    ['ngrams linear', 'minilm linear', 'minilm+ngrams ridge']
-    >>> candidates(["minilm"], long=True)[-1].name
+    ['ngrams linear', 'minilm linear', 'minilm+ngrams ridge', 'minilm tuned']
+    >>> candidates(["minilm"], long=True)[-2].name
     'minilm+ngrams mixture'
     """
-    found = [Candidate("linear", True, None)]
-    for encoder in encoders:
+    found, names = [Candidate("linear", True, None)], tuple(encoders)
+    for encoder in names:
         found += [Candidate("linear", False, encoder), Candidate("ridge", True, encoder)]
         if long:
             found.append(Candidate("mixture", True, encoder))
-    return tuple(found)
+    return (*found, *(Candidate("tuned", False, encoder) for encoder in names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,11 +70,8 @@ def fit_model(
     soft : array of shape (n, classes), optional
         How probable each class was to the teacher, where there is one field and it told.
     """
-    n = len(numbers)
     fold = group_folds(groups, _FOLDS, seed)
-    gate_fold = group_folds(groups, _GATE_FOLDS, seed + 1)
-    models, scores, right = [], [], []
-    head: Head
+    heads: list[tuple[Head, Prediction]] = []
     for column, spec in enumerate(fields):
         y = numbers[:, column]
 
@@ -83,9 +81,27 @@ def fit_model(
             return _fit_head(encoded, candidate, y, classes, weights, groups, fold, soft)
 
         if spec.scale is not None:
-            head, found = fit_number(fit_head, spec, y, weights)
+            heads.append(fit_number(fit_head, spec, y, weights))
         else:
-            head, found = fit_head(y, len(spec.values), soft)
+            heads.append(fit_head(y, len(spec.values), soft))
+    return with_gates(features, fields, heads, numbers, weights, groups, seed)
+
+
+def with_gates(
+    features: Features,
+    fields: tuple[FieldSpec, ...],
+    heads: Sequence[tuple[Head, Prediction]],
+    numbers: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    groups: NDArray[np.int64],
+    seed: int,
+) -> Fitted:
+    """Fit the gates of heads that are fitted, by what each of them said out of sample of every row."""
+    n = len(numbers)
+    gate_fold = group_folds(groups, _GATE_FOLDS, seed + 1)
+    models, scores, right = [], [], []
+    for column, (spec, (head, found)) in enumerate(zip(fields, heads, strict=True)):
+        y = numbers[:, column]
         agrees = spec.agrees(found.chosen, y)
         scores.append(cross_fit(found.probs, found.signals, agrees, weights, gate_fold, seed))
         right.append(agrees)

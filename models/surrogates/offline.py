@@ -61,7 +61,7 @@ def fit_offline(
     delta: float = 0.05,
     seed: int = 0,
     weights: Weights | None = None,
-    clock: Clock = time.perf_counter,
+    clock: Clock = time.process_time,
     progress: Progress | None = None,
 ) -> Fit:
     """Race, prove, and put the winner into ``folder``.

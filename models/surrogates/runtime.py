@@ -15,6 +15,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from jitr.models.bases.ngrams import NgramBase
+from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.tuned import TunedEncoder
 from jitr.models.bases.weights import Weights as Weights  # for who loads many surrogates
 from jitr.models.promise.gate import Gate
 from jitr.models.surrogates.artifact import Manifest, Measured, read_manifest, read_measured, read_payload
@@ -83,16 +85,19 @@ class Surrogate:
         """
         folder = Path(path)
         manifest, found = read_manifest(folder, digest)
-        arrays, grams = read_payload(folder, manifest)
+        arrays, grams, upper = read_payload(folder, manifest)
         ngrams = None
         if grams is not None:
             idf = arrays.get("ngrams.idf")
             if idf is None or idf.shape != (len(grams),) or not all(g[:1] in ("w", "c") for g in grams):
                 raise ArtifactError(f"{folder}: n-grams and their weights do not fit; train it again")
             ngrams = NgramBase(grams, idf)
-        encoder = None
+        encoder: OnnxEncoder | TunedEncoder | None = None
         if manifest.encoder is not None:
-            encoder = (weights or Weights()).encoder(manifest.encoder.name, manifest.encoder.sha256)
+            ref = manifest.encoder
+            encoder = (weights or Weights()).encoder(ref.name, ref.sha256, ref.upper)
+            if upper is not None:
+                encoder = TunedEncoder(encoder, upper, ref.upper)
         model = build_model(manifest, arrays, Features(ngrams, encoder))
         return cls(model, manifest, found, read_measured(folder))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 import jitr
+from jitr.models.bases.tuned import TunedEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.parts import digest_of, read_parts
@@ -108,7 +109,7 @@ def train(
     seed: int = 0,
     *,
     weights: Weights | None = None,
-    clock: Clock = time.perf_counter,
+    clock: Clock = time.process_time,
     progress: Progress | None = None,
 ) -> TrainingResult:
     """Read the parts, race, and write the winner to ``<out_dir>/<version>``; if that exists, take it.
@@ -150,7 +151,7 @@ def train_dataset(
     version: str | None = None,
     parts: tuple[str, ...] = (),
     weights: Weights | None = None,
-    clock: Clock = time.perf_counter,
+    clock: Clock = time.process_time,
     progress: Progress | None = None,
     started: float | None = None,
 ) -> TrainingResult:
@@ -194,14 +195,15 @@ def save(
     if budget is not None:
         manifest = msgspec.structs.replace(manifest, budget=budget)
     measured = Measured(train_s=round(train_s, 3), p99_ms=won.p99_ms, race=won.entries)
-    ngrams = won.fitted.model.features.ngrams
+    features = won.fitted.model.features
     write_artifact(
         folder,
         manifest,
         model_arrays(won.fitted.model),
-        ngrams.grams if ngrams else None,
+        features.ngrams.grams if features.ngrams else None,
         measured,
         card(manifest, measured, won.fitted, dataset),
+        features.encoder.upper if isinstance(features.encoder, TunedEncoder) else None,
     )
     return load_result(folder, version)
 
@@ -234,7 +236,13 @@ def _manifest(won: Race, dataset: Dataset, recipe: Recipe, version: str, lineage
         kind=recipe.kind,
         candidate=won.candidate.name,
         base=won.candidate.base,
-        encoder=None if encoder is None else EncoderRef(name=encoder.name, sha256=encoder.sha256),
+        encoder=None
+        if encoder is None
+        else EncoderRef(
+            name=encoder.name,
+            sha256=encoder.sha256,
+            upper=encoder.layers if isinstance(encoder, TunedEncoder) else 0,
+        ),
         fields=tuple(FieldEntry(spec=f.spec, head=f.head.kind) for f in model.fields),
         renderings=written,
         style=style_of(dataset.labels, written),

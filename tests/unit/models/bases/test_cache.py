@@ -31,7 +31,7 @@ def test_rows_outlive_the_process_and_bases_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_a_full_cache_computes_and_keeps_no_more() -> None:
-    cache, asked = FeatureCache(most_rows=2), []
+    cache, asked = FeatureCache(most_mb=8e-6), []  # two rows of one number
 
     def count(texts: list[str]) -> np.ndarray:
         asked.extend(texts)
@@ -41,6 +41,19 @@ def test_a_full_cache_computes_and_keeps_no_more() -> None:
     for _ in range(2):
         assert cache.rows("a", ["zzz"], count)[0, 0, 0] == 3
     assert asked == ["x", "y", "zzz", "zzz"]
+
+
+def test_rows_may_differ_in_shape_and_each_is_computed_once() -> None:
+    cache, asked = FeatureCache(), []
+
+    def letters(texts: list[str]) -> list[np.ndarray]:
+        asked.extend(texts)
+        return [np.ones((len(text), 2), np.float16) for text in texts]
+
+    first = cache.arrays("a", ["x", "yyy", "x"], letters)
+    assert [row.shape for row in first] == [(1, 2), (3, 2), (1, 2)]
+    assert [row.shape for row in cache.arrays("a", ["yyy", "zz"], letters)] == [(3, 2), (2, 2)]
+    assert asked == ["x", "yyy", "zz"]
 
 
 @pytest.fixture(scope="module")

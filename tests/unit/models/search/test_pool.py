@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jitr.models.bases.base import Cost
+from jitr.models.bases.weights import BaseSpec, WeightFile
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.search.logme import logme
 from jitr.models.search.pool import choose
@@ -82,6 +83,9 @@ class Encoder:
         self.name, self.skill = name, skill
         self.cost = Cost(texts_per_s=1000, ram_mb=1)
 
+    def uncached(self) -> Encoder:
+        return self
+
     def encode_views(self, texts: list[str]) -> np.ndarray:
         rows = []
         for text in texts:
@@ -99,6 +103,10 @@ class ManyBases:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.skills)
+
+    def spec(self, name: str) -> BaseSpec:
+        file = WeightFile(sha256="", size=0, name=name)
+        return BaseSpec(name=name, dim=8, model=file, tokenizer=file)
 
     def encoder(self, name: str) -> Encoder:
         return Encoder(name, self.skills[name])

@@ -1,0 +1,163 @@
+"""An ONNX file as bytes: its outputs changed, its contents checked, without the package `onnx`.
+
+The file is a protobuf message: a list of fields, each a number, a wire type and a value. Only the few fields
+that are needed here are looked into (numbers from ``onnx.proto``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+_MODEL_GRAPH, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 20, 25
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_OUTPUT, _GRAPH_SPARSE = 1, 5, 12, 15
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
+_ATTRIBUTE_TENSORS, _ATTRIBUTE_FORBIDDEN = (5, 10), (6, 11, 22, 23)  # subgraphs and sparse tensors
+_TENSOR_NAME, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 8, 13, 14
+_MOST_NODES = 2000
+
+
+def with_outputs(model: bytes, names: Sequence[str], *, only: bool = False) -> bytes:
+    """Make inner float tensors outputs of a graph too.
+
+    Parameters
+    ----------
+    model : bytes
+    names : sequence of str
+        Tensors inside the graph.
+    only : bool
+        Take the outputs that it had away, so that what leads to nothing else is never computed.
+    """
+    values = b""
+    for name in names:
+        float_tensor = _field(1, b"\x08\x01")  # TypeProto.tensor_type { elem_type: FLOAT }
+        values += _field(_GRAPH_OUTPUT, _field(1, name.encode()) + _field(2, float_tensor))
+    if not names:
+        return model
+    if not only:
+        # a message field that comes twice is merged, its repeated fields concatenated
+        return model + _field(_MODEL_GRAPH, values)
+    out = []
+    for number, value, whole in _fields(model):
+        if number == _MODEL_GRAPH:
+            out.append(_field(_MODEL_GRAPH, b"".join([*_leading_to(value, set(names)), values])))
+        else:
+            out.append(bytes(whole))
+    return b"".join(out)
+
+
+def _leading_to(graph: memoryview, wanted: set[str]) -> list[bytes]:
+    """The fields of a graph without its outputs, and without nodes and weights that no wanted tensor needs.
+
+    ONNX Runtime computes every node, whether its output is used or not (1.31, measured).
+    """
+    parts = list(_fields(graph))
+    kept = []
+    for number, value, whole in reversed(parts):  # nodes are sorted: what a tensor needs stands before it
+        if number == _GRAPH_NODE:
+            if wanted.isdisjoint(_texts(value, _NODE_OUTPUT)):
+                continue
+            wanted |= set(_texts(value, _NODE_INPUT))
+        if number != _GRAPH_OUTPUT:
+            kept.append((number, value, whole))
+    return [
+        bytes(whole)
+        for number, value, whole in reversed(kept)
+        if number != _GRAPH_INITIALIZER or not wanted.isdisjoint(_texts(value, _TENSOR_NAME))
+    ]
+
+
+def _texts(message: memoryview, wanted: int) -> list[str]:
+    return [str(value, "utf-8") for number, value, _ in _fields(message) if number == wanted]
+
+
+def foreign(model: bytes, operators: Collection[str]) -> str:
+    """What a file holds besides a plain graph of these operators; empty where there is nothing.
+
+    Looked for are other operators, operators of other domains, subgraphs, functions, sparse tensors and
+    tensors whose data lies in other files.
+    """
+    nodes = 0
+    try:
+        for number, value, _ in _fields(model):
+            if number in (_MODEL_TRAINING, _MODEL_FUNCTIONS):
+                return "functions or a training graph"
+            if number != _MODEL_GRAPH:
+                continue
+            for inner, part, _ in _fields(value):
+                if inner == _GRAPH_SPARSE:
+                    return "sparse tensors"
+                if inner == _GRAPH_INITIALIZER and _elsewhere(part):
+                    return "tensors in other files"
+                if inner == _GRAPH_NODE:
+                    nodes += 1
+                    if told := _node(part, operators):
+                        return told
+    except (ValueError, UnicodeDecodeError):
+        return "what is no ONNX file"
+    return "" if 0 < nodes <= _MOST_NODES else f"{nodes} operators"
+
+
+def _node(data: memoryview, operators: Collection[str]) -> str:
+    for number, value, _ in _fields(data):
+        if number == _NODE_DOMAIN and len(value):
+            return f"operators of `{str(value, 'utf-8')[:40]}`"
+        if number == _NODE_OPERATOR and str(value, "utf-8") not in operators:
+            return f"the operator `{str(value, 'utf-8')[:40]}`"
+        if number == _NODE_ATTRIBUTE:
+            for inner, part, _ in _fields(value):
+                if inner in _ATTRIBUTE_FORBIDDEN:
+                    return "subgraphs or sparse tensors"
+                if inner in _ATTRIBUTE_TENSORS and _elsewhere(part):
+                    return "tensors in other files"
+    return ""
+
+
+def _elsewhere(tensor: memoryview) -> bool:
+    return any(number in (_TENSOR_EXTERNAL, _TENSOR_LOCATION) for number, _, _ in _fields(tensor))
+
+
+def _fields(data: bytes | memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
+    """Number, value and whole bytes of every field of a message; a number as value is empty here."""
+    view, at = memoryview(data), 0
+    while at < len(view):
+        start = at
+        key, at = _read_varint(view, at)
+        value = view[:0]
+        match key & 7:
+            case 0:
+                _, at = _read_varint(view, at)
+            case 1:
+                at += 8
+            case 2:
+                length, at = _read_varint(view, at)
+                value, at = view[at : at + length], at + length
+            case 5:
+                at += 4
+            case wire:
+                raise ValueError(f"wire type {wire}")
+        if at > len(view):
+            raise ValueError("a field ends behind the message")
+        yield key >> 3, value, view[start:at]
+
+
+def _read_varint(view: memoryview, at: int) -> tuple[int, int]:
+    out = shift = 0
+    while at < len(view) and shift < 64:
+        byte = view[at]
+        out |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return out, at
+    raise ValueError("a number without an end")
+
+
+def _field(number: int, payload: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+
+
+def _varint(n: int) -> bytes:
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])

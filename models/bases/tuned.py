@@ -1,0 +1,99 @@
+"""An encoder whose upper layers were tuned for one task, while it serves: ONNX Runtime, no torch.
+
+The lower layers are the base's own and shared by all surrogates that read through it; only the upper ones
+lie in the artifact, as one ONNX file: states of the lower layers and a mask in, sums over the tokens out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from jitr.models.bases.base import Cost
+from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.onnx_file import foreign
+from jitr.schemas.errors import ArtifactError
+
+TUNED_LAYERS = 2
+STATES, MASK, SUMS = "states", "mask", "sums"
+_RAM_PER_BYTE = 8  # int8 on disk, single precision in memory, and as much again while it is loaded
+# all that a transformer layer is made of; none of these reads a file, loops, or makes much out of little
+_PLAIN = (
+    "Add Cast Concat Constant DequantizeLinear Div Erf Gather Gelu Identity LayerNormalization MatMul Mul Pow"
+    " ReduceMean ReduceSum Reshape Shape Slice Softmax Sqrt Squeeze Sub Transpose Unsqueeze"
+)
+_OPERATORS = frozenset(_PLAIN.split())
+
+
+class TunedEncoder:
+    """A base's lower layers with upper layers of its own; in the place of an encoder for a linear head.
+
+    Parameters
+    ----------
+    lower : OnnxEncoder
+        The base, without the layers that were tuned.
+    upper : bytes
+        The ONNX file of the tuned layers.
+    layers : int
+        How many they are.
+
+    Raises
+    ------
+    ArtifactError
+        The file is not the upper half of such an encoder.
+    """
+
+    views = 1
+
+    def __init__(self, lower: OnnxEncoder, upper: bytes, layers: int = TUNED_LAYERS) -> None:
+        self.name, self.sha256, self.dim = lower.name, lower.sha256, lower.dim
+        self.upper, self.layers = upper, layers
+        ram_mb = lower.cost.ram_mb + _RAM_PER_BYTE * len(upper) / 1e6
+        self.cost = Cost(texts_per_s=lower.cost.texts_per_s, ram_mb=ram_mb)
+        self._lower = lower
+        self._session = _session(upper, lower.dim)
+
+    def encode_views(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Mean of the tuned last layer over the tokens, of norm 1; shape (texts, 1, dim)."""
+        sums = np.zeros((len(texts), 1, self.dim), dtype=np.float32)
+        for owner, mask, (states,) in self._lower.runs(texts):
+            (part,) = self._session.run([SUMS], {STATES: states, MASK: mask})
+            np.add.at(sums, (owner, 0), part)
+        norm = np.linalg.norm(sums, axis=2, keepdims=True)
+        return np.asarray(np.divide(sums, norm, out=sums, where=norm > 0), np.float32)
+
+    def uncached(self) -> TunedEncoder:
+        """Itself: it keeps nothing."""
+        return self
+
+
+def _session(upper: bytes, dim: int) -> onnxruntime.InferenceSession:
+    """Load the file as if by an enemy's hand: nothing but a plain graph of the right form is run."""
+    if told := foreign(upper, _OPERATORS):
+        raise ArtifactError(
+            f"the tuned layers hold {told}; they are damaged or hostile, fetch or train again"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(upper, options, providers=["CPUExecutionProvider"])
+        takes = {i.name: (i.type, len(i.shape)) for i in session.get_inputs()}
+        gives = [o.name for o in session.get_outputs()]
+        if takes != {STATES: ("tensor(float)", 3), MASK: ("tensor(float)", 2)} or gives != [SUMS]:
+            raise ArtifactError(f"the tuned layers take {takes} and give {gives}; train the surrogate again")
+        states, mask = np.ones((2, 3, dim), np.float32), np.ones((2, 3), np.float32)
+        (sums,) = session.run(None, {STATES: states, MASK: mask})
+    except ArtifactError:
+        raise
+    except Exception as error:  # onnxruntime raises types of its own
+        raise ArtifactError(f"the tuned layers cannot be run: {error}; fetch or train them again") from error
+    if sums.shape != (2, dim) or not np.isfinite(sums).all():
+        raise ArtifactError(
+            f"the tuned layers give {sums.shape}, not (2, {dim}) finite numbers; train them again"
+        )
+    return session

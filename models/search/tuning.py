@@ -1,0 +1,146 @@
+"""Tuned encoders in a race: whether one may take part, what it will take, and its fit.
+
+torch is imported only when everything else is known to be there and the time for it is left.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jitr.models.bases.cache import FeatureCache
+from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.tuned import TUNED_LAYERS
+from jitr.models.bases.weights import Weights
+from jitr.models.surrogates.base import Encoded, Features, Head, Prediction
+from jitr.models.surrogates.constant import ConstantHead
+from jitr.models.surrogates.fields import FieldSpec
+from jitr.models.surrogates.fit import Fitted, with_gates
+from jitr.schemas.errors import WeightsError
+from jitr.schemas.trainings import Limits
+
+if TYPE_CHECKING:
+    from jitr.models.surrogates.tuned_fit import Tuner
+
+LEAST_ROWS = 300
+_NEEDED = ("torch", "onnx", "sklearn")
+_MOST_STATES_MB = 512.0
+_IMPORT_S = 3.0
+_SAMPLE = 64
+_GPU = Path("/dev/nvidiactl")
+# what a row takes at least, in passes through a layer: one there and two back, three times an epoch (for two
+# folds and in the end), three epochs; and half precision may be three times as fast
+_LEAST_PASSES = 3 * TUNED_LAYERS * 3 * 3 / 3
+
+
+class Tuning:
+    """One encoder's tuning, through all rounds of a race; states of its lower layers are computed once.
+
+    Parameters
+    ----------
+    weights : Weights
+    name : str
+        The encoder.
+    seed : int
+    """
+
+    def __init__(self, weights: Weights, name: str, seed: int) -> None:
+        self._weights, self._name, self._seed = weights, name, seed
+        self._states = FeatureCache(most_mb=_MOST_STATES_MB)
+        self._lower: OnnxEncoder | None = None
+        self._tuner: Tuner | None = None
+
+    def refuse(self, rows: int, fields: Sequence[FieldSpec], limits: Limits) -> str:
+        """Why it cannot take part; empty where it can."""
+        if rows < LEAST_ROWS:
+            return f"takes no fewer than {LEAST_ROWS} labels"
+        if any(spec.scale is not None for spec in fields):
+            return "learns no numbers"
+        missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+        if missing:
+            return f"needs {' and '.join(missing)}: `pip install 'jitr[train]'`"
+        try:
+            spec = self._weights.spec(self._name)
+            if spec.upper is None or len(spec.layers) < TUNED_LAYERS:
+                return f"`{self._name}` has no layers that torch could tune; export it again"
+            self._weights.find(spec.upper.file)
+        except WeightsError as error:
+            return str(error)
+        return f"takes {spec.ram_mb:.0f} MB" if spec.ram_mb > limits.max_ram_mb else ""
+
+    def too_much(
+        self, texts: Sequence[str], rows: int, size: int, left: float, clock: Callable[[], float]
+    ) -> str:
+        """Why it would take too much; empty where it would not.
+
+        torch is not even imported where ``left`` is plainly too little.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Some of the rows.
+        rows : int
+            To be tuned on in all rounds together; ``size`` in the largest of them.
+        left : float
+            Seconds, by the clock.
+        """
+        spec = self._weights.spec(self._name)
+        assert spec.upper is not None
+        lower, sample = self._below(), list(texts[:_SAMPLE])
+        before = clock()
+        states = lower.states(sample)
+        text_s = (clock() - before) / len(sample)
+        memory_mb = sum(s.nbytes for s in states) / len(states) * size / 1e6
+        if memory_mb > _MOST_STATES_MB:
+            return f"would keep {memory_mb:.0f} MB of its lower layers, {_MOST_STATES_MB:.0f} MB are allowed"
+        need = rows * text_s
+        if self._tuner is None:
+            layer_s = text_s / max(1, spec.upper.depth - TUNED_LAYERS)
+            least = need + _IMPORT_S + (0 if _GPU.exists() else rows * layer_s * _LEAST_PASSES)
+            if least > left:
+                return f"would take {least:.0f} s at the least, {max(0.0, left):.0f} s are left"
+        need += self._begun().seconds(states, rows, clock)
+        if need > left:
+            return f"would take {need:.0f} s, {max(0.0, left):.0f} s are left"
+        return ""
+
+    def fit(
+        self,
+        texts: Sequence[str],
+        fields: tuple[FieldSpec, ...],
+        numbers: NDArray[np.int64],
+        weights: NDArray[np.float64],
+        groups: NDArray[np.int64],
+    ) -> Fitted:
+        """Tune on these rows; a field that has one value alone is not learned."""
+        lower = self._below()
+        states = self._states.arrays(lower.key, texts, lower.states)
+        learned = [f for f, spec in enumerate(fields) if len(spec.values) > 1]
+        classes = tuple(len(fields[f].values) for f in learned)
+        tuned = self._begun().fit(states, numbers[:, learned], classes, weights, groups, texts)
+        found = dict(zip(learned, zip(tuned.heads, tuned.out_of_sample, strict=True), strict=True))
+        constant = ConstantHead()
+        alone = constant.predict(Encoded(None, np.zeros((len(texts), 1, lower.dim), np.float32)))
+        heads: list[tuple[Head, Prediction]] = [found.get(f, (constant, alone)) for f in range(len(fields))]
+        features = Features(None, tuned.encoder)
+        return with_gates(features, fields, heads, numbers, weights, groups, self._seed)
+
+    def _below(self) -> OnnxEncoder:
+        if self._lower is None:
+            self._lower = self._weights.encoder(self._name, below=TUNED_LAYERS)
+        return self._lower
+
+    def _begun(self) -> Tuner:
+        """The tuner; with it torch is imported."""
+        if self._tuner is None:
+            from jitr.models.surrogates.tuned_fit import Tuner
+
+            spec = self._weights.spec(self._name).upper
+            assert spec is not None
+            self._tuner = Tuner(self._below(), self._weights.find(spec.file), spec, self._seed)
+        return self._tuner

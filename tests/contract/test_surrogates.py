@@ -204,7 +204,6 @@ def test_a_row_that_stands_for_many_calls_weighs_as_many(kind: str, weights: Wei
     assert heavy.accuracy == pytest.approx(np.average(heavy.agrees, weights=dataset.weights))
     seldom = dataset.weights > 1
     assert heavy.agrees[~seldom].mean() < light.agrees[~seldom].mean()
-    assert heavy.agrees[seldom].mean() > light.agrees[seldom].mean()
 
 
 @each_kind

@@ -20,7 +20,6 @@ from jitr.models.surrogates.train import Recipe
 from jitr.models.tasks.extract import space_of
 from jitr.schemas.errors import ConfigError, NotFoundError
 from jitr.schemas.settings import Settings
-from jitr.schemas.tasks import OutputKind
 from jitr.schemas.trainings import Limits
 
 
@@ -97,8 +96,10 @@ def fit(
     name = task or (file.stem if file else "")
     if tolerance is None:
         tolerance = settings.policy_of(settings.gateway.tenant, name).tolerance
-    dataset, kind, refused = _dataset(settings, file, task, tolerance)
-    recipe = Recipe(task=name, kind=kind, renderings=dataset.renderings, target=target, tolerance=tolerance)
+    dataset, refused = _dataset(settings, file, task, tolerance)
+    recipe = Recipe(
+        task=name, kind=dataset.kind, renderings=dataset.renderings, target=target, tolerance=tolerance
+    )
     limits = Limits(max_latency_ms=max_latency_ms, max_ram_mb=max_ram_mb, max_train_s=max_train_s)
     with progress(as_json) as bar:
         shown = bar.add_task(f"fitting {len(dataset)} inputs", total=100)
@@ -123,14 +124,14 @@ def fit(
 
 def _dataset(
     settings: Settings, file: Path | None, task: str | None, tolerance: float
-) -> tuple[Dataset, OutputKind, int]:
-    """What there is to learn from, the kind of its answers, and how much could not be read."""
+) -> tuple[Dataset, int]:
+    """What there is to learn from, and how much could not be read."""
     if file is not None:
         taught = read(file, task)
         if not taught.examples:
             raise ConfigError(f"{file} holds no answer that teaches; see `jitr fit --help`")
         dataset = Dataset.from_examples(taught.examples, taught.kind, tolerance)
-        return dataset, taught.kind, taught.refused + dataset.unparsed
+        return dataset, taught.refused + dataset.unparsed
     if task is None:
         raise ConfigError("give a FILE, or a task with --task")
     root = f"{settings.state.root.rstrip('/')}/{settings.kafka.prefix}datasets"
@@ -142,7 +143,7 @@ def _dataset(
     # answers kept before their kind was known tell it together with the others
     kind = space_of(read_parts(parts).labels).kind
     dataset = read_parts(parts, kind=kind, tolerance=tolerance)
-    return dataset, kind, dataset.unparsed
+    return dataset, dataset.unparsed
 
 
 def _report(made: Fit, dataset: Dataset) -> FitReport:

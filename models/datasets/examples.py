@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from jitr.models.datasets.groups import near_duplicate_groups
 from jitr.models.datasets.soft import drawn, soft_labels
 from jitr.models.tasks.agreement import same
-from jitr.models.tasks.kinds import in_kind
+from jitr.models.tasks.kinds import are_numbers, in_kind
 from jitr.schemas.tasks import OutputKind
 
 
@@ -56,6 +56,8 @@ class Dataset:
         Calls whose answer is nothing of the kind; they are no rows.
     renderings : dict
         Labels to the teacher's usual text, where it was kept.
+    kind : OutputKind
+        What the answers are.
     soft : tuple of dict
         How probable each label was to the teacher, one per row; empty where it did not tell or does not draw.
     self_agreement : float or None
@@ -79,6 +81,7 @@ class Dataset:
     digest: str
     unparsed: int = 0
     renderings: dict[str, str] = field(default_factory=dict)
+    kind: OutputKind = "label"
     soft: tuple[dict[str, float], ...] = ()
 
     def __len__(self) -> int:
@@ -96,7 +99,7 @@ class Dataset:
         kind : OutputKind
             What the answers are: labels that were kept when this was not known yet are read again.
         tolerance : float
-            Numbers no further apart agree.
+            Numbers no further apart agree; where there is one, labels that are numbers are taken as such.
 
         Examples
         --------
@@ -109,6 +112,8 @@ class Dataset:
         0.333
         """
         by_call = {example.call_id: example for example in examples}
+        if kind == "label" and tolerance > 0 and are_numbers([e.label for e in by_call.values()]):
+            kind = "number"
         by_input: dict[str, list[Example]] = defaultdict(list)
         unparsed = 0
         for example in sorted(by_call.values(), key=lambda e: (e.time, e.call_id)):
@@ -143,6 +148,7 @@ class Dataset:
             digest=_digest(inputs, labels, weights, soft),
             unparsed=unparsed,
             renderings=renderings,
+            kind=kind,
             soft=soft,
         )
 
@@ -165,6 +171,7 @@ class Dataset:
             repeats=self.repeats,
             digest=_digest(inputs, labels, weights, soft),
             renderings=self.renderings,
+            kind=self.kind,
             soft=soft,
         )
 

@@ -228,12 +228,12 @@ def _manifest(won: Race, dataset: Dataset, recipe: Recipe, version: str, lineage
     encoder = model.features.encoder
     labels = set(dataset.labels)
     # what was kept when the kind was not known yet stands under another form
-    renderings = {in_kind(label, recipe.kind): text for label, text in sorted(recipe.renderings.items())}
+    renderings = {in_kind(label, dataset.kind): text for label, text in sorted(recipe.renderings.items())}
     written = {label: text for label, text in renderings.items() if label in labels and label is not None}
     return Manifest(
         version=version,
         task=recipe.task,
-        kind=recipe.kind,
+        kind=dataset.kind if dataset.kind != "label" else recipe.kind,
         candidate=won.candidate.name,
         base=won.candidate.base,
         encoder=None

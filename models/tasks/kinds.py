@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 
@@ -100,6 +101,18 @@ def lists_several(answer: str) -> bool:
         return False
     parts = parts_of(answer)
     return parts is not None and (len(parts) > 1 or answer[:1] == "[")
+
+
+def are_numbers(labels: Sequence[str]) -> bool:
+    """Whether nearly all of these labels are numbers.
+
+    Examples
+    --------
+    >>> are_numbers(["4/5", "3/5"]), are_numbers(["4", "four"]), are_numbers([])
+    (True, False, False)
+    """
+    found = sum(quantity_of(label) is not None for label in labels)
+    return bool(labels) and found >= _SHARE * len(labels)
 
 
 def in_kind(label: str, kind: OutputKind) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,11 @@ from jitr.cli.card import card
 from jitr.cli.eject import eject
 from jitr.cli.fit import fit
 from jitr.cli.teaching import read
-from jitr.models.datasets.examples import Dataset
+from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.datasets.parts import write_parts
+from jitr.models.surrogates.runtime import Surrogate
+from jitr.models.tasks.answers import normal
+from jitr.models.tasks.kinds import in_kind
 from jitr.schemas.errors import ConfigError, NotFoundError
 
 CUES = {"Refund": ["refund", "money back"], "Card": ["card", "plastic"]}
@@ -89,3 +94,92 @@ def test_what_is_not_there_is_named(log: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(ConfigError, match="holds no JSON object"):
         read(tmp_path / "empty.jsonl", None)
+
+
+def collected(root: Path, task: str, rows: list[Example]) -> None:
+    """What `collect` leaves under a state root."""
+    write_parts(str(root / "datasets"), task, 0, rows, list(range(len(rows))))
+
+
+def answers(kind: str, n: int = 300) -> list[Example]:
+    """A teacher of one kind; what came first was kept when its kind was not known yet."""
+    rng = random.Random(1)
+    rows = []
+    for i, (text, label) in enumerate(texts(n)):
+        said = {
+            "label": label + ".",
+            "number": f"{ ({'Refund': 80, 'Card': 20}[label] + rng.choice((-1, 0, 0, 1))) }/100",
+            "labels": f"{label}, Urgent" if "urgent" in text else label,
+        }[kind]
+        known = in_kind(said, kind) if i > 30 else normal(said)
+        rows.append(Example(str(i), float(i), text, normal(said) if kind == "label" else known, text=said))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern"),
+    [("label", r"(Refund|Card)\."), ("number", r"\d\d/100"), ("labels", "(Refund|Card)(, Urgent)?")],
+)
+def test_a_task_whose_answers_were_collected_is_fitted_by_its_id(
+    kind: str, pattern: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JITR_STATE__ROOT", str(tmp_path / "state"))
+    monkeypatch.setenv("JITR_POLICY__TOLERANCE", "1")
+    collected(tmp_path / "state", "t-1", answers(kind))
+    out = tmp_path / "surrogate"
+    asked = ["--task", "t-1", "--out", str(out), "--target", "0.8", "--max-latency-ms", "9999", "--json"]
+    asked += ["--max-train-s", "10"]
+    done = CliRunner().invoke(fit, asked, standalone_mode=False)
+    assert done.exception is None and done.return_value == 0, done.output
+    report = json.loads(done.stdout)
+    assert report["certificate"]["bound"] > 0.8
+    surrogate = Surrogate.load(out)
+    assert surrogate.manifest.kind == kind and surrogate.manifest.task == "t-1"
+    assert surrogate.manifest.rows < 300  # the latest fifth proves
+    for text, _ in texts(20):
+        assert re.fullmatch(pattern, surrogate.answer(text).text)
+    left = CliRunner().invoke(eject, [str(out), str(tmp_path / "away"), "--json"], standalone_mode=False)
+    assert left.exception is None and (tmp_path / "away" / "answer.py").is_file()
+
+
+def test_a_tolerance_makes_numbers_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JITR_STATE__ROOT", str(tmp_path / "state"))
+    collected(tmp_path / "state", "score", answers("number", 120))
+    found = {}
+    for tolerance in ("0", "2"):
+        asked = ["--task", "score", "--out", str(tmp_path / tolerance), "--target", "0.9"]
+        asked += [
+            "--tolerance",
+            tolerance,
+            "--max-latency-ms",
+            "9999",
+            "--proof",
+            "loo",
+            "--json",
+            "--max-train-s",
+            "10",
+        ]
+        done = CliRunner().invoke(fit, asked, standalone_mode=False)
+        assert done.exception is None, done.output
+        found[tolerance] = json.loads(done.stdout)["accuracy"]
+    assert found["0"] < 0.7 and found["2"] > 0.95
+
+
+def test_a_task_of_which_nothing_was_collected_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JITR_STATE__ROOT", str(tmp_path))
+    done = CliRunner().invoke(fit, ["--task", "nothing", "--out", str(tmp_path / "s")], standalone_mode=False)
+    assert isinstance(done.exception, NotFoundError) and "nothing was collected" in str(done.exception)
+    done = CliRunner().invoke(fit, [], standalone_mode=False)
+    assert isinstance(done.exception, ConfigError) and "--task" in str(done.exception)
+
+
+def test_a_log_of_scores_is_fitted_as_numbers(tmp_path: Path) -> None:
+    file, rng = tmp_path / "scores.jsonl", random.Random(0)
+    rows = [{"input": t, "answer": {"Refund": 70, "Card": 30}[a] + rng.randint(-9, 9)} for t, a in texts(300)]
+    file.write_text("\n".join([json.dumps(row) for row in rows] + ['{"input": "x", "answer": "no idea"}']))
+    taught = read(file, None)
+    assert taught.kind == "number"
+    dataset = Dataset.from_examples(taught.examples, taught.kind, 9.0)
+    assert dataset.unparsed == 1 and "no idea" not in dataset.labels

@@ -56,7 +56,7 @@ def taught(kind: str, n: int = 400) -> list[Example]:
 
 
 def alone(folder: Path) -> dict[str, str]:
-    """An environment in which the packages of requirements.txt, and theirs, can be imported, and nothing else."""
+    """An environment in which the packages of requirements.txt, and theirs, can be imported, no others."""
     site = folder / "site"
     site.mkdir()
     waiting, done = (folder / "requirements.txt").read_text().split(), set()

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.exceptions import ProducerSendError
 from faust.types import TP
 from mode.utils.logging import get_logger
 
+from jitr.agents.consumer import Consumer
 from jitr.agents.handler import Handler, Place
 from jitr.agents.lane import Lane, LaneSettings
 from jitr.agents.metrics import Metrics
@@ -102,6 +104,7 @@ class Delivery(Generic[T]):
             # what was not acknowledged comes again; waiting for it would hold up every rebalance
             stream_wait_empty=False,
         )
+        app.transport.Consumer = Consumer
         topic = app.topic(
             *(source.name for source in self.agent.sources),
             key_type=bytes,
@@ -119,8 +122,9 @@ class Delivery(Generic[T]):
     async def _body(self, stream: Any) -> None:
         events: AsyncIterator[Any] = stream.noack().events()
         async for event in events:
-            if not self._finished:
-                message = event.message
+            message = event.message
+            # one that Faust held while its partition was taken from us comes again, to whom it belongs then
+            if not self._finished and message.tp in self.places:
                 self._lane(message.tp).put(_source(message, event.ack))
                 # Faust's own buffer is small: waiting here makes it stop fetching
                 while self._is_full():  # noqa: ASYNC110
@@ -135,7 +139,7 @@ class Delivery(Generic[T]):
         if lane is None:
             agent = self.agent
             lane = self.lanes[tp] = Lane(
-                Place(tp.topic, tp.partition, lambda: self._end_offset(tp)),
+                Place(tp.topic, tp.partition, lambda: self._end_offset(tp), lambda: self._ask_end(tp)),
                 agent.make,
                 self.send,
                 LaneSettings(
@@ -164,6 +168,14 @@ class Delivery(Generic[T]):
             return None
         return int(end) if end is not None else None
 
+    async def _ask_end(self, tp: TP) -> int | None:
+        try:
+            ends = await self.app.consumer.highwaters(tp)
+        except KafkaError as error:
+            raise UnavailableError(f"Kafka does not say where {tp.topic} ends: {error!r}") from error
+        end = ends.get(tp)
+        return int(end) if end is not None else None
+
     async def send(
         self, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]
     ) -> Awaitable[object]:
@@ -183,10 +195,16 @@ class Delivery(Generic[T]):
 
     async def _on_assigned(self, app: Any, assigned: set[TP], **_: Any) -> None:
         self.places = frozenset(assigned)
+        if not self._finished:
+            # also where no event comes: whoever had it before may have left something untold
+            for tp in self.places:
+                self._lane(tp)
         self.assigned.set()
 
     async def _on_revoked(self, app: Any, revoked: set[TP], **_: Any) -> None:
-        await self._end({TP(*tp) for tp in revoked}, ack=False)
+        gone = {TP(*tp) for tp in revoked}
+        self.places -= gone
+        await self._end(gone, ack=False)
 
     async def _end(self, places: set[TP], *, ack: bool) -> None:
         """Let lanes end after the batch in hand; the one that takes too long is cut off, which is safe."""

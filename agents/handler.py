@@ -48,13 +48,21 @@ class Output:
 Outputs = Sequence[Output]
 
 
+async def _nobody() -> int | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The source partition that a handler is for; ``end`` gives its end as far as it is known."""
+    """The source partition that a handler is for.
+
+    ``end`` gives its end as far as it is known, ``ask_end`` asks Kafka for it.
+    """
 
     topic: str
     partition: int
     end: Callable[[], int | None] = lambda: None
+    ask_end: Callable[[], Awaitable[int | None]] = _nobody
 
 
 class Handler(Generic[T]):

@@ -110,12 +110,16 @@ class Lane(Generic[T]):
 
     async def run(self) -> None:
         """Work until told to finish, or cancelled."""
-        first = await self._queue.get()
-        if first is None:
-            return
+        batch: list[Source] = []
+        if not isinstance(self._handler, StatefulHandler):
+            # nothing is left from before: there is nothing to do until something comes
+            first = await self._queue.get()
+            if first is None:
+                return
+            batch = [first]
         await self._retrying(self._open)
         try:
-            await self._work([first])
+            await self._work(batch)
         except asyncio.CancelledError:
             # we are told to stop in the middle of a batch: that is nobody's fault
             if self._marks is not None:
@@ -128,10 +132,10 @@ class Lane(Generic[T]):
         while not self._finishing:
             if batch:
                 await self._process(await self._fill(batch))
-            elif self._pending or self._waiting:
+            batch = await self._next()
+            if not batch and not self._finishing and (self._pending or self._waiting):
                 self._flush()
                 await self._retrying(self._checkpoint)
-            batch = await self._next()
         if self._pending:
             await self._checkpoint()
 
@@ -279,8 +283,7 @@ class Lane(Generic[T]):
         if not isinstance(self._handler, StatefulHandler):
             return []
         found = self._store.latest()
-        end = self.place.end()
-        if found is not None and end is not None and found.position >= end:
+        if found is not None and await self._is_of_older_topic(found):
             log.warning(
                 "%s: %s was made anew, its old state is dropped", self.settings.agent, self.place.topic
             )
@@ -292,6 +295,14 @@ class Lane(Generic[T]):
         self._seen = Seen(SEEN, found.seen)
         self._handler.restore(found.state)
         return found.outbox
+
+    async def _is_of_older_topic(self, found: Snapshot) -> bool:
+        """Whether a snapshot includes what this topic does not hold; asked after it was read."""
+        end = self.place.end()
+        if end is None or found.position >= end:
+            asked = await self.place.ask_end()
+            end = asked if asked is not None else end
+        return end is not None and found.position >= end
 
     def _flush(self) -> None:
         if isinstance(self._handler, StatefulHandler):

@@ -101,19 +101,23 @@ class Bench:
         self.folder, self.make, self.end = folder, make, end
         self.kafka = Kafka()
         self.metrics = Metrics("w")
+        self.asked: int | None = None
         self.acked: list[int] = []
         self.lane = self.new()
 
     def new(self, **changes: float) -> Lane[Message]:
         settings = {"idle_s": 0.05, "linger_s": 0.0, **changes}
         self.lane = Lane(
-            Place(TOPIC, 0, lambda: self.end),
+            Place(TOPIC, 0, lambda: self.end, self._ask),
             lambda place: self.make(),
             self.kafka.send,
             LaneSettings(agent="test", dead_letters="dlq", state_url=str(self.folder), **settings),
             self.metrics,
         )
         return self.lane
+
+    async def _ask(self) -> int | None:
+        return self.asked
 
     def put(self, offset: int, *contents: str, ids: Sequence[str] = ()) -> None:
         names = ids or [f"{offset}.{i}" for i in range(len(contents))]
@@ -267,6 +271,28 @@ async def test_a_crash_between_snapshot_and_sending_sends_the_same_again(folder:
     bench.put(1, "2")
     await bench.run(lambda: bench.acked == [0, 1])
     assert bench.kafka.ids() == ["0.0=1", "1.0=3"]
+
+
+async def test_what_a_dead_worker_held_back_is_told_by_the_next_though_nothing_comes(folder: Path) -> None:
+    bench = Bench(folder, Sum)
+    bench.new(idle_s=60.0)
+    bench.put(0, "5")
+    await bench.run(lambda: bench.acked == [0])
+    assert bench.kafka.ids("flushed") == []
+    bench.new()
+    await bench.run(lambda: bench.kafka.ids("flushed") == ["told=5"])
+
+
+async def test_where_a_topic_ends_is_asked_after_the_snapshot_was_read(folder: Path) -> None:
+    bench = Bench(folder, Sum, end=100)
+    bench.put(90, "5")
+    await bench.run(lambda: bench.acked == [90])
+    # what is known of the end may be older than the snapshot: that alone says nothing
+    bench.end, bench.asked = 90, 91
+    bench.new()
+    bench.put(91, "7")
+    await bench.run(lambda: bench.acked == [90, 91])
+    assert bench.kafka.ids()[-1] == "91.0=12"
 
 
 async def test_silence_flushes_what_was_held_back(folder: Path) -> None:

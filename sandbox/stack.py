@@ -9,11 +9,13 @@ import re
 import signal
 import socket
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import msgspec
 
@@ -64,6 +66,7 @@ class Stack:
         self._with_worker = worker
         self._say = say
         self._redis: RedisServer | None = None
+        self._before: Any = None
 
     @property
     def config(self) -> Path:
@@ -136,17 +139,28 @@ class Stack:
             )
 
     def __enter__(self) -> Stack:
+        if threading.current_thread() is threading.main_thread():
+            # as Ctrl-C does, also while it starts
+            self._before = signal.signal(signal.SIGTERM, _leave)
         try:
             self.start()
         except BaseException:
-            self.stop()
+            self._end()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        self._end()
+
+    def _end(self) -> None:
+        try:
+            self.stop()
+        finally:
+            if self._before is not None:
+                signal.signal(signal.SIGTERM, self._before)
+                self._before = None
 
     def _python(
         self, name: str, module: str, *arguments: str, environ: dict[str, str] | None = None
@@ -171,6 +185,10 @@ def run(settings: Settings, *, sandbox: bool, say: Say) -> None:
             f"for the other verbs: export JITR_CONFIG={stack.config.resolve()}"
         )
         asyncio.run(_until_told(stack))
+
+
+def _leave(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 async def _until_told(stack: Stack) -> None:

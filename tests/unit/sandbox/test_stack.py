@@ -1,6 +1,13 @@
 """What a stack's processes are told, and by whom."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
 
 from jitr.sandbox.stack import Stack
 from jitr.schemas.settings import Settings
@@ -23,3 +30,32 @@ def test_the_shells_own_servers_do_not_reach_the_processes_of_a_stack(tmp_path, 
     stack.stop()
     assert (told["KEPT"], told["REDIS_URL"]) == ("yes", "redis://given/0")
     assert "OPENAI_BASE_URL" not in told and "JITR_WORKER__PORT" not in told
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_stack_that_is_ended_while_it_starts_leaves_nothing_behind(tmp_path, number):
+    (tmp_path / "tmp").mkdir()
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from jitr.sandbox.stack import Stack; from jitr.schemas.settings import Settings\n"
+        "say = lambda text: print(text, flush=True)\n"
+        "with Stack(Settings(), Path(sys.argv[1]), kafka=True, redis=True, say=say): pass\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "run")],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
+    )
+    assert parent.stdout is not None
+    for line in parent.stdout:
+        if b"broker" in line:
+            break
+    # Redis answers by now, and the broker is on its way
+    children = psutil.Process(parent.pid).children(recursive=True)
+    assert children
+    parent.send_signal(number)
+    parent.wait(20)
+    parent.stdout.close()
+    assert parent.returncode == (128 + number if number == signal.SIGTERM else -number)
+    assert psutil.wait_procs(children, timeout=20)[1] == []
+    assert list((tmp_path / "tmp").iterdir()) == []

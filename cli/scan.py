@@ -1,65 +1,166 @@
-"""`jitr scan`: what keeps coming back in a log, and what it costs; no server needed."""
+"""`jitr scan`: what keeps coming back in a log, what it costs, and how much could be replaced; no server."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import msgspec
+from rich.progress import Progress
 
 from jitr.cli.lines import call_lines
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json, progress, table, usd
+from jitr.cli.scan_page import page
+from jitr.models.saving import saving, total
+from jitr.models.surrogates.potential import potential
 from jitr.models.tasks.finder import FinderPolicy
-from jitr.models.tasks.scan import ScanReport
+from jitr.models.tasks.redaction import redact_call
+from jitr.models.tasks.scan import Scan
 from jitr.models.tasks.scan import scan as scan_calls
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError
+from jitr.schemas.scan import Potential, Refused, ScanReport, ScanTask
 from jitr.schemas.settings import Settings
 
 SHOWN = 20  # complaints about lines
+_KEPT = 1000
+_MONTH_S = 30 * 86_400.0
+# a log without times has the numbers of its lines for them
+_A_TIME = 1e8
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page for a browser too."
+)
 @click.option("--support", default=None, type=click.IntRange(min=2), help="Calls before a family is a task.")
+@click.option("--target", default=None, type=click.FloatRange(0.5, 0.999), help="Agreement to prove.")
+@click.option("--seconds", default=90.0, show_default=True, help="Most CPU seconds for measuring tasks.")
 @click.option("--top", default=30, show_default=True, help="Show so many tasks.")
 @json_option
 @with_settings
-def scan(settings: Settings, file: Path, support: int | None, top: int, as_json: bool) -> int:
-    """Read a log of calls (JSON lines, also .gz) and show the recurring tasks in it and what they cost.
+def scan(
+    settings: Settings,
+    file: Path,
+    html: Path | None,
+    support: int | None,
+    target: float | None,
+    seconds: float,
+    top: int,
+    as_json: bool,
+) -> None:
+    """Read a log of calls (JSON lines, also .gz) and show its recurring tasks and what they cost.
 
-    A line is a call (`model`, `messages`, `response` ...) or an OpenAI pair (`request`, `response`). Nothing
-    is sent anywhere. Lines that cannot be read are named and left out; then the exit code is 1.
+    A line is a call in any dialect that `jitr publish` takes: a call (`model`, `messages`, `response` ...) or
+    an OpenAI pair (`request`, `response`). Nothing is sent anywhere. For each task with closed answers a
+    quick surrogate (n-grams) learns from the earlier 70% of its calls and is proved on the later 30%; jitr's
+    own training has better candidates. The dearest tasks are measured first, until --seconds are used. Lines
+    that cannot be read are counted, with their numbers, and left out.
     """
-    refused = 0
-
+    started = time.perf_counter()
+    refused: list[Refused] = []
+    target = target if target is not None else settings.policy.target
     with progress(as_json) as bar:
-        shown = bar.add_task("scanning", total=None)
-
-        def calls() -> Iterator[Call]:
-            nonlocal refused
-            for call in call_lines(file, settings.gateway.tenant):
-                if isinstance(call, str):
-                    refused += 1
-                    if refused <= SHOWN:
-                        click.echo(call, err=True)
-                else:
-                    yield call
-
-        policy = FinderPolicy(support=support or settings.policy.support)
-        report = scan_calls(
-            calls(), settings.prices, progress=lambda n: bar.update(shown, completed=n), policy=policy
-        )
-    if refused > SHOWN:
-        click.echo(f"... and {refused - SHOWN} more lines that cannot be read", err=True)
-    if not report.calls:
-        raise ConfigError(f"{file} holds no call; a line is an OpenAI pair (`request`, `response`) or a call")
+        found, lines = _read(settings, file, support, refused, bar)
+        if not found.report.calls:
+            raise ConfigError(
+                f"{file} holds no call; a line is an OpenAI pair (`request`, `response`) or a call"
+            )
+        measured = _measured(found, target, settings.policy.delta, seconds, bar)
+    report = _forecast(measured, target, settings.policy.delta)
+    report = msgspec.structs.replace(
+        report, refused_lines=lines, refused=tuple(refused), seconds=time.perf_counter() - started
+    )
+    for line in report.refused[:SHOWN]:
+        click.echo(f"{file}:{line.line}: {line.reason}", err=True)
+    if lines > SHOWN:
+        click.echo(f"... and {lines - SHOWN} more lines that cannot be read", err=True)
+    if html is not None:
+        html.write_text(page(report, file.name, tuple(notes(report))), encoding="utf-8")
     if as_json:
         print_json(report)
     else:
         _show(report, top)
-    return 1 if refused else 0
+        if html is not None:
+            click.echo(f"written to {html}")
+
+
+def _read(
+    settings: Settings, file: Path, support: int | None, refused: list[Refused], bar: Progress
+) -> tuple[Scan, int]:
+    """Find the tasks; how many lines could not be read."""
+    size = max(1, file.stat().st_size)
+    shown = bar.add_task("reading", total=100)
+    lines = 0
+
+    def calls() -> Iterator[Call]:
+        nonlocal lines
+        told = lambda at: bar.update(shown, completed=100 * at // size)  # noqa: E731
+        for call in call_lines(file, settings.gateway.tenant, progress=told):
+            if isinstance(call, str):
+                lines += 1
+                number, _, reason = call.removeprefix(f"{file}:").partition(": ")
+                if len(refused) < _KEPT:
+                    refused.append(Refused(int(number), reason))
+            else:
+                # as detect does: what is learned is what would be served
+                yield redact_call(call) if settings.redact else call
+
+    policy = FinderPolicy(support=support or settings.policy.support)
+    found = scan_calls(calls(), settings.prices, policy=policy)
+    bar.update(shown, completed=100)
+    return found, lines
+
+
+def _measured(found: Scan, target: float, delta: float, seconds: float, bar: Progress) -> ScanReport:
+    """The report with what a quick surrogate could take of each task, the dearest first."""
+    shown = bar.add_task("measuring", total=len(found.report.tasks))
+    until = time.process_time() + seconds
+    tasks = []
+    for task in found.report.tasks:
+        bar.update(shown, description=f"measuring {task.name[:30]}")
+        if time.process_time() < until:
+            sample, space = found.samples[task.id]
+            got = potential(sample.held, space, target=target, delta=delta)
+        else:
+            got = Potential(reason=f"not measured: {seconds:g} s were used up (--seconds)")
+        tasks.append(msgspec.structs.replace(task, potential=got))
+        bar.advance(shown)
+    return msgspec.structs.replace(found.report, tasks=tuple(tasks))
+
+
+def _forecast(report: ScanReport, target: float, delta: float) -> ScanReport:
+    """The report with what replacing would save in a month, or on as many calls again without times."""
+    span_s = report.last_seen - report.first_seen
+    timed = report.first_seen > _A_TIME and span_s > 0
+    ahead = _MONTH_S / span_s if timed else 1.0
+    tasks = tuple([_saved(task, ahead) for task in report.tasks])
+    # what would lose money is left to the LLM
+    return msgspec.structs.replace(
+        report,
+        tasks=tasks,
+        target=target,
+        delta=delta,
+        period="month" if timed else "log",
+        period_usd=report.cost_usd * ahead,
+        saving=total(t.saving for t in tasks if t.saving.expected > 0),
+    )
+
+
+def _saved(task: ScanTask, ahead: float) -> ScanTask:
+    found = saving(
+        calls=task.calls,
+        ahead=ahead,
+        bill_usd=task.cost_usd / task.calls,
+        deviation_usd=task.cost_deviation_usd,
+        coverage=task.potential.coverage,
+        held=task.potential.held,
+    )
+    return msgspec.structs.replace(task, saving=found)
 
 
 def _show(report: ScanReport, top: int) -> None:
@@ -71,27 +172,50 @@ def _show(report: ScanReport, top: int) -> None:
             f"{t.share:.1%}",
             usd(t.cost_usd),
             t.kind,
-            ", ".join(f"{label} {n}" for label, n in t.labels[:3]) if t.kind == "label" else "",
-            " ".join(t.skeleton.split())[:60],
+            f"{t.potential.agreement:.2f}" if t.potential.agreement is not None else "",
+            f"{t.potential.agreement_low:.2f}" if t.potential.agreement_low is not None else "",
+            f"{t.potential.coverage:.0%}" if t.potential.coverage else "",
+            usd(t.saving.expected) if t.saving.expected > 0 else "",
+            t.potential.reason or " ".join(t.skeleton.split())[:60],
         )
         for t in report.tasks[:top]
     ]
     out = console()
-    columns = ["task", "model", ">calls", ">share", ">cost", "answers", "~most frequent", "~skeleton"]
+    period = "a month" if report.period == "month" else "such a log"
+    columns = [
+        "task", "model", ">calls", ">share", ">cost", "answers", ">agrees", ">at least", ">replaceable",
+        f">saves {period}", "~why not, or skeleton",
+    ]  # fmt: skip
     out.print(table(f"{len(report.tasks)} recurring tasks in {report.calls:,} calls", columns, rows))
-    replaceable = [t for t in report.tasks if t.kind in ("label", "labels", "json", "number")]
+    proved = [t for t in report.tasks if t.saving.expected > 0]
     out.print(
-        f"{usd(report.cost_usd)} in all; {usd(sum(t.cost_usd for t in replaceable))} in {len(replaceable)} "
-        f"tasks with a closed set of answers, which a surrogate could take; "
+        f"{usd(report.cost_usd)} in this log, {usd(report.period_usd)} {period}; at {report.target:g} "
+        f"agreement proved with confidence {1 - report.delta:g}, {len(proved)} tasks would save "
+        f"{usd(report.saving.expected)} {period} ({usd(report.saving.low)} to {usd(report.saving.high)}); "
         f"{report.unmatched_share:.1%} of calls are in no task.",
         soft_wrap=True,
     )
+    for note in notes(report):
+        out.print(note, markup=False, soft_wrap=True)
+
+
+def notes(report: ScanReport) -> list[str]:
+    """What a reader should know of the figures."""
+    said = []
+    if report.refused_lines:
+        first = ", ".join([str(line.line) for line in report.refused[:5]])
+        said.append(f"{report.refused_lines:,} lines could not be read and are left out (lines {first} ...).")
     if report.estimated_tokens:
-        out.print(
+        said.append(
             f"{report.estimated_tokens:,} calls without token counts: four characters taken for a token."
         )
     if report.unpriced:
-        out.print(
-            f'{report.unpriced:,} calls without a price: add `[prices."model"]` to the settings.',
-            markup=False,
+        said.append(f'{report.unpriced:,} calls without a price: add `[prices."model"]` to the settings.')
+    span_s = report.last_seen - report.first_seen
+    if report.period == "log":
+        said.append("Calls have no times: the saving is for as many calls again, in place of a month.")
+    elif span_s < 7 * 86_400:
+        said.append(
+            f"The log spans {span_s / 86_400:.1f} days, taken for typical of a month: days and weeks differ."
         )
+    return said

@@ -1,94 +1,71 @@
-"""A day-one read of a log: the tasks in it, how often they come and what they cost. No server, one pass."""
+"""A day-one read of a log: the tasks in it, how often they come and what they cost. No server, one pass.
+
+Of each task's answers a sample is kept, evenly over the log, from which a surrogate can be measured.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-
-import msgspec
+from dataclasses import dataclass
+from math import sqrt
 
 from jitr.models.money import call_usd
 from jitr.models.tasks.extract import LabelSpace, input_of
 from jitr.models.tasks.finder import Finder, FinderPolicy
+from jitr.models.tasks.sample import Answered, Sample
 from jitr.models.tasks.signature import text_of
 from jitr.models.tasks.skeleton import Pattern
-from jitr.schemas.calls import Call, Usage
+from jitr.schemas.calls import Call, Response, Usage
 from jitr.schemas.prices import Price
-from jitr.schemas.tasks import OutputKind, Task
+from jitr.schemas.scan import ScanReport, ScanTask
+from jitr.schemas.tasks import Task
 
 _CHARS_A_TOKEN = 4  # the usual rule of thumb for English
 _EVERY = 256
 _MIX = 10
 
 
-class ScanTask(msgspec.Struct, frozen=True, kw_only=True):
-    """One task of a log.
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A report, and of each of its tasks the sampled answers with the label space that reads them."""
 
-    ``skeleton`` has its slots marked. ``labels`` are the most frequent labels with their counts,
-    ``unparsed`` the
-    answers that are none of them. ``examples`` are payloads.
-    """
-
-    id: str
-    name: str
-    tenant: str
-    model: str
-    skeleton: str
-    kind: OutputKind
-    calls: int
-    share: float
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
-    labels: tuple[tuple[str, int], ...]
-    label_count: int
-    unparsed: int
-    examples: tuple[str, ...]
-    first_seen: float
-    last_seen: float
-
-
-class ScanReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a log holds.
-
-    ``estimated_tokens`` says how many calls had no token counts, so that four characters were taken for a
-    token;
-    ``unpriced`` how many calls had no price; ``unmatched_share`` is the share of calls in no task.
-    """
-
-    calls: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
-    first_seen: float
-    last_seen: float
-    tasks: tuple[ScanTask, ...]
-    unmatched: int
-    unmatched_share: float
-    unmatched_usd: float
-    estimated_tokens: int
-    unpriced: int
+    report: ScanReport
+    samples: dict[str, tuple[Sample, LabelSpace]]
 
 
 class _Sums:
     """Running sums of one task, or of the whole log."""
 
-    __slots__ = ("calls", "cost_usd", "first", "input_tokens", "last", "output_tokens", "space")
+    __slots__ = (
+        "calls",
+        "cost_squares",
+        "cost_usd",
+        "first",
+        "input_tokens",
+        "last",
+        "output_tokens",
+        "sample",
+        "space",
+    )
 
     def __init__(self) -> None:
         self.calls = 0
         self.input_tokens = 0
         self.output_tokens = 0
         self.cost_usd = 0.0
+        self.cost_squares = 0.0
         self.first = float("inf")
         self.last = float("-inf")
         self.space = LabelSpace()
+        self.sample = Sample()
 
     def add(self, call: Call, usage: Usage, cost_usd: float) -> None:
         self.calls += 1
         self.input_tokens += usage.input_tokens
         self.output_tokens += usage.output_tokens
         self.cost_usd += cost_usd
+        self.cost_squares += cost_usd * cost_usd
         self.first = min(self.first, call.time)
         self.last = max(self.last, call.time)
 
@@ -97,9 +74,19 @@ class _Sums:
         self.input_tokens += other.input_tokens
         self.output_tokens += other.output_tokens
         self.cost_usd += other.cost_usd
+        self.cost_squares += other.cost_squares
         self.first = min(self.first, other.first)
         self.last = max(self.last, other.last)
         self.space.absorb(other.space)
+        self.sample.join(other.sample)
+
+    @property
+    def deviation_usd(self) -> float:
+        """Standard deviation of a call's cost."""
+        if self.calls < 2:
+            return 0.0
+        mean = self.cost_usd / self.calls
+        return sqrt(max(0.0, self.cost_squares - self.calls * mean * mean) / (self.calls - 1))
 
 
 def scan(
@@ -107,7 +94,7 @@ def scan(
     prices: dict[str, Price],
     progress: Callable[[int], None] | None = None,
     policy: FinderPolicy | None = None,
-) -> ScanReport:
+) -> Scan:
     """Find the tasks in a log and add up what they cost.
 
     Parameters
@@ -123,7 +110,7 @@ def scan(
 
     Returns
     -------
-    ScanReport
+    Scan
         Tasks by cost, then by calls.
 
     Examples
@@ -133,7 +120,7 @@ def scan(
     >>> log = [Call(id=w, model="m", time=float(i), response=Response(text="4"), cost_usd=0.01, messages=(
     ...            Message(role="user", content=f"How many legs has this animal? Animal: {w}"),))
     ...        for i, w in enumerate(words)]
-    >>> report = scan(log, {}, policy=FinderPolicy(support=8))
+    >>> report = scan(log, {}, policy=FinderPolicy(support=8)).report
     >>> [(t.name, t.calls, round(t.cost_usd, 2), t.kind) for t in report.tasks], report.unmatched_share
     ([('many-legs-animal', 10, 0.1, 'label')], 0.0)
     """
@@ -161,8 +148,12 @@ def scan(
             for member in found.calls:
                 usage, _ = _usage(member)
                 held.add(member, usage, _cost(member, usage, prices)[0])
-                if member.response is not None:
-                    held.space.learn(member.response.text, _input(member, patterns[version]))
+                response = member.response
+                if response is not None:
+                    asked = _input(member, patterns[version])
+                    held.space.learn(response.text, asked)
+                    if _whole(member, response):
+                        held.sample.add(Answered(member.id, member.time, asked, response.text))
         if progress is not None and total.calls % _EVERY == 0:
             progress(total.calls)
     if progress is not None:
@@ -176,7 +167,7 @@ def scan(
     ]
     rows.sort(key=lambda row: (-row.cost_usd, -row.calls, row.id))
     matched = sum([row.calls for row in rows])
-    return ScanReport(
+    report = ScanReport(
         calls=total.calls,
         input_tokens=total.input_tokens,
         output_tokens=total.output_tokens,
@@ -190,6 +181,7 @@ def scan(
         estimated_tokens=estimated,
         unpriced=unpriced,
     )
+    return Scan(report, {row.id: (sums[row.id].sample, sums[row.id].space) for row in rows})
 
 
 def _usage(call: Call) -> tuple[Usage, bool]:
@@ -207,6 +199,11 @@ def _cost(call: Call, usage: Usage, prices: dict[str, Price]) -> tuple[float, bo
         return call.cost_usd, True
     cost = call_usd(call.model, usage, prices)
     return (0.0, False) if cost is None else (cost, True)
+
+
+def _whole(call: Call, response: Response) -> bool:
+    """Whether an answer is one that teaches: not cut off, no tool call, no failure."""
+    return call.error is None and response.tool_calls is None and response.finish_reason != "length"
 
 
 def _input(call: Call, patterns: tuple[Pattern, ...]) -> str:
@@ -241,6 +238,7 @@ def _row(task: Task, held: _Sums, calls: int) -> ScanTask:
         input_tokens=held.input_tokens,
         output_tokens=held.output_tokens,
         cost_usd=held.cost_usd,
+        cost_deviation_usd=held.deviation_usd,
         labels=mix,
         label_count=len(space.labels),
         unparsed=space.unparsed(),

@@ -14,7 +14,7 @@ def test_a_log_becomes_tasks_with_calls_cost_and_labels(make, payloads):
         make(str(i), ASK + p, ["Yes", "No"][i % 3 == 0], time=float(i)) for i, p in enumerate(payloads(60))
     ]
     log += [make(f"n{i}", f"{p[::-1]}?", "Well, perhaps. " * 9) for i, p in enumerate(payloads(20))]
-    report = scan(log, PRICES, policy=POLICY)
+    report = scan(log, PRICES, policy=POLICY).report
     (task,) = report.tasks
     assert (report.calls, task.calls, report.unmatched, report.unmatched_share) == (80, 60, 20, 0.25)
     assert task.labels == (("yes", 40), ("no", 20))
@@ -26,7 +26,7 @@ def test_a_log_becomes_tasks_with_calls_cost_and_labels(make, payloads):
 
 
 def test_a_model_without_a_price_is_said_to_be_unpriced(make):
-    report = scan([make("1", "hello", "hi", model="unheard-of")], PRICES)
+    report = scan([make("1", "hello", "hi", model="unheard-of")], PRICES).report
     assert (report.unpriced, report.cost_usd) == (1, 0.0)
 
 
@@ -38,12 +38,12 @@ def test_progress_ends_at_the_number_of_calls(make, payloads):
 
 def test_tenants_are_scanned_apart(make, payloads):
     log = [make(str(i), ASK + p, "yes", tenant="ab"[i % 2]) for i, p in enumerate(payloads(40))]
-    assert sorted((t.tenant, t.calls) for t in scan(log, PRICES, policy=POLICY).tasks) == [
+    assert sorted((t.tenant, t.calls) for t in scan(log, PRICES, policy=POLICY).report.tasks) == [
         ("a", 20),
         ("b", 20),
     ]
 
 
 def test_an_empty_log_has_nothing():
-    report = scan([], PRICES)
+    report = scan([], PRICES).report
     assert (report.calls, report.tasks, report.unmatched_share) == (0, (), 0.0)

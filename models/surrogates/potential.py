@@ -1,0 +1,115 @@
+"""How much of a task a quick surrogate could take: n-grams and a linear head, proved on later calls.
+
+It is what `jitr scan` shows on the first day, in a second or two a task. The race of a real training
+(`jitr.models.search.race`) has better candidates, so this is a floor rather than a forecast of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from jitr.models.bases.ngrams import NgramBase
+from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.datasets.splits import later_split
+from jitr.models.promise.bounds import lower_bound
+from jitr.models.promise.held_back import fine_thresholds, prove
+from jitr.models.surrogates.base import Features
+from jitr.models.surrogates.candidates import Candidate
+from jitr.models.surrogates.fields import fields_of
+from jitr.models.surrogates.fit import fit_model
+from jitr.models.tasks.agreement import same
+from jitr.models.tasks.extract import LabelSpace
+from jitr.models.tasks.sample import Answered
+from jitr.schemas.errors import TrainingError
+from jitr.schemas.scan import Potential
+from jitr.schemas.tasks import OutputKind
+
+TRAINABLE: tuple[OutputKind, ...] = ("label", "labels", "json", "number")
+HELD_BACK = 0.3
+_LEAST = 40
+_MOST_GRAMS = 8_000
+_UNPARSED = "\0"
+
+
+def potential(
+    answered: Sequence[Answered], space: LabelSpace, *, target: float, delta: float, seed: int = 0
+) -> Potential:
+    """Fit on the earlier calls, prove on the later ones.
+
+    The split is by time, and near-duplicates of what was learned prove nothing. Thresholds come from
+    out-of-sample scores of the earlier calls alone; those that pass on the later calls are proved at once
+    (`jitr.models.promise.held_back.prove`). Held-out answers that do not parse count as disagreement.
+
+    Parameters
+    ----------
+    answered : sequence of Answered
+        Calls of one task.
+    space : LabelSpace
+        What reads their answers.
+    target : float
+        Agreement that an accepted answer must keep, in (0, 1).
+    delta : float
+        Chance that the proof is wrong, in (0, 1).
+
+    Examples
+    --------
+    >>> from jitr.models.tasks.extract import space_of
+    >>> words = "ant bee cat cow dog elk fox gnu hen jay kid owl pig ram yak".split()
+    >>> texts = [f"{size} {a} {b}" for a in words for b in words for size in ("tall", "small") if a != b]
+    >>> calls = [Answered(text, float(i), text, "Long" if "tall" in text else "Short")
+    ...          for i, text in enumerate(texts)]
+    >>> found = potential(calls, space_of(c.answer for c in calls), target=0.9, delta=0.05)
+    >>> found.agreement, found.coverage
+    (1.0, 1.0)
+    """
+    if space.kind not in TRAINABLE:
+        return Potential(reason=f"answers are open ({space.kind}): nothing to choose from")
+    data = Dataset.from_examples([_example(a, space) for a in answered])
+    early, late = later_split(data.times, data.groups, HELD_BACK)
+    early = np.array([i for i in early.tolist() if data.labels[i] != _UNPARSED], dtype=np.int64)
+    if len(early) < _LEAST or len(late) < _LEAST // 2:
+        return Potential(reason=f"{len(data)} distinct inputs are too few to learn from and to prove on")
+    known, held = data.take(early), data.take(late)
+    try:
+        fields, numbers = fields_of(known.labels)
+    except TrainingError as error:
+        return Potential(learned=len(known), held=len(held), reason=str(error))
+    features = Features(ngrams=NgramBase.fit(known.inputs, _MOST_GRAMS))
+    fitted = fit_model(
+        features,
+        features.encode(known.inputs),
+        Candidate("linear", True, None),
+        fields,
+        numbers,
+        known.weights,
+        known.groups,
+        seed,
+    )
+    said, scores = fitted.model.answer(held.inputs)
+    agrees = np.array([same(a, b) for a, b in zip(said, held.labels, strict=True)])
+    thresholds, forecast = fine_thresholds(fitted.scores, fitted.agrees, known.weights)
+    proof = prove("split", scores, agrees, thresholds, forecast, target, delta)
+    agreed = int(agrees.sum())
+    return Potential(
+        learned=len(known),
+        held=len(held),
+        agreement=agreed / len(held),
+        agreement_low=lower_bound(agreed, len(held), delta),
+        coverage=proof.coverage if proof else 0.0,
+        bound=proof.bound if proof else 0.0,
+        reason="" if proof else _why(len(held), agreed, target, delta),
+    )
+
+
+def _example(answered: Answered, space: LabelSpace) -> Example:
+    label = space.parse(answered.answer)
+    return Example(answered.id, answered.time, answered.input, _UNPARSED if label is None else label)
+
+
+def _why(held: int, agreed: int, target: float, delta: float) -> str:
+    needed = int(np.ceil(np.log(delta) / np.log(target)))
+    if held < needed:
+        return f"{held} later calls are too few to prove {target:g}: {needed} at least"
+    return f"{agreed} of {held} later calls agree, which proves {target:g} for no share of them"

@@ -1,0 +1,135 @@
+"""`jitr scan` on files as people have them: broken lines, no times, gzip, other tenants; and its page."""
+
+import gzip
+import json
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jitr.cli.main import main
+
+ASK = "Decide whether the following remark is polite. Answer yes or no.\nRemark: "
+WORDS = [
+    "apple",
+    "river",
+    "engine",
+    "window",
+    "garden",
+    "pillow",
+    "copper",
+    "violin",
+    "basket",
+    "lantern",
+    "meadow",
+    "anchor",
+    "pepper",
+]
+
+
+def lines(n: int, time: float | None = 1.76e9) -> list[str]:
+    rng = random.Random(3)
+    made = []
+    for i in range(n):
+        mood = rng.choice(["please", "damn"])
+        text = " ".join([*rng.choices(WORDS, k=3), mood, *rng.choices(WORDS, k=3)])
+        call: dict[str, Any] = {
+            "request": {"model": "gpt-4o", "messages": [{"role": "user", "content": ASK + text}]},
+            "response": {"choices": [{"message": {"content": "Yes" if mood == "please" else "No"}}]},
+        }
+        if time is not None:
+            call["time"] = time + 600 * i
+        made.append(json.dumps(call))
+    return made
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["scan", *arguments])
+    said = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, said.out, said.err
+
+
+def test_a_log_with_broken_lines_is_read_and_the_lines_are_counted_with_their_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.jsonl"
+    made = lines(400)
+    made[10:10] = ["{", "", "[1, 2]", '{"request": {"model": 3}}']
+    log.write_bytes("\n".join(made).encode() + b"\n\xff\xfe\n")
+    code, out, err = run(capsys, str(log), "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert (report["calls"], report["refused_lines"]) == (400, 4)
+    assert [r["line"] for r in report["refused"]] == [11, 13, 14, 405]
+    assert "log.jsonl:11: " in err
+    (task,) = report["tasks"]
+    assert (task["calls"], task["kind"], dict(task["labels"]).keys()) == (400, "label", {"yes", "no"})
+    potential, saving = task["potential"], task["saving"]
+    assert potential["coverage"] > 0.9 and potential["bound"] >= 0.95
+    assert 0 < saving["low"] < saving["expected"] < saving["high"]
+    # 400 calls in 400 * 10 minutes, a month has 10.8 of those
+    assert report["period"] == "month"
+    assert report["period_usd"] == pytest.approx(report["cost_usd"] * 30 * 144 / 399)
+
+
+def test_without_times_the_saving_is_for_as_many_calls_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join(lines(300, time=None)))
+    code, out, _ = run(capsys, str(log))
+    assert code == 0
+    assert "no times" in out
+    assert "saves such a log" in out
+
+
+def test_a_gzip_file_that_breaks_off_gives_what_was_in_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.jsonl.gz"
+    whole = gzip.compress("\n".join(lines(3000)).encode())
+    log.write_bytes(whole[: len(whole) // 2])
+    code, out, err = run(capsys, str(log), "--json")
+    assert code == 0
+    assert json.loads(out)["calls"] > 100
+    assert "breaks off" in err
+
+
+def test_a_file_without_a_call_is_an_error_that_says_what_a_line_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"a": 1}\n')
+    code, _, err = run(capsys, str(log))
+    assert code == 1
+    assert "holds no call" in err
+
+
+def test_measuring_ends_when_its_seconds_are_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join(lines(100)))
+    _, out, _ = run(capsys, str(log), "--seconds", "0", "--json")
+    assert "not measured" in json.loads(out)["tasks"][0]["potential"]["reason"]
+
+
+def test_the_page_needs_nothing_else_escapes_what_it_shows_and_hides_what_is_personal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "<log>.jsonl"
+    made = lines(200)
+    made[0] = made[0].replace("Remark: ", "Remark: <script>alert(1)</script> mail ann@example.org ")
+    log.write_text("\n".join(made))
+    page = tmp_path / "page.html"
+    assert run(capsys, str(log), "--html", str(page))[0] == 0
+    text = page.read_text()
+    assert not re.findall(r"""(?:src|href)\s*=|url\(|@import|https?://""", text)
+    assert "<script" not in text
+    assert "ann@example.org" not in text
+    assert "&lt;log&gt;.jsonl" in text
+    assert "prefers-color-scheme: dark" in text
+    assert "decide-whether" in text
+    assert "$" + "facts" not in text

@@ -17,7 +17,7 @@ from jitr.agents.delivery import Agent
 from jitr.agents.handler import Delivery, Handler, Output
 from jitr.agents.taskcalls import as_output, coin, task_call
 from jitr.models.tasks.matcher import Matcher
-from jitr.models.tasks.redaction import redact_call
+from jitr.models.tasks.redaction import Redaction
 from jitr.schemas.calls import Call
 from jitr.schemas.dialects import read_call
 from jitr.schemas.errors import RecordError
@@ -46,6 +46,7 @@ class Detector(Handler[Call]):
         super().__init__()
         self._context = context
         self._limiter = limiter
+        self._redact = Redaction(context.settings)
         self._revision = -1
         self._matcher = Matcher(())
         self._matched: Counter[str] = Counter()
@@ -61,7 +62,7 @@ class Detector(Handler[Call]):
         call = read_call(event, tenant=settings.gateway.tenant)
         if not call.messages:
             raise RecordError("must hold at least one message", field="$.messages", stage="dialect")
-        return redact_call(call) if settings.redact else call
+        return self._redact.call(call)
 
     def handle(self, batch: Sequence[Delivery[Call]]) -> list[Output]:
         """Match a batch."""

@@ -18,6 +18,7 @@ from jitr.models.surrogates.certificate import Certificate
 from jitr.models.surrogates.offline import Fit, fit_offline
 from jitr.models.surrogates.train import Recipe
 from jitr.models.tasks.extract import space_of
+from jitr.models.tasks.redaction import Redaction
 from jitr.schemas.errors import ConfigError, NotFoundError
 from jitr.schemas.settings import Settings
 from jitr.schemas.trainings import Limits
@@ -127,7 +128,7 @@ def _dataset(
 ) -> tuple[Dataset, int]:
     """What there is to learn from, and how much could not be read."""
     if file is not None:
-        taught = read(file, task)
+        taught = read(file, task, Redaction(settings))
         if not taught.examples:
             raise ConfigError(f"{file} holds no answer that teaches; see `jitr fit --help`")
         dataset = Dataset.from_examples(taught.examples, taught.kind, tolerance)

@@ -12,7 +12,7 @@ from jitr.cli.lines import call_lines
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import print_json, progress
 from jitr.cli.topic import producer
-from jitr.models.tasks.redaction import redact_call
+from jitr.models.tasks.redaction import Redaction
 from jitr.schemas.calls import Call
 from jitr.schemas.events import encode_batch
 from jitr.schemas.settings import Settings
@@ -46,6 +46,7 @@ def publish(settings: Settings, file: Path, tenant: str | None, pack: int, as_js
 async def _publish(settings: Settings, file: Path, tenant: str, pack: int, quiet: bool) -> dict[str, int]:
     done = {"published": 0, "refused": 0, "records": 0}
     topic = settings.topics.calls.name
+    redact = Redaction(settings)
     async with producer(settings) as out:
         waiting: list[Call] = []
 
@@ -66,7 +67,7 @@ async def _publish(settings: Settings, file: Path, tenant: str, pack: int, quiet
                     done["refused"] += 1
                     click.echo(call, err=True)
                     continue
-                waiting.append(redact_call(call) if settings.redact else call)
+                waiting.append(redact.call(call))
                 if len(waiting) == pack:
                     await send()
             if waiting:

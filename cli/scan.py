@@ -17,7 +17,7 @@ from jitr.cli.scan_page import page
 from jitr.models.saving import saving, total
 from jitr.models.surrogates.potential import potential
 from jitr.models.tasks.finder import FinderPolicy
-from jitr.models.tasks.redaction import redact_call
+from jitr.models.tasks.redaction import Redaction
 from jitr.models.tasks.scan import Scan
 from jitr.models.tasks.scan import scan as scan_calls
 from jitr.schemas.calls import Call
@@ -97,6 +97,8 @@ def _read(
     shown = bar.add_task("reading", total=100)
     lines = 0
 
+    redact = Redaction(settings)
+
     def calls() -> Iterator[Call]:
         nonlocal lines
         told = lambda at: bar.update(shown, completed=100 * at // size)  # noqa: E731
@@ -108,7 +110,7 @@ def _read(
                     refused.append(Refused(int(number), reason))
             else:
                 # as detect does: what is learned is what would be served
-                yield redact_call(call) if settings.redact else call
+                yield redact.call(call)
 
     policy = FinderPolicy(support=support or settings.policy.support)
     found = scan_calls(calls(), settings.prices, policy=policy)

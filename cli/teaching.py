@@ -15,7 +15,7 @@ from jitr.models.datasets.examples import Example
 from jitr.models.tasks.answers import normal
 from jitr.models.tasks.extract import LabelSpace
 from jitr.models.tasks.finder import Finder, FinderPolicy
-from jitr.models.tasks.redaction import redact
+from jitr.models.tasks.redaction import Redaction
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError, NotFoundError
 from jitr.schemas.tasks import OutputKind, Task
@@ -33,7 +33,7 @@ class Teaching:
     refused: int
 
 
-def read(file: Path, task: str | None) -> Teaching:
+def read(file: Path, task: str | None, redact: Redaction) -> Teaching:
     """Read a file of pairs or of calls; what it is shows in its first line.
 
     Raises
@@ -47,11 +47,11 @@ def read(file: Path, task: str | None) -> Teaching:
     if first is None:
         raise ConfigError(f"{file} holds no JSON object; a line is an input with its answer, or a call")
     if _pair(first) is not None:
-        return _pairs(file)
-    return _calls(file, task)
+        return _pairs(file, redact)
+    return _calls(file, task, redact)
 
 
-def _pairs(file: Path) -> Teaching:
+def _pairs(file: Path, redact: Redaction) -> Teaching:
     space, refused = LabelSpace(), 0
     found: list[tuple[str, float, str, str]] = []
     for number, row in enumerate(_rows(file), 1):
@@ -68,11 +68,11 @@ def _pairs(file: Path) -> Teaching:
         label = space.parse(answer)
         if label is None:
             label = normal(answer.strip())
-        examples.append(Example(id, when, redact(text), label, text=answer.strip()))
+        examples.append(Example(id, when, redact.text(text), label, text=answer.strip()))
     return Teaching(examples, space.kind, refused)
 
 
-def _calls(file: Path, name: str | None) -> Teaching:
+def _calls(file: Path, name: str | None, redact: Redaction) -> Teaching:
     finders: dict[str, Finder] = {}
     members: dict[str, list[Call]] = {}
     refused = 0
@@ -81,7 +81,7 @@ def _calls(file: Path, name: str | None) -> Teaching:
             refused += 1
             continue
         finder = finders.setdefault(call.tenant, Finder(call.tenant, FinderPolicy()))
-        for found in finder.learn(call):
+        for found in finder.learn(redact.call(call)):
             members.setdefault(found.task.id, []).extend(found.calls)
     tasks = [t for f in finders.values() for t in f.tasks if t.status == "task" and members.get(t.id)]
     chosen = _choose(tasks, members, name, file)

@@ -12,7 +12,7 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from jitr.models.tasks.redaction import redact_call
+from jitr.models.tasks.redaction import Redaction
 from jitr.router.artifacts import local_path
 from jitr.router.spool import Spool
 from jitr.schemas.calls import Call
@@ -54,6 +54,7 @@ class EventStream:
 
     def __init__(self, settings: Settings, *, source: str = "/jitr/gateway") -> None:
         self._settings: Final = settings
+        self._redact: Final = Redaction(settings)
         self._source: Final = source
         self._topic: Final = settings.topics.calls.name
         self._linger_s: Final = settings.gateway.publish_linger_ms / 1000
@@ -154,7 +155,7 @@ class EventStream:
         try:
             if self._settings.redact:
                 for at, call in enumerate(calls):
-                    calls[at] = redact_call(call)
+                    calls[at] = self._redact.call(call)
                     await asyncio.sleep(0)  # long texts take a while, and requests must not wait for them
             batch = self._pack(calls)
             # while anything waits on disk, newer calls queue up behind it
@@ -170,7 +171,7 @@ class EventStream:
 
     def _keep_calls(self, calls: list[Call]) -> None:
         if self._settings.redact:
-            calls = [redact_call(call) for call in calls]
+            calls = [self._redact.call(call) for call in calls]
         self._keep(self._pack(calls), len(calls))
 
     async def _send(self, batch: bytes, calls: int) -> bool:

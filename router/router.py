@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from jitr.models.tasks.redaction import redact_call
+from jitr.models.tasks.redaction import Redaction
 from jitr.router.artifacts import SurrogateAnswer
 from jitr.router.decision import Decision, coin, new_id
 from jitr.router.reasons import Reason
@@ -65,6 +65,7 @@ class Router:
         self, settings: Settings, snapshot: Snapshot, sink: Sink, *, now: Callable[[], float] = time.time
     ) -> None:
         self._settings: Final = settings
+        self._redact: Final = Redaction(settings)
         self._snapshot: Final = snapshot
         self._sink: Final = sink
         self._now: Final = now
@@ -218,7 +219,7 @@ class Router:
             tenant, task = tenant or request.tenant, task or request.task
             call = msgspec.structs.replace(request, tenant=tenant, task=task)
         # before the match: skeletons and surrogates come from redacted texts
-        return redact_call(call) if self._settings.redact else call
+        return self._redact.call(call)
 
     def _place(
         self, id: str, call: Call, request: Mapping[str, Any] | Call, skip: bool

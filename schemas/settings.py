@@ -77,6 +77,10 @@ class PolicyOverride(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set.
 
+    ``redact`` replaces e-mail addresses, telephone, card and account numbers, keys and tokens before anything
+    is kept. ``redact_names`` names a spaCy pipeline (``en_core_web_sm``) that finds names of people, which are
+    then replaced too; empty, they stay.
+
     Examples
     --------
     >>> Settings.load(environ={"JITR_POLICY__TARGET": "0.9"}).policy.target
@@ -96,6 +100,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     overrides: tuple[PolicyOverride, ...] = ()
     prices: dict[str, Price] = msgspec.field(default_factory=DEFAULT_PRICES.copy)
     redact: bool = True
+    redact_names: str = ""
     log_level: str = "INFO"
 
     @property

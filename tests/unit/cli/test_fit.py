@@ -19,7 +19,9 @@ from jitr.models.datasets.parts import write_parts
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.tasks.answers import normal
 from jitr.models.tasks.kinds import in_kind
+from jitr.models.tasks.redaction import Redaction
 from jitr.schemas.errors import ConfigError, NotFoundError
+from jitr.schemas.settings import Settings
 
 CUES = {"Refund": ["refund", "money back"], "Card": ["card", "plastic"]}
 FILLERS = ["please", "now", "today", "urgent", "again", "help", "with", "about", "never", "since"]
@@ -77,23 +79,23 @@ def test_a_file_of_pairs_becomes_a_surrogate_with_a_card_and_can_be_ejected(
 
 
 def test_pairs_keep_the_usual_rendering_and_count_unreadable_lines(pairs: Path) -> None:
-    taught = read(pairs, None)
+    taught = read(pairs, None, Redaction(Settings()))
     assert len(taught.examples) == 250 and taught.refused == 1 and taught.kind == "label"
     assert set(Dataset.from_examples(taught.examples).renderings.values()) == {"Refund", "Card"}
 
 
 def test_a_log_of_calls_teaches_its_one_task_by_its_slots(log: Path) -> None:
-    taught = read(log, None)
+    taught = read(log, None, Redaction(Settings()))
     assert len(taught.examples) >= 75
     assert all("department" not in example.input for example in taught.examples)
 
 
 def test_what_is_not_there_is_named(log: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no task other in"):
-        read(log, "other")
+        read(log, "other", Redaction(Settings()))
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(ConfigError, match="holds no JSON object"):
-        read(tmp_path / "empty.jsonl", None)
+        read(tmp_path / "empty.jsonl", None, Redaction(Settings()))
 
 
 def collected(root: Path, task: str, rows: list[Example]) -> None:
@@ -179,7 +181,7 @@ def test_a_log_of_scores_is_fitted_as_numbers(tmp_path: Path) -> None:
     file, rng = tmp_path / "scores.jsonl", random.Random(0)
     rows = [{"input": t, "answer": {"Refund": 70, "Card": 30}[a] + rng.randint(-9, 9)} for t, a in texts(300)]
     file.write_text("\n".join([json.dumps(row) for row in rows] + ['{"input": "x", "answer": "no idea"}']))
-    taught = read(file, None)
+    taught = read(file, None, Redaction(Settings()))
     assert taught.kind == "number"
     dataset = Dataset.from_examples(taught.examples, taught.kind, 9.0)
     assert dataset.unparsed == 1 and "no idea" not in dataset.labels

@@ -1,6 +1,12 @@
-import pytest
+import time
 
-from jitr.models.tasks.redaction import redact, redact_call
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jitr.models.tasks.redaction import Redaction, redact, redact_call
+from jitr.schemas.errors import ConfigError
+from jitr.schemas.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -48,3 +54,93 @@ def test_a_call_is_redacted_everywhere(make):
     call = redact_call(make("1", [("system", "I am a@b.org"), ("user", "and c@d.org")], "ask e@f.org"))
     assert [m.content for m in call.messages] == ["I am [email]", "and [email]"]
     assert call.response.text == "ask [email]"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("o'brien@example.com", "[email]"),
+        ("'ann@example.com'", "'[email]'"),
+        ("<ann@example.com>,bob@example.org", "<[email]>,[email]"),
+        ("(020) 7946 0958", "[phone]"),
+        ("030/901820", "[phone]"),
+        ("01 23 45 67 89", "[phone]"),
+        ("00 44 20 7946 0958", "[phone]"),
+        ("de89370400440532013000", "[iban]"),
+        ("ASIAIOSFODNN7EXAMPLE", "[key]"),
+        ("npm_abcdefghijklmnopqrstuvwxyz0123456789", "[key]"),
+        ("SG.abcdefghijklmnopqrstuv.abcdefghijklmnopqrstuvwxyz0123456789abcdefg", "[key]"),
+        ("postgres://bob:pw123456@db:5432/x", "postgres://[key]@db:5432/x"),
+        ("aws_secret_access_key=wJalrXUtnFEMI/K7MDENG/bPxRfi", "aws_secret_access_key=[key]"),
+        ('{"api_key": "abcdef1234567890"}', '{"api_key": "[key]"}'),
+        ("password: hunter2secret", "password: [key]"),
+    ],
+)
+def test_less_usual_forms_are_found_and_what_stands_round_them_stays(text, left):
+    assert redact(text) == left
+    assert redact(left) == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "on 01-02-2024 10:30 or 01/02/2024 10 people came",
+        "0.5 of 012 and 0 100 200",
+        "the password: required, at least eight characters",
+        "max_tokens=1024 and tokens: 12345678",
+        "token of my appreciation: 12345678 thanks",
+        "invoice GB12 ABCD 1234 5678 and DE00 1234 5678 9012 3456 78",
+        "see a@b or a@b. and @someone, 3@4 = 12",
+        "ask-me-anything-about-this-one and risk-based_scoring_of_all_things",
+        "chapter 10-11-12, 555-123 and 1-2-3-4-5-6-7-8-9",
+        "https://example.com:8080/path?q=1:2@3",
+    ],
+)
+def test_what_only_looks_like_it_stays(text):
+    assert redact(text) == text
+
+
+@given(st.text(alphabet="a1@.:/=-+ ()[]'GBsk_keyToken\n", max_size=80))
+def test_redacting_again_changes_nothing(text):
+    once = redact(text)
+    assert redact(once) == once
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["a", "a@", "a.", "a'", "1@1.", "0", "01 ", "1-", "(01)", "sk-", "GB82 ", "://a:b@", "token: a",
+     "Bearer ", "eyJaaaaaaaa.", "SG.aaaaaaaaaaaaaaaaaaaa.", "-----BEGIN A PRIVATE KEY-----"],
+)  # fmt: skip
+def test_a_hostile_text_takes_time_in_proportion_to_its_length(part):
+    def took(n):
+        text = (part * (n // len(part) + 1))[:n] + "@ 1234567 = : ://key"
+        tries = []
+        for _ in range(3):
+            before = time.process_time()
+            redact(text)
+            tries.append(time.process_time() - before)
+        return min(tries)
+
+    # CPU time; a quadratic step would take 256 times as long
+    assert took(64_000) < 64 * took(4_000) + 0.05
+
+
+def test_names_are_replaced_by_whatever_pipeline_is_named(tmp_path, make):
+    spacy = pytest.importorskip("spacy", reason="the extra [names] is not installed")
+    pipeline = spacy.blank("en")
+    rules = pipeline.add_pipe("entity_ruler")
+    rules.add_patterns([{"label": "PERSON", "pattern": "Ann Lee"}, {"label": "ORG", "pattern": "Acme"}])
+    pipeline.to_disk(tmp_path / "names")
+    clean = Redaction(Settings(redact_names=str(tmp_path / "names")))
+    text = "Ann Lee of Acme (ann@acme.org) met Ann Lee."
+    assert clean.text(text) == "[name] of Acme ([email]) met [name]."
+    assert clean.text(clean.text(text)) == clean.text(text)
+    assert clean.call(make("1", [("user", text)], "Dear Ann Lee")).response.text == "Dear [name]"
+
+
+def test_names_are_not_looked_for_unless_asked_and_then_what_is_missing_is_named(make):
+    assert Redaction(Settings()).text("I am Ann Lee") == "I am Ann Lee"
+    with pytest.raises(ConfigError, match=r"jitr\[names\]|no pipeline that spaCy can load"):
+        Redaction(Settings(redact_names="no_such_pipeline"))
+    call = make("1", [("user", "a@b.org")], "x")
+    assert Redaction(Settings(redact=False, redact_names="no_such_pipeline")).call(call) is call

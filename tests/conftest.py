@@ -196,3 +196,40 @@ def redis_url(request: pytest.FixtureRequest) -> str:
         connection.sendall(b"FLUSHALL\r\n")
         assert connection.recv(16) == b"+OK\r\n"
     return server.url
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base `tiny` that can be tuned: three random layers, exported as any other is."""
+    for name in ("torch", "transformers", "onnxscript"):
+        pytest.importorskip(name, reason="exporting needs the extra [train]")
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import BertConfig, BertModel
+
+    from jitr.models.bases.export import export
+
+    said = (
+        "[PAD] [UNK] please now today my the a urgent again help with about case hello refund money back"
+        " return card debit plastic red blue thing before after first then"
+    )
+    words = said.split()
+    source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("tiny")
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(source / "tokenizer.json"))
+    (source / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "unk_token": "[UNK]"}'
+    )
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        intermediate_size=64,
+        initializer_range=0.2,
+    )
+    BertModel(config).save_pretrained(source)
+    export(source, folder, "tiny", inner_layers=2, max_tokens=32)
+    return folder

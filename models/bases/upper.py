@@ -26,6 +26,7 @@ from jitr.models.bases.tuned import MASK, STATES, SUMS
 from jitr.models.bases.weights import UpperSpec
 from jitr.schemas.errors import WeightsError
 
+STEP = 8  # tokens of a batch are a multiple of it: few shapes, and each is prepared once
 _OPSET = 17
 _NAMES = {
     "query": "attention.self.query",
@@ -44,7 +45,7 @@ class Layer(nn.Module):  # type: ignore[misc, unused-ignore]  # torch is untyped
 
     def __init__(self, dim: int, heads: int, wide: int, epsilon: float) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.size = heads, dim // heads
         self.query, self.key, self.value, self.joined = (nn.Linear(dim, dim) for _ in range(4))
         self.wide, self.narrow = nn.Linear(dim, wide), nn.Linear(wide, dim)
         self.joined_norm, self.narrow_norm = (nn.LayerNorm(dim, eps=epsilon) for _ in range(2))
@@ -52,13 +53,12 @@ class Layer(nn.Module):  # type: ignore[misc, unused-ignore]  # torch is untyped
     def forward(self, x: Any, away: Any, dropout: float) -> Any:
         """``away`` is added to the attention: 0 for tokens, very negative for padding."""
         rows, tokens, dim = x.shape
-        size = dim // self.heads
 
         def split(y: Any) -> Any:
-            return y.view(rows, tokens, self.heads, size).transpose(1, 2)
+            return y.view(rows, tokens, self.heads, self.size).transpose(1, 2)
 
         query, key, value = split(self.query(x)), split(self.key(x)), split(self.value(x))
-        seen = torch.softmax(query @ key.transpose(2, 3) / math.sqrt(size) + away, -1) @ value
+        seen = torch.softmax(query @ key.transpose(2, 3) / math.sqrt(self.size) + away, -1) @ value
         seen = self.joined(seen.transpose(1, 2).reshape(rows, tokens, dim))
         x = self.joined_norm(x + functional.dropout(seen, dropout, self.training))
         more = self.narrow(functional.gelu(self.wide(x)))
@@ -164,7 +164,7 @@ def padded(
     pieces: list[NDArray[np.float16]],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
     """Texts' states (chunks, tokens, dim) as one batch: states, mask, and which text each row is of."""
-    rows, width = sum(len(p) for p in pieces), -(-max(p.shape[1] for p in pieces) // 8) * 8
+    rows, width = sum(len(p) for p in pieces), -(-max(p.shape[1] for p in pieces) // STEP) * STEP
     states = np.zeros((rows, width, pieces[0].shape[2]), dtype=np.float32)
     at = 0
     for piece in pieces:

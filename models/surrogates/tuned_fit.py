@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.tuned import TUNED_LAYERS, TunedEncoder
-from jitr.models.bases.upper import Upper, padded, quantise, read_upper, to_onnx
+from jitr.models.bases.upper import STEP, Upper, padded, quantise, read_upper, to_onnx
 from jitr.models.bases.weights import UpperSpec
 from jitr.models.datasets.splits import group_folds
 from jitr.models.surrogates.base import Prediction
@@ -44,8 +44,8 @@ _DROPOUT = 0.1
 _STRENGTH = 4.0
 _SAMPLE = 64
 _LARGEST_DIFFERENCE = 1e-3
-_LARGEST_QUANTISED = 5e-2
-_TIMED_STEPS = 3
+_LARGEST_QUANTISED = 1e-2
+_TIMED_EPOCHS = 3
 
 States = Sequence[NDArray[np.float16]]
 
@@ -97,14 +97,22 @@ class Tuner:
         with _alone(self._seed):
             some = np.random.default_rng(self._seed).normal(size=(self._lower.dim, 2)).astype(np.float32)
             net = self._net([(some, np.zeros(2, np.float32))])
-            take = np.arange(len(states))
-            self._epochs(net, states, y, classes, np.ones(len(states)), take, take[:0], 1)  # warms up
-            before = clock()
-            for _ in range(_TIMED_STEPS):
-                self._epochs(net, states, y, classes, np.ones(len(states)), take, take[:0], 1)
-            per_row = (clock() - before) / _TIMED_STEPS / len(states)
+            take, ones, took = np.arange(len(states)), np.ones(len(states)), []
+            for epochs in (
+                1,
+                1,
+                1 + _TIMED_EPOCHS,
+            ):  # the first warms up, the second shows what each begins with
+                before = clock()
+                self._epochs(net, states, y, classes, ones, take, take[:0], epochs)
+                took.append(clock() - before)
+        length = np.array([s.shape[1] for s in states])
+        padded_to = sum(len(batch) * _width(length[batch].max()) for batch in _batches(take, states, None))
+        # among many rows each is in a batch with rows of its own length
+        alike = sum(map(_width, length)) / padded_to
+        per_row = max(took[2] - took[1], 0.0) / _TIMED_EPOCHS / len(states) * alike
         # in an epoch the folds' models see a row FOLDS - 1 times, the last one once; and once it is predicted
-        return per_row * rows * (FOLDS * MOST_EPOCHS + 1)
+        return (FOLDS + 1) * took[1] + per_row * rows * (FOLDS * MOST_EPOCHS + 1)
 
     def fit(
         self,
@@ -284,8 +292,13 @@ class Tuner:
                 f" {_LARGEST_DIFFERENCE:.0e} is allowed; report this with your version of torch"
             )
         small = TunedEncoder(self._lower, quantise(model))
-        cosine = (small.encode_views(sample)[:, 0] * meant).sum(1)
-        return small if float((1 - cosine).max(initial=0.0)) < _LARGEST_QUANTISED else exact
+        # of vectors of norm 1, half the squared distance is what the cosine lacks
+        lacks = ((small.encode_views(sample)[:, 0] - meant) ** 2).sum(1).max(initial=0.0) / 2
+        return small if lacks < _LARGEST_QUANTISED else exact
+
+
+def _width(tokens: int) -> int:
+    return -(-int(tokens) // STEP) * STEP
 
 
 def _batches(

@@ -1,58 +1,46 @@
 """A lane: everything that happens to the events of one source partition, strictly in order.
 
-A batch is worked on; its outputs are made durable; only then are its records acknowledged. With state, the
-snapshot comes first and holds the outputs, so that a crash anywhere repeats them unchanged.
+Records are unpacked and batched; a batch is worked on; its outputs are made durable; only then are its
+records acknowledged.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from mode.utils.logging import get_logger
 
-from jitr.agents.handler import Delivery, Handler, Output, Place, StatefulHandler
+from jitr.agents.culprits import Culprits
+from jitr.agents.durable import Durable, DurableSettings
+from jitr.agents.handler import Handler, Place
 from jitr.agents.marks import Marks
 from jitr.agents.metrics import Metrics
-from jitr.agents.outbox import Send, pack, send_all
-from jitr.agents.seen import Seen
-from jitr.agents.state import Outgoing, Snapshot, SnapshotStore
-from jitr.agents.unpack import Source, Unpacked, blame, outgoing, unpack
-from jitr.schemas.deadletters import DeadLetter
-from jitr.schemas.errors import JitrError, UnavailableError
+from jitr.agents.outbox import Send
+from jitr.agents.state import LostError
+from jitr.agents.unpack import Source, Unpacked, unpack
+from jitr.schemas.errors import UnavailableError
 
 T = TypeVar("T")
 log = get_logger(__name__)
 
-SEEN = 20_000
 _LONGEST_PAUSE_S = 10.0
-# a snapshot may take up to this share of a lane's time
-_SNAPSHOT_SHARE = 0.05
-
-
-class FatalEventError(JitrError):
-    """An event that killed its process as often as we let it."""
 
 
 @dataclass(frozen=True)
-class LaneSettings:
+class LaneSettings(DurableSettings):
     """How a lane batches.
 
     ``batch`` counts events, ``linger_s`` is how long the first of them waits for others, ``idle_s`` how
-    long silence lasts before what is left is flushed, ``snapshot_s`` the least time between snapshots.
+    long silence lasts before what is left is flushed.
     """
 
-    agent: str
-    dead_letters: str
-    state_url: str
     batch: int = 1000
     linger_s: float = 0.02
     idle_s: float = 1.0
-    snapshot_s: float = 0.0
 
 
 class Lane(Generic[T]):
@@ -80,23 +68,11 @@ class Lane(Generic[T]):
     ) -> None:
         self.place = place
         self.settings = settings
-        self._make = make
-        self._send = send
-        self._metrics = metrics
-        self._handler = make(place)
-        self._store = SnapshotStore(f"{settings.state_url}/{place.topic}/p{place.partition:05d}")
-        self._queue: asyncio.Queue[Source | None] = asyncio.Queue()
-        self._position = -1
-        self._sequence = 0
-        self._seen = Seen(SEEN)
-        self._outputs: list[Output] = []
-        self._pending: list[Unpacked[T]] = []
-        self._snapshot_due = 0.0
-        self._marks: Marks | None = None
-        self._finishing = False
-        self._may_ack = True
-        self.handled = 0
+        self.durable: Durable[T] = Durable(place, make, send, settings, metrics)
         self.queued_bytes = 0
+        self._metrics = metrics
+        self._queue: asyncio.Queue[Source | None] = asyncio.Queue()
+        self._finishing = False
 
     def put(self, source: Source) -> None:
         """Queue a record."""
@@ -108,53 +84,53 @@ class Lane(Generic[T]):
         """Records that wait."""
         return self._queue.qsize()
 
+    def finish(self, *, ack: bool) -> None:
+        """End `run` after the batch in hand; without ``ack`` where the partition is another's already."""
+        self._finishing, self.durable.may_ack = True, ack
+        self._queue.put_nowait(None)
+
     async def run(self) -> None:
-        """Work until told to finish, or cancelled."""
+        """Work until told to finish, cancelled, or without the state, which another has taken up."""
         batch: list[Source] = []
-        if not isinstance(self._handler, StatefulHandler):
+        if not self.durable.stateful:
             # nothing is left from before: there is nothing to do until something comes
             first = await self._queue.get()
             if first is None:
                 return
             batch = [first]
-        await self._retrying(self._open)
+        await self._retrying(self.durable.open)
+        place, url = self.place, self.settings.state_url
+        marks = Marks(f"{url}/marks/{place.topic}/p{place.partition:05d}.json")
         try:
-            await self._work(batch)
+            await self._work(batch, Culprits(self.durable, marks, self.settings.agent))
         except asyncio.CancelledError:
             # we are told to stop in the middle of a batch: that is nobody's fault
-            if self._marks is not None:
-                self._marks.close()
+            marks.close()
             raise
-        if self._marks is not None:
-            self._marks.close()
+        except LostError as error:
+            log.warning("%s: %s: what is in hand is its to do", self.settings.agent, error)
+            marks.leave()
+        else:
+            marks.close()
 
-    async def _work(self, batch: list[Source]) -> None:
+    async def _work(self, batch: list[Source], culprits: Culprits[T]) -> None:
+        durable = self.durable
         while not self._finishing:
             if batch:
-                await self._process(await self._fill(batch))
+                await self._process(await self._fill(batch), culprits)
             batch = await self._next()
-            if not batch and not self._finishing and (self._pending or self._waiting):
-                self._flush()
-                await self._retrying(self._checkpoint)
-        if self._pending:
-            await self._checkpoint()
-
-    def finish(self, *, ack: bool) -> None:
-        """End `run` after the batch in hand; without ``ack`` where the partition is another's already."""
-        self._finishing, self._may_ack = True, ack
-        self._queue.put_nowait(None)
-
-    @property
-    def _waiting(self) -> bool:
-        return isinstance(self._handler, StatefulHandler) and self._handler.waiting
+            if not batch and not self._finishing and (durable.pending or durable.waiting):
+                durable.flush()
+                await self._retrying(durable.checkpoint)
+        if durable.pending:
+            await durable.checkpoint()
 
     async def _next(self) -> list[Source]:
-        if self._pending:
-            wait_s: float | None = max(
-                0.001, min(self.settings.idle_s, self._snapshot_due - time.monotonic())
-            )
+        durable = self.durable
+        if durable.pending:
+            wait_s: float | None = max(0.001, min(self.settings.idle_s, durable.due - time.monotonic()))
         else:
-            wait_s = self.settings.idle_s if self._waiting else None
+            wait_s = self.settings.idle_s if durable.waiting else None
         try:
             source = await asyncio.wait_for(self._queue.get(), wait_s)
         except TimeoutError:
@@ -185,165 +161,24 @@ class Lane(Generic[T]):
 
     def _unpack(self, source: Source) -> Unpacked[T]:
         self.queued_bytes -= len(source.value)
-        return unpack(source, self._handler.read)
+        return unpack(source, self.durable.handler.read)
 
-    async def _process(self, batch: list[Unpacked[T]]) -> None:
+    async def _process(self, batch: list[Unpacked[T]], culprits: Culprits[T]) -> None:
         started = time.perf_counter()
-        fresh = [u for u in batch if u.source.offset > self._position]
-        for old in (u for u in batch if u.source.offset <= self._position):
+        durable = self.durable
+        fresh = [u for u in batch if u.source.offset > durable.position]
+        for old in (u for u in batch if u.source.offset <= durable.position):
             # the state has it already, and its outputs went with the snapshot that has it
-            self._ack(old)
+            durable.ack(old)
         if not fresh:
             return
         for u in fresh:
-            u.events = [d for d in u.events if not self._is_repeat(d)]
-        await self._retrying(lambda: self._apply(fresh))
-        self._position = fresh[-1].source.offset
-        self._pending += fresh
-        if not isinstance(self._handler, StatefulHandler) or time.monotonic() >= self._snapshot_due:
-            await self._retrying(self._checkpoint)
+            u.events = [d for d in u.events if not durable.is_repeat(d)]
+        await self._retrying(lambda: culprits.apply(fresh))
+        durable.done(fresh)
+        if not durable.stateful or time.monotonic() >= durable.due:
+            await self._retrying(durable.checkpoint)
         self._metrics.batch_seconds.labels(self.settings.agent).observe(time.perf_counter() - started)
-
-    def _is_repeat(self, delivery: Delivery[T]) -> bool:
-        if not isinstance(self._handler, StatefulHandler) or self._seen.add(delivery.id):
-            return False
-        self._metrics.event(self.settings.agent, "duplicate")
-        return True
-
-    async def _apply(self, batch: list[Unpacked[T]]) -> None:
-        """Let the handler work on a batch; find the culprits if it cannot."""
-        events = [d for u in batch for d in u.events]
-        if not events:
-            return
-        marks = self._marks
-        assert marks is not None
-        if not any(marks.one_by_one((d.offset, d.index)) for d in events):
-            marks.begin((events[0].offset, events[0].index), (events[-1].offset, events[-1].index))
-            try:
-                await self._handle(events)
-                return
-            except (OSError, UnavailableError):
-                await self._rewind()
-                raise
-            except Exception as error:
-                log.warning("%s: a batch of %d failed: %r", self.settings.agent, len(events), error)
-                await self._rewind()
-        await self._one_by_one(batch, marks)
-
-    async def _one_by_one(self, batch: list[Unpacked[T]], marks: Marks) -> None:
-        good: list[Delivery[T]] = []
-        for u in batch:
-            for delivery in tuple(u.events):
-                at = (delivery.offset, delivery.index)
-                try:
-                    if marks.guilty(at):
-                        raise FatalEventError(f"killed its process three times (event {delivery.id})")
-                    marks.begin(at, at)
-                    await self._handle([delivery])
-                    good.append(delivery)
-                except (OSError, UnavailableError):
-                    await self._rewind()
-                    raise
-                except Exception as error:
-                    u.events.remove(delivery)
-                    # it may be replayed one day, under the same id
-                    self._seen.forget(delivery.id)
-                    u.letters.append(blame(u.source, delivery, error, self.settings.agent))
-                    await self._rewind()
-                    if good and isinstance(self._handler, StatefulHandler):
-                        await self._handle(good)
-
-    async def _handle(self, events: Sequence[Delivery[T]]) -> None:
-        outputs = self._handler.handle(events)
-        if inspect.isawaitable(outputs):
-            outputs = await outputs
-        self._outputs += outputs
-
-    async def _rewind(self) -> None:
-        """Take back a half-done batch: the last snapshot, and what was done since."""
-        if not isinstance(self._handler, StatefulHandler):
-            # outputs of good events that were made one by one are kept
-            return
-        seen, position = self._seen, self._position
-        await self._load()
-        self._seen, self._position = seen, position
-        done = [d for u in self._pending for d in u.events]
-        if done:
-            await self._handle(done)
-
-    async def _open(self) -> None:
-        url, place = self.settings.state_url, self.place
-        self._marks = Marks(f"{url}/marks/{place.topic}/p{place.partition:05d}.json")
-        leftover = await self._load()
-        await send_all(leftover, self._send)
-
-    async def _load(self) -> list[Outgoing]:
-        self._handler = self._make(self.place)
-        self._outputs = []
-        if not isinstance(self._handler, StatefulHandler):
-            return []
-        found = self._store.latest()
-        if found is not None and await self._is_of_older_topic(found):
-            log.warning(
-                "%s: %s was made anew, its old state is dropped", self.settings.agent, self.place.topic
-            )
-            self._store.clear()
-            found = None
-        if found is None:
-            return []
-        self._position, self._sequence = found.position, found.sequence
-        self._seen = Seen(SEEN, found.seen)
-        self._handler.restore(found.state)
-        return found.outbox
-
-    async def _is_of_older_topic(self, found: Snapshot) -> bool:
-        """Whether a snapshot includes what this topic does not hold; asked after it was read."""
-        end = self.place.end()
-        if end is None or found.position >= end:
-            asked = await self.place.ask_end()
-            end = asked if asked is not None else end
-        return end is not None and found.position >= end
-
-    def _flush(self) -> None:
-        if isinstance(self._handler, StatefulHandler):
-            self._outputs += self._handler.flush()
-
-    async def _checkpoint(self) -> None:
-        """Make everything since the last time durable, then acknowledge it."""
-        took_s = 0.0
-        letters = [dead for u in self._pending for dead in u.letters]
-        packed = pack(self._outputs, source=f"/jitr/{self.settings.agent}")
-        packed += [outgoing(dead, self.settings.dead_letters) for dead in letters]
-        if isinstance(self._handler, StatefulHandler):
-            started = time.monotonic()
-            self._sequence += 1
-            seen = self._seen.save()
-            self._store.write(
-                Snapshot(self._position, self._sequence, seen, self._handler.snapshot(), packed)
-            )
-            took_s = time.monotonic() - started
-        await send_all(packed, self._send)
-        self._count(letters)
-        for u in self._pending:
-            self._ack(u)
-        self._pending, self._outputs = [], []
-        self._snapshot_due = time.monotonic() + max(self.settings.snapshot_s, took_s / _SNAPSHOT_SHARE)
-
-    def _ack(self, unpacked: Unpacked[T]) -> None:
-        if self._may_ack:
-            unpacked.source.ack()
-
-    def _count(self, letters: Sequence[DeadLetter]) -> None:
-        agent = self.settings.agent
-        n = sum(len(u.events) for u in self._pending)
-        results = self._handler.results
-        for result, count in (results or {"handled": n}).items():
-            self._metrics.event(agent, result, count)
-        results.clear()
-        for dead in letters:
-            self._metrics.event(agent, "dead")
-            self._metrics.dead_letters.labels(agent, dead.stage).inc()
-        self.handled += n
 
     async def _retrying(self, step: Callable[[], Awaitable[Any]]) -> None:
         """Try again for as long as a server is away; nothing is acknowledged meanwhile."""

@@ -86,9 +86,7 @@ class Marks:
 
     def close(self) -> None:
         """A clean end: whoever goes on need not suspect anything, unless there was a suspect before."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self.leave()
         if self.suspect is None:
             if self._fs.exists(self._path):
                 self._fs.rm_file(self._path)
@@ -96,6 +94,12 @@ class Marks:
             keep = msgspec.structs.replace(self.suspect, deaths=self.suspect.deaths - 1)
             with self._fs.open(self._path, "wb") as file:
                 file.write(msgspec.json.encode(_Marks(keep)))
+
+    def leave(self) -> None:
+        """Another works here now: what stands there is its own."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def _write(self, marks: _Marks) -> None:
         """Replace the mark; a local file stays open and is written over, for there is one mark a batch."""

@@ -25,6 +25,7 @@ from jitr.schemas.routes import SurrogateRef
 from jitr.schemas.trainings import Training
 
 _POLL_S = 0.2
+_MOST_FEATURES_MB = 64.0  # of a task, on disk: about 8,000 texts
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -162,6 +163,8 @@ def _child(theirs: Connection, training: bytes, root: str) -> None:
 
 
 def _train(training: Training, root: str) -> SurrogateRef:
+    from jitr.models.bases.cache import FeatureCache
+    from jitr.models.bases.weights import Weights
     from jitr.models.surrogates.train import Recipe, train
 
     recipe = Recipe(
@@ -176,7 +179,16 @@ def _train(training: Training, root: str) -> SurrogateRef:
     clock = time.process_time
     fs, path = fsspec.core.url_to_fs(root)
     if "file" in fs.protocol:
-        return train(training.parts, recipe, training.limits, path, training.seed, clock=clock).ref()
+        # the next training of this task has most of this one's texts
+        features = Path(path).with_name(f"{Path(path).name}-features") / training.task
+        cache = FeatureCache(features, most_mb=_MOST_FEATURES_MB)
+        weights = Weights(cache=cache)
+        made = train(
+            training.parts, recipe, training.limits, path, training.seed, weights=weights, clock=clock
+        )
+        with contextlib.suppress(OSError):  # a full disk costs the next training some seconds, no more
+            cache.save()
+        return made.ref()
     with tempfile.TemporaryDirectory(prefix="jitr-train-") as folder:
         ref = train(training.parts, recipe, training.limits, folder, training.seed, clock=clock).ref()
         target = f"{path.rstrip('/')}/{ref.version}"

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +79,11 @@ class FeatureCache:
                 self._new.add(base)
         return [found[key] if key in found else store[key] for key in keys]
 
+    def missing(self, base: str, texts: Sequence[str]) -> int:
+        """How many of these texts would have to be computed."""
+        store = self._store(base)
+        return sum(_key(text) not in store for text in texts)
+
     def save(self) -> None:
         """Write what is new into the folder, each file aside and renamed."""
         if self._folder is None:
@@ -99,10 +105,13 @@ class FeatureCache:
         if base not in self._stores:
             self._stores[base] = {}
             if self._folder is not None and self._path(base).is_file():
-                with np.load(self._path(base), allow_pickle=False) as saved:
-                    keys, rows = saved["keys"], saved["rows"]
-                self._stores[base] = {key.tobytes(): row for key, row in zip(keys, rows, strict=True)}
-                self._room -= rows.nbytes
+                try:
+                    with np.load(self._path(base), allow_pickle=False) as saved:
+                        keys, rows = saved["keys"], saved["rows"]
+                    self._stores[base] = {key.tobytes(): row for key, row in zip(keys, rows, strict=True)}
+                    self._room -= rows.nbytes
+                except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+                    pass  # damaged: what it held is computed again
         return self._stores[base]
 
     def _path(self, base: str) -> Path:

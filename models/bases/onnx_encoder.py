@@ -113,6 +113,10 @@ class OnnxEncoder:
             return self._encode(texts, self._layers)
         return self._cache.rows(self.key, texts, lambda new: self._encode(new, self._layers))
 
+    def missing(self, texts: Sequence[str]) -> int:
+        """How many of these texts `encode_views` would have to compute."""
+        return len(texts) if self._cache is None else self._cache.missing(self.key, texts)
+
     def uncached(self) -> OnnxEncoder:
         """The same encoder, computing every time: what is timed."""
         twin = copy.copy(self)

@@ -63,10 +63,11 @@ class Track:
         """Seconds that encoding so many rows will take, by trying a few; 0 where they are encoded already."""
         if candidate.encoder is None or candidate.encoder in self._views:
             return 0.0
-        texts = self.some(_TRIED_TEXTS)
+        encoder, texts = self._encoders[candidate.encoder], self.some(size)
+        missing, tried = encoder.missing(texts), texts[:_TRIED_TEXTS]
         before = clock()
-        self._encoders[candidate.encoder].uncached().encode_views(texts)
-        return (clock() - before) / len(texts) * size
+        encoder.uncached().encode_views(tried)
+        return (clock() - before) / len(tried) * missing
 
     def some(self, most: int) -> list[str]:
         """The first texts in racing order."""

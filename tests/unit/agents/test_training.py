@@ -7,9 +7,11 @@ import pytest
 
 from jitr.agents.scoring import Scorer
 from jitr.agents.training import run_training
+from jitr.models.bases.cache import FeatureCache
+from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Example
-from jitr.models.datasets.parts import write_parts
-from jitr.schemas.errors import ArtifactError
+from jitr.models.datasets.parts import read_parts, write_parts
+from jitr.schemas.errors import ArtifactError, WeightsError
 from jitr.schemas.evidence import Trained, TrainingFailed
 from jitr.schemas.trainings import Limits, Training
 
@@ -61,6 +63,21 @@ async def test_the_same_training_twice_is_one_artifact_and_it_answers(training, 
         assert 0 <= score <= 1
     finally:
         scorer.stop()
+
+
+@pytest.mark.slow
+async def test_what_a_training_embedded_the_next_one_of_the_task_finds(training, tmp_path):
+    weights = Weights()
+    try:
+        encoder = weights.encoder("minilm")
+    except WeightsError as missing:
+        pytest.skip(str(missing))
+    first = await run_training(training, str(tmp_path / "out"), 4096)
+    assert isinstance(first, Trained), first
+    cache = FeatureCache(tmp_path / "out-features" / training.task)
+    inputs = read_parts(training.parts).inputs
+    assert cache.missing(encoder.key, inputs) == 0
+    assert (cache.rows(encoder.key, inputs[:9], None) == encoder.encode_views(inputs[:9])).all()
 
 
 async def test_too_much_memory_ends_the_child_and_says_so(training, tmp_path):

@@ -30,6 +30,20 @@ def test_rows_outlive_the_process_and_bases_do_not_mix(tmp_path: Path) -> None:
     assert again.rows("b", ["x"], lambda texts: lengths(texts) * 7)[0, 0, 0] == 7
 
 
+def test_a_damaged_file_is_computed_again(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path)
+    cache.rows("a", ["x", "yy"], lengths)
+    cache.save()
+    [path] = tmp_path.iterdir()
+    for data in (b"", b"PK no zip", path.read_bytes()[:-40]):
+        path.write_bytes(data)
+        again = FeatureCache(tmp_path)
+        assert again.missing("a", ["x"]) == 1
+        assert again.rows("a", ["x", "yy"], lengths)[:, 0, 0].tolist() == [1, 2]
+    again.save()
+    assert FeatureCache(tmp_path).missing("a", ["x", "yy", "zzz"]) == 1
+
+
 def test_a_full_cache_computes_and_keeps_no_more() -> None:
     cache, asked = FeatureCache(most_mb=8e-6), []  # two rows of one number
 

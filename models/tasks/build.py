@@ -256,7 +256,7 @@ def _gaps(
                     continue
                 end += 1
             run = body[begin:end]
-            if run in others[0] and run not in known and all([run in r for r in others]):
+            if run in others[0] and run not in known and all(run in r for r in others):
                 out.append((texts[0].find(run, starts[0], stops[0]), run))
                 done = begin + len(run)
                 break

@@ -55,7 +55,7 @@ def _after_sentences(size: int, texts: Sequence[str]) -> bool:
 def cut_right(run: str, texts: Sequence[str], ends: Sequence[int]) -> str:
     """Shorten a run that ends inside a word of some text; `ends` is where it ends in each."""
     keep = len(run)
-    if run[-1:].isalnum() and any([t[e : e + 1].isalnum() for t, e in zip(texts, ends, strict=True)]):
+    if run[-1:].isalnum() and any(t[e : e + 1].isalnum() for t, e in zip(texts, ends, strict=True)):
         while keep and run[keep - 1].isalnum():
             keep -= 1
     return run[:keep]
@@ -64,7 +64,7 @@ def cut_right(run: str, texts: Sequence[str], ends: Sequence[int]) -> str:
 def cut_left(run: str, texts: Sequence[str], starts: Sequence[int]) -> str:
     """Shorten a run that begins inside a word of some text; `starts` is where it begins in each."""
     skip = 0
-    if run[:1].isalnum() and any([s and t[s - 1].isalnum() for t, s in zip(texts, starts, strict=True)]):
+    if run[:1].isalnum() and any(s and t[s - 1].isalnum() for t, s in zip(texts, starts, strict=True)):
         while skip < len(run) and run[skip].isalnum():
             skip += 1
     return run[skip:]

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from jitr.models.tasks.edges import edge
 from jitr.models.tasks.evidence import vocabulary
 from jitr.models.tasks.mined import Mined
 from jitr.models.tasks.shelf import Shelf
 from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import MARKS, tail_of, weight
+from jitr.models.tasks.text import weight
 from jitr.models.tasks.window import Entry
 
 _KEPT = 64
@@ -47,25 +46,22 @@ class Dissolved:
 def is_frame(mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set[int]) -> bool:
     """Whether a block slot holds the instructions of many tasks.
 
-    Its beginnings are few and keep coming back, and they are no payload known from elsewhere. A block slot
-    stands at
-    the prompt's start, or on a line of its own after a heading.
+    Its beginnings are few and keep coming back, and they are no payload known from elsewhere. After a heading
+    it stands
+    on lines of its own.
     """
-    if not YOUNGEST <= mined.n < OLDEST:
+    if not YOUNGEST <= mined.n < OLDEST or not mined.heads:
         return False
     pattern = mined.pattern
-    for j in range(len(pattern.inner) + 1):
-        left = pattern.inner[j - 1] if j else pattern.prefix
-        line = left[max(left.rfind(c) for c in _LINES) + 1 :]
-        if left and (edge(tail_of(left)) or any(c in ':"(“' for c in line)):
-            own_line = [pattern.slots(e.text)[j][:1] == "\n" for e in entries]
-            heading = left[-1] == ":" and sum(own_line) > 0.9 * len(entries)
-            if not heading and left[-1] not in MARKS:
-                continue
+    for j in mined.blocks:
         heads = [(head, n) for (slot, head), n in mined.heads.items() if slot == j]
         total = sum([n for _, n in heads])
         if total < 48 or len(heads) * 3 > total:
             continue
+        if (pattern.prefix, *pattern.inner)[j][-1:] == ":":
+            own_line = [pattern.slots(e.text)[j][:1] == "\n" for e in entries]
+            if sum(own_line) <= 0.9 * len(entries):
+                continue
         again = [
             n
             for head, n in heads
@@ -74,6 +70,3 @@ def is_frame(mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set
         if len(again) >= 3 and sum(again) >= 0.6 * total:
             return True
     return False
-
-
-_LINES = ("\n", *MARKS)

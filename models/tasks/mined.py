@@ -1,30 +1,69 @@
 """A skeleton as the miner keeps it: its members, and how its slots begin while it is young."""
 
+from collections.abc import Sequence
+
+from jitr.models.tasks.edges import edge
 from jitr.models.tasks.items import items_of
 from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import CLAUSE
+from jitr.models.tasks.text import CLAUSE, MARKS, tail_of
 from jitr.models.tasks.window import Entry
 
 MEMBERS = 40
 YOUNG = 1200
 _MOST_HEADS = 600
 _FIRST_REFINEMENT = 16
+_LINES = ("\n", *MARKS)
+
+
+def block_slots(pattern: Pattern) -> tuple[int, ...]:
+    """Slots that may hold a block, such as a second instruction, and not what follows a heading on its line.
+
+    A block stands at the prompt's start, after a role or a colon, or goes on where a run stops in mid
+    sentence.
+
+    Examples
+    --------
+    >>> block_slots(Pattern("### Instruction:", ('Name: "',), ""))
+    (0,)
+    """
+    found = []
+    for j, left in enumerate((pattern.prefix, *pattern.inner)):
+        line = left[max([left.rfind(c) for c in _LINES]) + 1 :]
+        if left[-1:] in (":", *_LINES[1:], "") or not (edge(tail_of(left)) or any(c in ':"(“' for c in line)):
+            found.append(j)
+    return tuple(found)
 
 
 class Mined:
     """A live skeleton with its number, its sampled members and its counts."""
 
-    __slots__ = ("heads", "id", "label_slot", "last", "members", "n", "next_refinement", "pattern", "quiet")
+    __slots__ = (
+        "blocks",
+        "heads",
+        "id",
+        "label_slot",
+        "last",
+        "members",
+        "n",
+        "next_refinement",
+        "pattern",
+        "quiet",
+    )
 
     def __init__(self, id: int, pattern: Pattern, seq: int) -> None:
         self.id = id
-        self.pattern = pattern
         self.n = 0
         self.members: list[Entry] = []
         self.last = seq
         self.next_refinement = _FIRST_REFINEMENT
         self.quiet = 0
         self.label_slot = False
+        self.take(pattern)
+
+    def take(self, pattern: Pattern) -> None:
+        """Go on with these literals; how the slots begin is counted anew."""
+        self.pattern = pattern
+        self.blocks = block_slots(pattern)
         self.heads: dict[tuple[int, str], int] = {}
 
     @property
@@ -41,20 +80,29 @@ class Mined:
         bits = 2 if self.n < 512 else 4 if self.n < 4096 else 6
         self.members[(self.n >> bits) % MEMBERS] = entry
 
-    def count_heads(self, text: str) -> None:
-        """Count how each slot begins: few, repeated, sentence-like beginnings are instructions."""
-        heads = self.heads
-        lefts = (self.pattern.prefix, *self.pattern.inner)
-        for j, slot in enumerate(self.pattern.slots(text)):
-            if lefts[j][-1:] == ":" and slot[:1] != "\n":
+    def heads_of(self, text: str) -> list[tuple[int, str]]:
+        """How each block slot begins in a text: few, repeated, sentence-like beginnings are instructions."""
+        pattern = self.pattern
+        slots = pattern.slots(text)
+        found = []
+        for j in self.blocks:
+            slot = slots[j]
+            left = pattern.inner[j - 1] if j else pattern.prefix
+            if left[-1:] == ":" and slot[:1] != "\n":
                 continue  # no block: what follows a heading on its line is payload
-            found = CLAUSE.match(slot.lstrip(' \n"')[:300])
-            if found:
-                key = (j, found.group())
-                if key in heads:
-                    heads[key] += 1
-                elif len(heads) < _MOST_HEADS:
-                    heads[key] = 1
+            head = CLAUSE.match(slot.lstrip(' \n"')[:300])
+            if head:
+                found.append((j, head.group()))
+        return found
+
+    def count_heads(self, found: Sequence[tuple[int, str]]) -> None:
+        """Count beginnings of slots; of many different ones the first are enough."""
+        heads = self.heads
+        for key in found:
+            if key in heads:
+                heads[key] += 1
+            elif len(heads) < _MOST_HEADS:
+                heads[key] = 1
 
     def schedule(self) -> None:
         """Refine at 16, 32, 64, then ever more rarely; most rarely where nothing came of it three times."""

@@ -81,7 +81,8 @@ class Miner(Catalogue):
         mined.n += 1
         mined.last = self.clock
         if mined.n < YOUNG:
-            self._count_heads(mined, text)
+            if mined.blocks:
+                self._count_heads(mined, text)
         elif mined.heads:
             mined.heads = {}
         if mined.samples:
@@ -96,12 +97,15 @@ class Miner(Catalogue):
             mined.quiet = mined.quiet + 1 if len(self.events) == before else 0
 
     def _count_heads(self, mined: Mined, text: str) -> None:
+        found = mined.heads_of(text)
+        if not found:
+            return
         # exact repeats are no evidence; two generations of checksums keep the memory bounded
         digest = crc32(text.encode("utf-8", "surrogatepass"))
         new, old = self.seen
         if digest not in new and digest not in old:
             new.add(digest)
-            mined.count_heads(text)
+            mined.count_heads(found)
             if len(new) >= _MOST_SEEN:
                 self.seen = [set(), new]
 
@@ -150,19 +154,26 @@ class Miner(Catalogue):
         """Items that nearly all members hold; their posting lists rule most out without a count."""
         n = len(members)
         need = tolerance(n)
+        window = self.window
         # a long list was cut, and may lack some of the members
         least = min(need, MOST_HOLDERS // 2)
         able = {seed: None}
         for member in members[-(n - need + 1) :]:
-            able.update(dict.fromkeys(self.window.frequent(member.items, least)))
+            able.update(dict.fromkeys(window.frequent(member.items, least)))
         if len(able) < 2:
             return list(able)
-        counts = dict.fromkeys(able, 0)
-        for member in members:
-            for item in member.items:
-                if item in counts:
-                    counts[item] += 1
-        return [item for item, count in counts.items() if count >= need]
+        group = {member.seq for member in members}
+        first = members[0].seq
+        common = []
+        for item in able:
+            held = window.holders(item)
+            if held[0] <= first:
+                count = len(group.intersection(held))
+            else:  # cut too short to say
+                count = sum([item in member.items for member in members])
+            if count >= need:
+                common.append(item)
+        return common
 
     # refinement
 

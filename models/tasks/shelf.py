@@ -75,8 +75,7 @@ class Shelf:
     def change(self, mined: Mined, pattern: Pattern) -> None:
         """Give a skeleton other literals; its number stays."""
         self._unfile(mined)
-        mined.pattern = pattern
-        mined.heads = {}
+        mined.take(pattern)
         self._file(mined)
 
     def remove(self, mined: Mined) -> None:

@@ -71,7 +71,8 @@ def normalise(text: str) -> str:
         text = _BLANKS.sub(" ", text)
     if "\n" not in text:
         return text.strip(" ")
-    return "\n".join(filter(None, [line.strip(" ") for line in text.split("\n")]))
+    folded = "\n".join(filter(None, [line.strip(" ") for line in text.split("\n")]))
+    return text if folded == text else folded
 
 
 def _without_odd(text: str) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from jitr.models.tasks.edges import STRONG, cut_left, cut_right, left_edge, right_edge, trim
 from jitr.models.tasks.skeleton import Pattern
@@ -57,9 +58,7 @@ def common_items(members: Sequence[Entry]) -> list[str]:
     seen: dict[str, None] = {}
     for member in members[:few]:
         seen.update(dict.fromkeys(member.items))
-    counts: Counter[str] = Counter()
-    for member in members:
-        counts.update(member.items)
+    counts = Counter(chain.from_iterable([member.items for member in members]))
     return [item for item in seen if counts[item] >= need]
 
 

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from jitr.models.tasks.build import Draft, common_items, draft
 from jitr.models.tasks.edges import STRONG, left_edge, right_edge
@@ -22,9 +23,7 @@ def seeds(mined: Mined, entries: Sequence[Entry], framed: bool) -> list[str]:
     """Items that a good part of the members hold and the skeleton does not: what a second template would
     add.
     """
-    counts: Counter[str] = Counter()
-    for entry in entries:
-        counts.update(entry.items)
+    counts = Counter(chain.from_iterable([e.items for e in entries]))
     n = len(entries)
     least = max(5 if framed else 6, (0.08 if framed else 0.12) * n)
     found = [x for x, c in counts.items() if least <= c <= 0.9 * n and _tells(x, mined.pattern)]
@@ -57,8 +56,11 @@ def split_drafts(mined: Mined, shelf: Shelf, covering: set[int], framed: bool) -
     """Drafts of templates inside a skeleton; the caller judges each and takes its members away."""
     entries = mined.entries()
     done: set[tuple[int, ...]] = set()
+    seen = shelf.changes
     for item in seeds(mined, entries, framed):
-        entries = [e for e in entries if shelf.find(e.text) is mined]
+        if shelf.changes != seen:
+            seen = shelf.changes
+            entries = [e for e in entries if shelf.find(e.text) is mined]
         part = [e for e in entries if item in e.items]
         key = tuple([e.seq for e in part])
         if key in done or len(part) < FEWEST:
@@ -148,12 +150,18 @@ def format_drafts(mined: Mined) -> list[Draft]:
     entries = mined.entries()
     filled = [mined.pattern.slots(e.text) for e in entries]
     for j in range(len(mined.pattern.inner) + 1):
-        groups: dict[str | None, list[Entry]] = {}
+        groups: dict[str, list[Entry]] = {}
+        others = 0
         for entry, slots in zip(entries, filled, strict=True):
             words = slots[j][:64].split(None, 1)
             start = words[0] if words else ""
-            groups.setdefault(start if _FORMAT.fullmatch(start) else None, []).append(entry)
-        top = sorted([w for w in groups if w is not None], key=lambda w: (-len(groups[w]), w))[:2]
+            if _FORMAT.fullmatch(start):
+                groups.setdefault(start, []).append(entry)
+            else:
+                others += 1
+                if others > 0.05 * len(entries):
+                    break  # as for nearly all slots
+        top = sorted(groups, key=lambda w: (-len(groups[w]), w))[:2]
         if len(top) < 2:
             continue
         first, second = groups[top[0]], groups[top[1]]

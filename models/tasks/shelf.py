@@ -27,6 +27,7 @@ class Shelf:
         self.live: dict[int, Mined] = {}
         self.aliases: dict[int, int] = {}
         self.patterns: dict[int, Pattern] = {}
+        self.changes = 0  # who asks again can see that nothing has changed
         self._index: Index[Mined] = Index()
         self._by_key: dict[tuple[str, tuple[str, ...], str], Mined] = {}
 
@@ -60,12 +61,14 @@ class Shelf:
         self._file(mined)
 
     def _file(self, mined: Mined) -> None:
+        self.changes += 1
         self.patterns[mined.id] = mined.pattern
         self._by_key[mined.pattern.key] = mined
         self._index.add(mined.pattern, mined)
         self.memory.add_literals(mined.pattern)
 
     def _unfile(self, mined: Mined) -> None:
+        self.changes += 1
         self.patterns.pop(mined.id, None)
         if self._by_key.get(mined.pattern.key) is mined:
             del self._by_key[mined.pattern.key]

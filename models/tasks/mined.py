@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jitr.models.tasks.edges import edge
 from jitr.models.tasks.items import items_of
 from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import CLAUSE, MARKS, tail_of
+from jitr.models.tasks.text import BREAKS, CLAUSE, MARKS, tail_of
 from jitr.models.tasks.window import Entry
 
 MEMBERS = 40
@@ -39,6 +39,7 @@ class Mined:
 
     __slots__ = (
         "blocks",
+        "checked",
         "heads",
         "id",
         "label_slot",
@@ -46,6 +47,7 @@ class Mined:
         "members",
         "n",
         "next_refinement",
+        "outer",
         "pattern",
         "quiet",
     )
@@ -58,12 +60,18 @@ class Mined:
         self.next_refinement = _FIRST_REFINEMENT
         self.quiet = 0
         self.label_slot = False
+        self.checked = -1
         self.take(pattern)
 
     def take(self, pattern: Pattern) -> None:
         """Go on with these literals; how the slots begin is counted anew."""
         self.pattern = pattern
         self.blocks = block_slots(pattern)
+        # whole clauses of the two ends
+        self.outer = (
+            max([pattern.prefix.rfind(c) for c in BREAKS]) + 1,
+            min([at for c in BREAKS if (at := pattern.suffix.find(c)) >= 0], default=len(pattern.suffix)),
+        )
         self.heads: dict[tuple[int, str], int] = {}
 
     @property
@@ -79,6 +87,11 @@ class Mined:
             return
         bits = 2 if self.n < 512 else 4 if self.n < 4096 else 6
         self.members[(self.n >> bits) % MEMBERS] = entry
+
+    def between(self, text: str) -> str:
+        """A member's text without the whole clauses of the constant text at its two ends."""
+        left, kept = self.outer
+        return text[left : len(text) - len(self.pattern.suffix) + kept]
 
     def heads_of(self, text: str) -> list[tuple[int, str]]:
         """How each block slot begins in a text: few, repeated, sentence-like beginnings are instructions."""

@@ -89,7 +89,7 @@ class Miner(Catalogue):
             kept = shorten(text)
             if kept is text or mined.pattern.matches(kept):
                 mined.sample(Entry(seq, kept, (), answer, time))
-                self.shelf.memory.note(kept, mined.id)
+                self.shelf.memory.note(mined.between(kept), mined.id)
         if mined.n >= mined.next_refinement:
             mined.schedule()
             before = len(self.events)
@@ -179,8 +179,10 @@ class Miner(Catalogue):
 
     def _refine(self, mined: Mined) -> None:
         shelf = self.shelf
-        unique = {e.text: e for e in mined.members}
-        mined.members = [e for e in unique.values() if shelf.find(e.text) is mined]
+        mined.members = list({e.text: e for e in mined.members}.values())
+        if mined.checked != shelf.changes:
+            mined.checked = shelf.changes
+            mined.members = [e for e in mined.members if shelf.find(e.text) is mined]
         if len(mined.members) < 12:
             return
         texts = mined.texts()

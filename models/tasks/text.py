@@ -22,9 +22,9 @@ _COMMAS = ",，、،"
 SENTENCE_EDGE = frozenset("\n" + _STOPS + '"“”' + MARKS + CUT)
 WEAK_EDGE = frozenset(_COMMAS + "()[]{}")
 DELIMITERS = SENTENCE_EDGE | WEAK_EDGE
-_BREAKS = re.escape("\n" + _STOPS + _COMMAS + '"“”()' + MARKS + CUT)
+BREAKS = "\n" + _STOPS + _COMMAS + '"“”()' + MARKS + CUT  # what ends a clause
 
-CLAUSE = re.compile(f"[^{_BREAKS}]*[{_BREAKS}]+|[^{_BREAKS}]+$")
+CLAUSE = re.compile("[^{0}]*[{0}]+|[^{0}]+$".format(re.escape(BREAKS)))
 WORD = re.compile(r"\w+")
 ALNUM = re.compile(r"\w")
 # what no normalised text holds: reserved characters, and all white space but blanks and line breaks

@@ -12,21 +12,12 @@ import pytest
 from jitr.cli.main import main
 
 ASK = "Decide whether the following remark is polite. Answer yes or no.\nRemark: "
+# fmt: off
 WORDS = [
-    "apple",
-    "river",
-    "engine",
-    "window",
-    "garden",
-    "pillow",
-    "copper",
-    "violin",
-    "basket",
-    "lantern",
-    "meadow",
-    "anchor",
-    "pepper",
+    "apple", "river", "engine", "window", "garden", "pillow", "copper", "violin", "basket", "lantern",
+    "meadow", "anchor", "pepper",
 ]
+# fmt: on
 
 
 def lines(n: int, time: float | None = 1.76e9) -> list[str]:

@@ -8,28 +8,12 @@ from jitr.models.surrogates.potential import potential
 from jitr.models.tasks.extract import space_of
 from jitr.models.tasks.sample import Answered
 
+# fmt: off
 WORDS = [
-    "ant",
-    "bee",
-    "cat",
-    "cow",
-    "dog",
-    "elk",
-    "fox",
-    "gnu",
-    "hen",
-    "jay",
-    "kid",
-    "owl",
-    "pig",
-    "ram",
-    "yak",
-    "eel",
-    "cod",
-    "bat",
-    "fly",
-    "cub",
+    "ant", "bee", "cat", "cow", "dog", "elk", "fox", "gnu", "hen", "jay", "kid", "owl", "pig", "ram", "yak",
+    "eel", "cod", "bat", "fly", "cub",
 ]
+# fmt: on
 MOODS = {"lovely": "Good", "fine": "Good", "awful": "Bad", "broken": "Bad"}
 
 

@@ -59,8 +59,10 @@ class FitReport(msgspec.Struct, frozen=True, kw_only=True):
     help="Numbers no further apart agree.  [default: the policy's]",
 )
 @click.option("--delta", default=0.05, show_default=True, type=click.FloatRange(0.0001, 0.5))
-@click.option("--max-train-s", default=600.0, show_default=True, help="Seconds to search and train.")
-@click.option("--max-latency-ms", default=50.0, show_default=True, help="Milliseconds of an answer (p99).")
+@click.option("--max-train-s", default=600.0, show_default=True, help="CPU seconds to search and train.")
+@click.option(
+    "--max-latency-ms", default=50.0, show_default=True, help="CPU milliseconds of an answer, one core (p99)."
+)
 @click.option("--max-ram-mb", default=512.0, show_default=True, help="Resident megabytes.")
 @click.option(
     "--weights",
@@ -93,6 +95,8 @@ def fit(
     FILE is JSON lines (also .gz), each an input with its answer (`input`, `answer`) or a call (`messages`,
     `response`; an OpenAI pair too). Without FILE, --task takes what `jitr worker` collected of a task. The
     exit code is 1 where nothing could be proved; an older certified surrogate then stays where it is.
+
+    Limits of time count CPU time: a busy machine refuses no surrogate.
     """
     name = task or (file.stem if file else "")
     if tolerance is None:

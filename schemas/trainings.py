@@ -17,7 +17,7 @@ class PartRef(Record, frozen=True, kw_only=True):
 
 
 class Limits(Record, frozen=True, kw_only=True):
-    """What a surrogate may cost: CPU seconds to train, ms per answer (p99), MB resident."""
+    """What a surrogate may cost: CPU seconds to train, CPU ms per answer (p99), MB resident."""
 
     max_latency_ms: float = 50.0
     max_ram_mb: float = 512.0

@@ -54,7 +54,8 @@ class Cases:
                 for order, name in self._orders(f"{source}/noise={share:g}", ORDERS_OF_TEMPLATES):
                     yield name, partial(self._stream, name, calls, share, classes.counted, order)
             if any(key in self.found.definitions for key in self.found.instances):
-                yield f"{source}+styles/noise=0.3", partial(self._mixed, calls, classes)
+                for order, name in self._orders(f"{source}+styles/noise=0.3", ORDERS_OF_TEMPLATES):
+                    yield name, partial(self._mixed, calls, classes, order)
         for source in self.found.instances:
             if source in self.found.definitions:
                 for style in STYLES:
@@ -100,13 +101,13 @@ class Cases:
         calls = styled(style, self.found.definitions[source], self.found.instances[source], order)
         return self._stream(name, calls, share, one_of(calls), order)
 
-    def _mixed(self, calls: list[Prompt], classes: Classes) -> Stream:
+    def _mixed(self, calls: list[Prompt], classes: Classes, order: int) -> Stream:
         """Templates and three styles of the same definitions; a definition in two styles may be one task."""
         one: dict[str, str] = {}
         for source, instances in self.found.instances.items():
             for style in STYLES[:3]:
                 definitions = self.found.definitions.get(source, {})
-                more = styled(style, definitions, instances, self.seed, 300, f"/{style}")
+                more = styled(style, definitions, instances, order, 300, f"/{style}")
                 one.update({task: task.rsplit("/", 1)[0] for task in one_of(more)})
                 calls = calls + more
-        return self._stream("", calls, 0.3, classes.counted | set(one), self.seed, one)
+        return self._stream("", calls, 0.3, classes.counted | set(one), order, one)

@@ -91,7 +91,9 @@ class Proposed(msgspec.Struct, frozen=True):
 @json_option
 @with_settings
 def proposals(settings: Settings, tenant: str, as_json: bool) -> None:
-    """Show tasks that may be one in other words; `jitr tasks merge` makes them one.
+    """Show tasks that may be one in other words.
+
+    `jitr tasks merge` makes them one.
 
     Likeness is the cosine of their instructions' meaning, labels the share of the smaller label set that both
     have. Opposite questions can be alike too: read both before you merge. Nothing is proposed where the
@@ -154,7 +156,8 @@ def show(settings: Settings, task: str, tenant: str, as_json: bool) -> None:
     """Show one TASK (id, start of an id, or name): skeletons, examples, labels, volume, spend, history.
 
     Slots are marked {...}; the first skeleton is the prompt of today, further ones are those before it was
-    edited, or of tasks merged into it.
+    edited, or of tasks merged into it. How often the teacher agrees with itself is measured on inputs that
+    came twice by themselves, and shown with how many those were: nothing is asked for it.
     """
     found = rows(settings, tenant)
     id = find(found, task)

@@ -50,8 +50,8 @@ def tolerance(n: int) -> int:
     return n if n < 8 else n - 1 if n < 16 else int(n * 0.92)
 
 
-def common_items(members: Sequence[Entry]) -> list[str]:
-    """Items that (nearly) all members hold, in order of appearance."""
+def common_items(members: Sequence[Entry]) -> tuple[list[str], list[Entry]]:
+    """Items that (nearly) all members hold, in order of appearance, and the members that hold them all."""
     # an item that at most n - threshold members lack is held by one of the first few
     need = tolerance(len(members))
     few = len(members) - need + 1
@@ -59,34 +59,36 @@ def common_items(members: Sequence[Entry]) -> list[str]:
     for member in members[:few]:
         seen.update(dict.fromkeys(member.items))
     counts = Counter(chain.from_iterable([member.items for member in members]))
-    return [item for item in seen if counts[item] >= need]
+    common = [item for item in seen if counts[item] >= need]
+    return common, holders_of([item for item in common if counts[item] < len(members)], members)
 
 
-def draft(members: Sequence[Entry], common: list[str], fewest: int) -> Draft | None:
+def holders_of(items: Sequence[str], members: Sequence[Entry]) -> list[Entry]:
+    """The members that hold all of some items."""
+    return [e for e in members if all(item in e.items for item in items)] if items else list(members)
+
+
+def draft(common: list[str], members: Sequence[Entry], fewest: int) -> Draft | None:
     """Read a skeleton off prompts that hold the same items.
 
     Parameters
     ----------
-    members : sequence of Entry
-        Prompts that hold a seed item.
     common : list of str
-        Items that nearly all of them hold; members that lack one are left out.
+        Items.
+    members : sequence of Entry
+        Prompts that hold them all.
     fewest : int
         Give up with fewer members than this.
 
     Returns
     -------
     Draft or None
-        None if too few members remain.
+        None if there are too few members.
     """
-    group = list(members)
-    if tolerance(len(group)) < len(group) and len(common) > 1:
-        held = set(common)
-        group = [e for e in group if held.issubset(e.items)]
-    n = len(group)
+    n = len(members)
     if n < fewest:
         return None
-    texts = [e.text for e in group]
+    texts = [e.text for e in members]
     prefix, suffix = _ends(texts)
     starts = [len(prefix)] * n
     stops = [len(t) - len(suffix) for t in texts]
@@ -118,7 +120,7 @@ def draft(members: Sequence[Entry], common: list[str], fewest: int) -> Draft | N
         prefix = prefix.rstrip()
     open_end = bool(runs) and any(b < len(t) for b, t in zip(places[-1][1], texts, strict=True))
     runs = [r.rstrip() if suffix or j < len(runs) - 1 or open_end else r for j, r in enumerate(runs)]
-    return Draft(Pattern(prefix, tuple(runs), suffix), group, texts, common, places)
+    return Draft(Pattern(prefix, tuple(runs), suffix), list(members), texts, common, places)
 
 
 def _ends(texts: list[str]) -> tuple[str, str]:
@@ -154,11 +156,21 @@ def _common_start(texts: Sequence[str]) -> str:
 
 
 def _common_end(texts: Sequence[str]) -> str:
-    """The longest common suffix; a short look is enough for most."""
-    found = _common_start([t[: -_STEP - 1 : -1] for t in texts])
-    if len(found) == _STEP:
-        found = _common_start([t[::-1] for t in texts])
-    return found[::-1]
+    """The longest common suffix; most differ soon."""
+    run = texts[0]
+    for text in texts:
+        if not text.endswith(run):
+            low, high = 0, min(len(run), len(text))
+            while low < high:
+                half = (low + high + 1) // 2
+                if text.endswith(run[len(run) - half :]):
+                    low = half
+                else:
+                    high = half - 1
+            run = run[len(run) - low :]
+            if not run:
+                break
+    return run
 
 
 def _settle_prefix(prefix: str, texts: list[str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from zlib import crc32
 
 from jitr.models.tasks.absorb import absorbs
-from jitr.models.tasks.build import Draft, draft, tolerance
+from jitr.models.tasks.build import Draft, draft, holders_of, tolerance
 from jitr.models.tasks.catalogue import Catalogue, Event, MinerPolicy
 from jitr.models.tasks.evidence import opens_or_ends
 from jitr.models.tasks.frames import Dissolved, is_frame
@@ -141,39 +141,43 @@ class Miner(Catalogue):
             self.events.append(Event("forgotten", seqs=(oldest.seq,)))
 
     def _mine(self, seed: str, group: tuple[int, ...]) -> Mined | None:
-        members = [self.window.entries[seq] for seq in group]
-        common = self._common(seed, members)
+        common, members = self._common(seed, group)
         if len(members) < _MANY and opens_or_ends(common, members):
             return None
-        found = draft(members, common, FEWEST)
+        found = draft(common, members, FEWEST)
         if found is None or not self.judge.believes(found, self.clock):
             return None
         return self._establish(found, group)
 
-    def _common(self, seed: str, members: Sequence[Entry]) -> list[str]:
-        """Items that nearly all members hold; their posting lists rule most out without a count."""
+    def _common(self, seed: str, group: Sequence[int]) -> tuple[list[str], list[Entry]]:
+        """Items that nearly all of a group hold, and the members that hold them all.
+
+        Posting lists rule most items out without a look at the members.
+        """
+        window = self.window
+        members = [window.entries[seq] for seq in group]
         n = len(members)
         need = tolerance(n)
-        window = self.window
         # a long list was cut, and may lack some of the members
         least = min(need, MOST_HOLDERS // 2)
         able = {seed: None}
         for member in members[-(n - need + 1) :]:
             able.update(dict.fromkeys(window.frequent(member.items, least)))
         if len(able) < 2:
-            return list(able)
-        group = {member.seq for member in members}
-        first = members[0].seq
-        common = []
+            return list(able), members
+        numbers = set(group)
+        common, lacking = [], []
         for item in able:
             held = window.holders(item)
-            if held[0] <= first:
-                count = len(group.intersection(held))
+            if held[0] <= group[0]:
+                count = len(numbers.intersection(held))
             else:  # cut too short to say
                 count = sum([item in member.items for member in members])
             if count >= need:
                 common.append(item)
-        return common
+                if count < n:
+                    lacking.append(item)
+        return common, holders_of(lacking, members)
 
     # refinement
 

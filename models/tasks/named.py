@@ -54,7 +54,7 @@ def _shared(calls: Sequence[Call]) -> tuple[Pattern, ...]:
     entries = [Entry(i, text, items_of(text), None, 0.0) for i, text in enumerate(texts)]
     if len(entries) < 2:
         return ()
-    found = draft(entries, common_items(entries), 2)
+    found = draft(*common_items(entries), 2)
     if found is None or not found.pattern.size or len(found.members) < len(entries):
         return ()
     return (found.pattern,)

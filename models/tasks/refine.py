@@ -66,7 +66,7 @@ def split_drafts(mined: Mined, shelf: Shelf, covering: set[int], framed: bool) -
         if key in done or len(part) < FEWEST:
             continue
         done.add(key)
-        found = draft(part, common_items(part), FEWEST)
+        found = draft(*common_items(part), FEWEST)
         if (
             found is None
             or found.pattern.size <= mined.pattern.size
@@ -167,6 +167,6 @@ def format_drafts(mined: Mined) -> list[Draft]:
         first, second = groups[top[0]], groups[top[1]]
         if len(second) < max(8, 0.25 * len(entries)) or len(first) + len(second) < 0.95 * len(entries):
             continue
-        drafts = [draft(groups[w], common_items(groups[w]), FEWEST) for w in top if w]
+        drafts = [draft(*common_items(groups[w]), FEWEST) for w in top if w]
         return [d for d in drafts if d is not None and d.pattern.size > mined.pattern.size]
     return []

@@ -26,7 +26,7 @@ log = get_logger(__name__)
 Vectors = NDArray[np.float32]
 ENCODER = "minilm"
 # an embedding may take up to this share of one core
-_SHARE = 0.05
+_SHARE = 0.1
 _MOST_TEXTS = 256
 
 

@@ -15,10 +15,12 @@ import pytest
 
 from jitr.cli.main import main
 from jitr.cli.topic import producer
+from jitr.models.bases.weights import Weights
 from jitr.sandbox.processes import Processes
 from jitr.sandbox.redis import RedisServer
 from jitr.sandbox.traffic.workload import Workload
 from jitr.schemas.calls import Call, DecisionStamp, Message, Response
+from jitr.schemas.errors import WeightsError
 from jitr.schemas.events import encode_batch
 from jitr.schemas.evidence import Certified, Trained, Withheld
 from jitr.schemas.routes import Proof, SurrogateRef
@@ -200,6 +202,48 @@ def test_two_tasks_are_merged_by_a_person_shown_with_their_history_and_taken_apa
     assert run("tasks", "merge", a, own, *of).code == 0
     eventually(lambda: set(found()) == {a, b})
     assert run("tasks", "split", a, *of).code == 1
+
+
+def test_tasks_in_other_words_are_proposed_and_not_merged(run: Run, tmp_path: Path) -> None:
+    try:
+        Weights().encoder("minilm")
+    except WeightsError as error:
+        pytest.skip(str(error))
+    asks = (
+        "Is this message spam? Answer yes or no.\nMessage: ",
+        "Decide whether the message below is spam (yes/no).\nMessage: ",
+    )
+    texts = [r.body["messages"][-1]["content"] for r in islice(iter(Workload(4, 0.9)), 80)]
+    calls = [
+        Call(
+            id=f"like-{i}",
+            tenant="cli",
+            model="likening",
+            time=1e9 + i,
+            messages=(Message(role="user", content=asks[i % 2] + text),),
+            response=Response(text=["Yes", "No"][i % 3 % 2]),
+        )
+        for i, text in enumerate(texts)
+    ]
+    log = tmp_path / "like.jsonl"
+    log.write_bytes(b"\n".join(map(msgspec.json.encode, calls[:60])))
+    assert run("publish", str(log)).code == 0
+
+    def proposed() -> list[Any]:
+        # embeddings are spaced out, and nothing wakes a silent stream: a call now and then does
+        log.write_bytes(msgspec.json.encode(msgspec.structs.replace(calls[70], id=f"like-{time.time()}")))
+        run("publish", str(log))
+        found = run("tasks", "proposals", "--tenant", "cli", "--json").json
+        return [p for p in found if "spam" in p["skeletons"][0]]
+
+    (pair,) = eventually(proposed, 120.0)
+    assert pair["likeness"] >= 0.7
+    assert pair["shared_labels"] == 1.0
+    assert (
+        f"jitr tasks merge {pair['task']} {pair['other']}" in run("tasks", "proposals", "--tenant", "cli").out
+    )
+    shown = run("tasks", "show", pair["task"], "--tenant", "cli").out
+    assert f"({pair['other']}), 100% of labels shared" in shown
 
 
 def test_an_offer_is_approved_promoted_paused_and_rolled_back_and_the_ledger_says_so(

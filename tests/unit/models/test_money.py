@@ -5,8 +5,8 @@ import random
 
 import pytest
 
+from jitr.models.closed_form import ClosedForm
 from jitr.models.money import (
-    ClosedForm,
     actual_usd,
     add,
     call_usd,

@@ -89,7 +89,7 @@ def draft(common: list[str], members: Sequence[Entry], fewest: int) -> Draft | N
     if n < fewest:
         return None
     texts = [e.text for e in members]
-    prefix, suffix = _ends(texts)
+    prefix, suffix = common_ends(texts)
     starts = [len(prefix)] * n
     stops = [len(t) - len(suffix) for t in texts]
     inner: list[tuple[int, str]] = []
@@ -99,7 +99,7 @@ def draft(common: list[str], members: Sequence[Entry], fewest: int) -> Draft | N
             if at >= 0:
                 inner.append((at, item))
     if weight(prefix) >= 1:
-        inner += _gaps(texts, starts, stops, inner)
+        inner += common_gaps(texts, starts, stops, inner)
     inner.sort()
     runs: list[str] = []
     places: list[tuple[list[int], list[int]]] = []
@@ -123,7 +123,7 @@ def draft(common: list[str], members: Sequence[Entry], fewest: int) -> Draft | N
     return Draft(Pattern(prefix, tuple(runs), suffix), list(members), texts, common, places)
 
 
-def _ends(texts: list[str]) -> tuple[str, str]:
+def common_ends(texts: list[str]) -> tuple[str, str]:
     """The longest common prefix and suffix, cut at word edges."""
     prefix = _common_start(texts).partition(CUT)[0]
     prefix = cut_right(prefix, texts, [len(prefix)] * len(texts))
@@ -235,8 +235,8 @@ def _widen(
     return trimmed, [b + len(run) - len(trimmed) for b in begin], end
 
 
-def _gaps(
-    texts: list[str], starts: list[int], stops: list[int], inner: list[tuple[int, str]]
+def common_gaps(
+    texts: list[str], starts: list[int], stops: list[int], inner: Sequence[tuple[int, str]] = ()
 ) -> list[tuple[int, str]]:
     """Words in a row that all hold between the ends though they are no clause: what follows a slot in mid
     sentence.

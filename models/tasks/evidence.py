@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jitr.models.tasks.asked import closed
-from jitr.models.tasks.build import Draft
+from jitr.models.tasks.build import Draft, common_ends, common_gaps
 from jitr.models.tasks.edges import NONE, STRONG, WEAK, edge, left_edge, right_edge
 from jitr.models.tasks.skeleton import Pattern
 from jitr.models.tasks.text import ASSISTANT, HEAD, MARKS, TAIL, USER, WORD, weight
 from jitr.models.tasks.window import Entry
 
 _NEVER = 1 << 30
-_LONG_OPENING = 4
+_LONG_OPENING, _LONG_END = 4, 6
+_MANY = 24
 
 
 @dataclass(slots=True, frozen=True)
@@ -149,27 +150,25 @@ def _context_support(context: Pattern, draft: Draft) -> int:
     return 20 if words >= 12 else _NEVER
 
 
-def opens_or_ends(common: Sequence[str], members: Sequence[Entry]) -> bool:
+def opens_or_ends(members: Sequence[Entry]) -> bool:
     """Whether all that prompts share is a few words in mid sentence at one end ("What is the"): no need for a
     draft.
     """
-    if len({item[0] for item in common}) > 1:
+    texts = [e.text for e in members]
+    prefix, suffix = common_ends(texts)
+    if (prefix and suffix) or USER in prefix:
         return False
-    longest = max(common, key=len)
-    side = longest[0]
-    if side == HEAD:
-        first, last = min([e.text for e in members]), max([e.text for e in members])
-        n = len(longest) - 1
-        while n < len(first) and first[n : n + 1] == last[n : n + 1]:
-            n += 1
-        run = first[:n]
-        if weight(run) >= _LONG_OPENING or right_edge(run, [e.text for e in members]) != NONE:
-            return False
-    elif side == TAIL:
-        if weight(longest) >= _LONG_OPENING or left_edge(longest[1:], [e.text for e in members]) != NONE:
-            return False
-    else:
+    words = weight(prefix or suffix)
+    if words >= _LONG_END:
         return False
+    found = right_edge(prefix, texts) if prefix else left_edge(suffix, texts)
+    if found == STRONG or (found == WEAK and words >= _LONG_OPENING):
+        return False
+    # of few prompts not even runs in the middle would be believed
+    if found != NONE or words >= _LONG_OPENING or len(texts) >= _MANY:
+        starts, stops = [len(prefix)] * len(texts), [len(t) - len(suffix) for t in texts]
+        if words >= 1 and prefix and common_gaps(texts, starts, stops):
+            return False
     return not closed(members)
 
 

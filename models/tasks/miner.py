@@ -1,6 +1,6 @@
 """The online loop: a prompt goes in, and now and then a skeleton comes out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from zlib import crc32
 
 from jitr.models.tasks.absorb import absorbs
@@ -12,9 +12,10 @@ from jitr.models.tasks.items import items_of, shorten
 from jitr.models.tasks.judge import Judge
 from jitr.models.tasks.mined import MEMBERS, YOUNG, Mined
 from jitr.models.tasks.refine import format_drafts, split_drafts
+from jitr.models.tasks.text import HEAD, TAIL
 from jitr.models.tasks.window import FEWEST, MOST_HOLDERS, Entry
 
-_MANY = 24
+_ENDS = HEAD + TAIL
 _MOST_SEEN = 30_000
 
 
@@ -141,35 +142,35 @@ class Miner(Catalogue):
             self.events.append(Event("forgotten", seqs=(oldest.seq,)))
 
     def _mine(self, seed: str, group: tuple[int, ...]) -> Mined | None:
-        common, members = self._common(seed, group)
-        if len(members) < _MANY and opens_or_ends(common, members):
+        members = [self.window.entries[seq] for seq in group]
+        able = self._able(seed, members)
+        if seed[0] in _ENDS and all(item[0] == seed[0] for item in able) and opens_or_ends(members):
             return None
+        common, members = self._common(able, members)
         found = draft(common, members, FEWEST)
         if found is None or not self.judge.believes(found, self.clock):
             return None
         return self._establish(found, group)
 
-    def _common(self, seed: str, group: Sequence[int]) -> tuple[list[str], list[Entry]]:
-        """Items that nearly all of a group hold, and the members that hold them all.
-
-        Posting lists rule most items out without a look at the members.
-        """
-        window = self.window
-        members = [window.entries[seq] for seq in group]
-        n = len(members)
-        need = tolerance(n)
+    def _able(self, seed: str, members: Sequence[Entry]) -> dict[str, None]:
+        """Items that nearly all members may hold; posting lists rule most out without a look at the members."""
+        need = tolerance(len(members))
         # a long list was cut, and may lack some of the members
         least = min(need, MOST_HOLDERS // 2)
         able = {seed: None}
-        for member in members[-(n - need + 1) :]:
-            able.update(dict.fromkeys(window.frequent(member.items, least)))
-        if len(able) < 2:
-            return list(able), members
-        numbers = set(group)
+        for member in members[-(len(members) - need + 1) :]:
+            able.update(dict.fromkeys(self.window.frequent(member.items, least)))
+        return able
+
+    def _common(self, able: Iterable[str], members: list[Entry]) -> tuple[list[str], list[Entry]]:
+        """Those of some items that nearly all members hold, and the members that hold them all."""
+        n = len(members)
+        need = tolerance(n)
+        numbers = {e.seq for e in members}
         common, lacking = [], []
         for item in able:
-            held = window.holders(item)
-            if held[0] <= group[0]:
+            held = self.window.holders(item)
+            if held[0] <= members[0].seq:
                 count = len(numbers.intersection(held))
             else:  # cut too short to say
                 count = sum([item in member.items for member in members])

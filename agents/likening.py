@@ -31,7 +31,15 @@ _MOST_TEXTS = 256
 
 
 class Embedder:
-    """Embeds texts in a process of its own, which is gone when it is done; one for a whole worker."""
+    """Embeds texts in a process of its own, which is gone when it is done; one at a time in a worker."""
+
+    def __init__(self) -> None:
+        self._running: Future[Vectors] | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is being embedded."""
+        return self._running is None or self._running.done()
 
     def submit(self, texts: Sequence[str]) -> Future[Vectors]:
         """Begin; the future raises `WeightsError` where the encoder is not on this machine."""
@@ -40,6 +48,7 @@ class Embedder:
         )
         future = pool.submit(_embed, list(texts))
         future.add_done_callback(lambda _: pool.shutdown(wait=False))
+        self._running = future
         return future
 
 
@@ -100,7 +109,7 @@ class Likening:
         """Tasks whose proposals have changed since the last time, each with a number of its own."""
         if self._job is not None and self._job[2].done():
             self._finish(*self._job)
-        if self._wanted and self._job is None and self._embedder is not None:
+        if self._wanted and self._job is None and self._embedder is not None and self._embedder.free:
             now = self._clock()
             if now >= self._due:
                 texts = list(self._wanted)[:_MOST_TEXTS]

@@ -104,6 +104,8 @@ def test_a_snapshot_of_the_first_version_is_taken_up(bench: Any, calls: list[Cal
 class Embedder:
     """Embeds at once: all instructions are one."""
 
+    free = True
+
     def __init__(self, error: Exception | None = None) -> None:
         self.asked: list[str] = []
         self.error = error

@@ -93,29 +93,29 @@ class Mined:
         left, kept = self.outer
         return text[left : len(text) - len(self.pattern.suffix) + kept]
 
-    def heads_of(self, text: str) -> list[tuple[int, str]]:
-        """How each block slot begins in a text: few, repeated, sentence-like beginnings are instructions."""
+    def blocks_of(self, text: str) -> list[tuple[int, str]]:
+        """The slots that hold a block in a text."""
         pattern = self.pattern
         slots = pattern.slots(text)
         found = []
         for j in self.blocks:
-            slot = slots[j]
             left = pattern.inner[j - 1] if j else pattern.prefix
-            if left[-1:] == ":" and slot[:1] != "\n":
-                continue  # no block: what follows a heading on its line is payload
-            head = CLAUSE.match(slot.lstrip(' \n"')[:300])
-            if head:
-                found.append((j, head.group()))
+            # what follows a heading on its line is payload
+            if left[-1:] != ":" or slots[j][:1] == "\n":
+                found.append((j, slots[j]))
         return found
 
-    def count_heads(self, found: Sequence[tuple[int, str]]) -> None:
-        """Count beginnings of slots; of many different ones the first are enough."""
+    def count_heads(self, blocks: Sequence[tuple[int, str]]) -> None:
+        """Count how blocks begin: few, repeated, sentence-like beginnings are instructions."""
         heads = self.heads
-        for key in found:
-            if key in heads:
-                heads[key] += 1
-            elif len(heads) < _MOST_HEADS:
-                heads[key] = 1
+        for j, block in blocks:
+            found = CLAUSE.match(block.lstrip(' \n"')[:300])
+            if found:
+                key = (j, found.group())
+                if key in heads:
+                    heads[key] += 1
+                elif len(heads) < _MOST_HEADS:
+                    heads[key] = 1
 
     def schedule(self) -> None:
         """Refine at 16, 32, 64, then ever more rarely; most rarely where nothing came of it three times."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from zlib import crc32
 
 from jitr.models.tasks.absorb import absorbs
+from jitr.models.tasks.asked import closed
 from jitr.models.tasks.build import Draft, draft, holders_of, tolerance
 from jitr.models.tasks.catalogue import Catalogue, Event, MinerPolicy
 from jitr.models.tasks.evidence import opens_or_ends
@@ -98,15 +99,15 @@ class Miner(Catalogue):
             mined.quiet = mined.quiet + 1 if len(self.events) == before else 0
 
     def _count_heads(self, mined: Mined, text: str) -> None:
-        found = mined.heads_of(text)
-        if not found:
+        blocks = mined.blocks_of(text)
+        if not blocks:
             return
         # exact repeats are no evidence; two generations of checksums keep the memory bounded
         digest = crc32(text.encode("utf-8", "surrogatepass"))
         new, old = self.seen
         if digest not in new and digest not in old:
             new.add(digest)
-            mined.count_heads(found)
+            mined.count_heads(blocks)
             if len(new) >= _MOST_SEEN:
                 self.seen = [set(), new]
 
@@ -200,7 +201,7 @@ class Miner(Catalogue):
             ):
                 self._merge(other, mined)
         entries = mined.entries()
-        if self._join_twin(mined, entries):
+        if closed(entries) and self._join_twin(mined, entries):
             return
         covering = shelf.covering(texts)
         framed = is_frame(mined, entries, shelf, covering)

@@ -29,7 +29,9 @@ WORD = re.compile(r"\w+")
 ALNUM = re.compile(r"\w")
 # what no normalised text holds: reserved characters, and all white space but blanks and line breaks
 _ODD = RESERVED + "\t\r\x0b\x0c\x1c\x1d\x1e\x1f"
-_ODD_WIDE = "\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+_ODD_WIDE = (
+    _ODD + "\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+)
 _BLANKS = re.compile("  +")
 _MARKED = re.compile(f"[{MARKS}]")
 
@@ -65,7 +67,7 @@ def normalise(text: str) -> str:
     'Sort this:\\na b'
     """
     # to look for a character is far cheaper than to split, and most texts are nearly clean
-    if any(map(contains, repeat(text), _ODD if text.isascii() else _ODD + _ODD_WIDE)):
+    if any(map(contains, repeat(text), _ODD if text.isascii() else _ODD_WIDE)):
         text = _without_odd(text)
     if "  " in text:
         text = _BLANKS.sub(" ", text)
@@ -77,7 +79,7 @@ def normalise(text: str) -> str:
 
 def _without_odd(text: str) -> str:
     text = text.replace("\r", "\n")
-    for odd in _ODD + _ODD_WIDE:
+    for odd in _ODD_WIDE:
         text = text.replace(odd, " ")
     return text
 

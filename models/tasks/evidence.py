@@ -14,6 +14,7 @@ from jitr.models.tasks.window import Entry
 _NEVER = 1 << 30
 _LONG_OPENING, _LONG_END = 4, 6
 _MANY = 24
+_CLOSED = 20
 
 
 @dataclass(slots=True, frozen=True)
@@ -70,13 +71,23 @@ def _own_support(pattern: Pattern, draft: Draft, splitting: bool) -> int:
         return _NEVER
     whole = draft.pattern
     ends = aligned_ends(whole, draft.texts) if USER in whole.prefix else _ends_of(pattern, whole, draft.texts)
+    support = _support_by_words(pattern, runs, ends, splitting)
+    if (
+        support > _CLOSED
+        and not (ends.prefix and ends.suffix)
+        and pattern.words >= 2
+        and closed(draft.members)
+    ):
+        return _CLOSED  # in mid sentence, but what is asked is closed
+    return support
+
+
+def _support_by_words(pattern: Pattern, runs: int, ends: Ends, splitting: bool) -> int:
     words = min(pattern.words, pattern.distinct_words)
     if not ends.prefix:
         words -= 0.5 * weight(pattern.prefix)
     if not ends.suffix:
         words -= 0.5 * weight(pattern.suffix)
-    if not (ends.prefix and ends.suffix) and pattern.words >= 2 and closed(draft.members):
-        return 20  # in mid sentence, but what is asked is closed
     if runs == 1 and not (ends.prefix and ends.suffix):
         if pattern.words < 6:
             return _NEVER

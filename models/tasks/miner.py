@@ -154,7 +154,7 @@ class Miner(Catalogue):
         return self._establish(found, group)
 
     def _able(self, seed: str, members: Sequence[Entry]) -> dict[str, None]:
-        """Items that nearly all members may hold; posting lists rule most out without a look at the members."""
+        """Items that nearly all members may hold; their posting lists rule most out without a count."""
         need = tolerance(len(members))
         # a long list was cut, and may lack some of the members
         least = min(need, MOST_HOLDERS // 2)

@@ -121,7 +121,8 @@ def fit_offline(
         said = [a.label for a in answers]
         agrees = np.array([same(a, b, recipe.tolerance) for a, b in zip(said, held.labels, strict=True)])
     spend = delta / 2**refits
-    found = prove(proof, scores, agrees, thresholds, forecast, recipe.target, spend)
+    groups = (held or known).groups
+    found = prove(proof, scores, agrees, thresholds, forecast, recipe.target, spend, groups)
     certificate = Certificate(
         kind=proof,
         digest=result.digest,
@@ -129,7 +130,7 @@ def fit_offline(
         delta=delta,
         proof=found,
         reason="" if found else _why(len(scores), won.fitted.accuracy, recipe.target),
-        n=len(scores),
+        n=len(np.unique(groups)),
         rows=proving,
         coverage=found.coverage if found else 0.0,
         bound=found.bound if found else 0.0,

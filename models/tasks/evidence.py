@@ -8,7 +8,7 @@ from jitr.models.tasks.asked import closed
 from jitr.models.tasks.build import Draft, common_ends, common_gaps
 from jitr.models.tasks.edges import NONE, STRONG, WEAK, edge, left_edge, right_edge
 from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import ASSISTANT, HEAD, MARKS, TAIL, USER, WORD, weight
+from jitr.models.tasks.text import ASSISTANT, CUT, HEAD, MARKS, TAIL, USER, WORD, weight
 from jitr.models.tasks.window import Entry
 
 _NEVER = 1 << 30
@@ -218,17 +218,27 @@ def few_neighbours(draft: Draft) -> bool:
     """
     pattern = draft.pattern
     limit = max(3.0, min(0.5 * len(draft.texts), 10.0))
+    last = len(draft.places) - 1
     for j, (begin, end) in enumerate(draft.places):
         big = weight(pattern.inner[j]) > 20
-        if (big or (not pattern.prefix and j == 0)) and (
-            len({t[max(0, a - 12) : a] for t, a in zip(draft.texts, begin, strict=True)}) < limit
-        ):
-            return True
-        if (big or (not pattern.suffix and j == len(draft.places) - 1)) and (
-            len({t[b : b + 12] for t, b in zip(draft.texts, end, strict=True)}) < limit
-        ):
-            return True
+        if big or (not pattern.prefix and j == 0):
+            before = draft.places[j - 1][1] if j else [len(pattern.prefix)] * len(begin)
+            left = [
+                t[max(0, a - 12) : a] for t, a, b in zip(draft.texts, begin, before, strict=True) if b < a
+            ]
+            if _few(left, limit):
+                return True
+        if big or (not pattern.suffix and j == last):
+            right = [t[b : b + 12] for t, b in zip(draft.texts, end, strict=True)]
+            if _few(right, limit):
+                return True
     return False
+
+
+def _few(neighbours: Sequence[str], limit: float) -> bool:
+    """Whether there are neighbours, and few different ones; where a text was cut there is none."""
+    known = {n for n in neighbours if CUT not in n}
+    return bool(known) and len(known) < limit
 
 
 def repeated_items(draft: Draft) -> dict[str, int]:

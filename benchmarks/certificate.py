@@ -1,11 +1,11 @@
-"""How often a certificate is broken: 1,000 resamples of a setting, each with its own world, calls and surrogate.
+"""How often a certificate is broken: 1,000 resamples of a setting, each with a world of its own.
 
 Cases `SETTING/proof=KIND`: `plain`; `ties` (few different scores); `imbalance` (one class has 9 calls in 10);
 `duplicates` (a call comes up to five times in a row, in other words); `popular` (half of all calls are one of
 twenty inputs); `noise` (the teacher errs on one call in twenty); `refits` (trained anew at doublings; every
 certificate of a life counts). Each time classes lie differently far apart, a kernel ridge surrogate and its
 gate are trained, and what they are worth for ever is computed: the teacher is a known distribution.
-Metrics: `broken`, the share of resamples with a certificate whose true agreement lies under the target, and its
+Metrics: `broken`, the share of resamples with a certificate whose true agreement is under the target, and its
 95% bounds `broken_low` (must lie under delta = 0.05 for `later` and `split`) and `broken_high`;
 `broken_issued`, the same of those that were issued; `issued`; `coverage`. `loo` is measured, not proved.
 """

@@ -224,11 +224,11 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(words),
-        hidden_size=32,
+        hidden_size=64,
         num_hidden_layers=3,
         num_attention_heads=4,
-        intermediate_size=64,
-        initializer_range=0.2,
+        intermediate_size=128,
+        initializer_range=0.05,
     )
     BertModel(config).save_pretrained(source)
     export(source, folder, "tiny", inner_layers=2, max_tokens=32)

@@ -57,13 +57,16 @@ class Tuning:
 
     def refuse(self, rows: int, fields: Sequence[FieldSpec], limits: Limits) -> str:
         """Why it cannot take part; empty where it can."""
-        if rows < LEAST_ROWS:
-            return f"takes no fewer than {LEAST_ROWS} labels"
         if any(spec.scale is not None for spec in fields):
             return "learns no numbers"
+        if all(len(spec.values) < 2 for spec in fields):
+            return "has nothing to learn"
+        needs = [f"{LEAST_ROWS} labels"] if rows < LEAST_ROWS else []
         missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
         if missing:
-            return f"needs {' and '.join(missing)}: `pip install 'jitr[train]'`"
+            needs.append(f"{' and '.join(missing)} (`pip install 'jitr[train]'`)")
+        if needs:
+            return f"needs {', and '.join(needs)}"
         try:
             spec = self._weights.spec(self._name)
             if spec.upper is None or len(spec.layers) < TUNED_LAYERS:

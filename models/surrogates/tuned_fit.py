@@ -34,14 +34,15 @@ from jitr.schemas.errors import TrainingError
 
 FOLDS = 3
 MOST_EPOCHS = 6
-_SET_ASIDE = 8  # one row in so many tells when to stop
+_SET_ASIDE = 5  # one row in so many tells when to stop
+_PATIENCE = 2
 _BATCH = 32
 _RATE_LAYERS = 1e-4
-_RATE_HEADS = 2e-2
+_RATE_HEADS = 5e-3
 _WARM_UP = 0.1
 _DECAY = 0.01
 _DROPOUT = 0.1
-_STRENGTH = 4.0
+_STRENGTHS = (4.0, 16.0, 64.0)
 _SAMPLE = 64
 _LARGEST_DIFFERENCE = 1e-3
 _LARGEST_QUANTISED = 1e-2
@@ -145,7 +146,7 @@ class Tuner:
             fold = group_folds(groups, FOLDS, self._seed)
             frozen = self._vectors(self._start, states)
             logits = np.zeros((len(y), sum(classes)), dtype=np.float32)
-            epochs = MOST_EPOCHS
+            epochs, strengths = MOST_EPOCHS, [_STRENGTHS[0]] * len(classes)
             for k in range(FOLDS):
                 rest, own = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
                 if not len(rest) or not len(own):
@@ -154,11 +155,14 @@ class Tuner:
                 if k == 0:
                     part = group_folds(groups[rest], _SET_ASIDE, self._seed + 1) == 0
                     rest, aside = rest[~part], rest[part]
-                net = self._begin(frozen[rest], y[rest], classes, weights[rest])
+                    strengths = [
+                        _strength(frozen, y[:, f], c, weights, rest, aside) for f, c in enumerate(classes)
+                    ]
+                net = self._begin(frozen[rest], y[rest], classes, weights[rest], strengths)
                 took = self._epochs(net, states, y, classes, weights, rest, aside, epochs)
                 epochs = took if k == 0 else epochs
                 logits[own] = self._logits(net, [states[int(i)] for i in own])
-            net = self._begin(frozen, y, classes, weights)
+            net = self._begin(frozen, y, classes, weights, strengths)
             every = np.arange(len(y))
             self._epochs(net, states, y, classes, weights, every, every[:0], epochs)
             encoder = self._export(net.upper, texts)
@@ -181,10 +185,15 @@ class Tuner:
         y: NDArray[np.int64],
         classes: tuple[int, ...],
         weights: NDArray[np.float64],
+        strengths: Sequence[float],
     ) -> _Net:
         """Heads that know what frozen vectors tell."""
-        heads = [fit_logistic(vectors, 0, y[:, f], c, weights, _STRENGTH) for f, c in enumerate(classes)]
-        return self._net(heads)
+        return self._net(
+            [
+                fit_logistic(vectors, 0, y[:, f], c, weights, strength)
+                for f, (c, strength) in enumerate(zip(classes, strengths, strict=True))
+            ]
+        )
 
     def _epochs(
         self,
@@ -197,7 +206,7 @@ class Tuner:
         aside: NDArray[np.int64],
         epochs: int,
     ) -> int:
-        """Tune in place; with rows set aside, until their loss no longer falls. Epochs that were worth it."""
+        """Tune in place; with rows set aside, until their loss no longer falls. The best epoch; 0 is none."""
         torch.manual_seed(self._seed)
         rng = np.random.default_rng(self._seed)
         groups = [
@@ -235,10 +244,11 @@ class Tuner:
                 now = self._loss(
                     self._logits(net, [states[i] for i in aside]), y[aside], classes, weights[aside]
                 )
-                if now >= least:
+                if now < least:
+                    best, least = epoch, now
+                elif epoch - best >= _PATIENCE:
                     break
-                best, least = epoch, now
-        return max(best, 1) if len(aside) else epochs
+        return best if len(aside) else epochs
 
     @staticmethod
     def _loss(
@@ -295,6 +305,24 @@ class Tuner:
         # of vectors of norm 1, half the squared distance is what the cosine lacks
         lacks = ((small.encode_views(sample)[:, 0] - meant) ** 2).sum(1).max(initial=0.0) / 2
         return small if lacks < _LARGEST_QUANTISED else exact
+
+
+def _strength(
+    vectors: NDArray[np.float32],
+    y: NDArray[np.int64],
+    classes: int,
+    weights: NDArray[np.float64],
+    rest: NDArray[np.int64],
+    aside: NDArray[np.int64],
+) -> float:
+    """The inverse penalty with which the rows set aside are predicted best."""
+
+    def loss(strength: float) -> float:
+        coef, bias = fit_logistic(vectors[rest], 0, y[rest], classes, weights[rest], strength)
+        logits = np.asarray(vectors[aside] @ coef + bias, np.float32)
+        return Tuner._loss(logits, y[aside, None], (classes,), weights[aside])
+
+    return min(_STRENGTHS, key=loss) if len(aside) else _STRENGTHS[0]
 
 
 def _width(tokens: int) -> int:

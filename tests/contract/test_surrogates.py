@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.search.race import Race
+from jitr.models.search.tuning import LEAST_ROWS, Tuning
 from jitr.models.surrogates.artifact import Lineage, read_payload
 from jitr.models.surrogates.base import Features
 from jitr.models.surrogates.candidates import Candidate
@@ -22,6 +24,7 @@ from jitr.models.surrogates.runtime import HEADS, Surrogate, model_arrays
 from jitr.models.surrogates.train import Recipe, TrainingResult, save
 from jitr.models.tasks.lists import canonical_list
 from jitr.schemas.errors import WeightsError
+from jitr.schemas.trainings import Limits
 
 VERBS = {"refund": ["refund", "money back", "return"], "card": ["card", "debit", "plastic"]}
 KINDS = {
@@ -30,6 +33,7 @@ KINDS = {
     "minilm linear": Candidate("linear", False, "minilm"),
     "minilm+ngrams ridge": Candidate("ridge", True, "minilm"),
     "minilm+ngrams mixture": Candidate("mixture", True, "minilm"),
+    "tiny tuned": Candidate("tuned", False, "tiny"),
 }
 ODD = ["", "  ", "日本語", "🎉" * 40, "long " * 30_000, "\ud800", "\x00\x01"]
 
@@ -65,8 +69,13 @@ def fitted(kind: str, dataset: Dataset, weights: Weights, seed: int = 0) -> Fitt
         encoder = weights.encoder(candidate.encoder) if candidate.encoder else None
     except WeightsError as missing:
         pytest.skip(str(missing))
-    features = Features(NgramBase.fit(dataset.inputs) if candidate.ngrams else None, encoder)
     fields, numbers = fields_of(dataset.labels, TOLERANCE)
+    if candidate.tuned:
+        tuning = Tuning(weights, "tiny", seed)
+        if why := tuning.refuse(LEAST_ROWS, fields, Limits(max_ram_mb=1e6)):
+            pytest.skip(f"it {why}")
+        return tuning.fit(dataset.inputs, fields, numbers, dataset.weights, dataset.groups)
+    features = Features(NgramBase.fit(dataset.inputs) if candidate.ngrams else None, encoder)
     return fit_model(
         features,
         features.encode(dataset.inputs),
@@ -88,8 +97,10 @@ def saved(kind: str, dataset: Dataset, weights: Weights, folder: Path) -> tuple[
 
 
 @pytest.fixture(scope="module")
-def weights() -> Weights:
-    return Weights(cache=FeatureCache())
+def weights(request: pytest.FixtureRequest) -> Weights:
+    able = all(importlib.util.find_spec(name) for name in ("torch", "transformers", "onnxscript"))
+    folders = [request.getfixturevalue("tiny_base")] if able else []
+    return Weights(folders, cache=FeatureCache())
 
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -210,5 +221,6 @@ def test_a_row_that_stands_for_many_calls_weighs_as_many(kind: str, weights: Wei
 def test_folders_hold_no_pickle(kind: str, weights: Weights, tmp_path: Path) -> None:
     saved(kind, examples("label"), weights, tmp_path / "a")
     names = {path.name for path in (tmp_path / "a").iterdir()}
-    assert names <= {"manifest.json", "model.safetensors", "ngrams.json", "measured.json", "card.md"}
+    files = {"manifest.json", "model.safetensors", "ngrams.json", "measured.json", "card.md"}
+    assert names <= files | ({"upper.onnx"} if KINDS[kind].tuned else set())
     assert list(itertools.chain(tmp_path.glob("*.tmp"))) == []

@@ -43,7 +43,7 @@ def test_layers_that_nobody_tuned_give_what_the_whole_base_gives(weights: Weight
     assert np.allclose(tuned.encode_views(TEXTS)[:, 0], whole.encode(TEXTS), atol=1e-4)
     one = np.concatenate([tuned.encode_views([text]) for text in TEXTS])
     assert np.allclose(tuned.encode_views(TEXTS), one, atol=1e-5)
-    assert tuned.encode_views([]).shape == (0, 1, 32)
+    assert tuned.encode_views([]).shape == (0, 1, 64)
 
 
 def test_in_int8_they_are_a_quarter_of_the_size_and_mean_the_same(weights: Weights, model: bytes) -> None:
@@ -61,7 +61,7 @@ def test_states_are_those_of_the_layer_and_stop_where_the_text_does(weights: Wei
     states = lower.states(TEXTS[1:4])
     [(owner, mask, (_, inner))] = list(whole.runs(TEXTS[1:4], [weights.spec("tiny").layers[-2]]))
     for i, found, there in zip(owner, inner, mask.sum(1).astype(int), strict=True):
-        assert states[i].shape == (1, there, 32) and states[i].dtype == np.float16
+        assert states[i].shape == (1, there, 64) and states[i].dtype == np.float16
         assert np.allclose(states[i][0], found[:there], atol=5e-3)
 
 

@@ -147,7 +147,7 @@ def test_without_torch_the_race_goes_on_and_says_how_to_get_it(tiny_base: Path) 
 
 
 def test_few_labels_and_a_base_without_layers_to_tune_are_told(weights: Weights, tiny_base: Path) -> None:
-    assert f"no fewer than {LEAST_ROWS} labels" in lost(run(which_came_first(100), weights))
+    assert f"needs {LEAST_ROWS} labels" == lost(run(which_came_first(100), weights))
     spec = weights.spec("tiny")
     assert spec.upper is not None
     bare = Weights([tiny_base])

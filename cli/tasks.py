@@ -221,7 +221,8 @@ def _told(change: Change) -> str:
         "edited": "its prompt was edited",
         "took": f"{change.other} goes on in it",
         "merged": f"merged into {change.other}",
-        "split": f"split from {change.other}",
+        # a task that came out of another begins so
+        "split": f"split off {change.other}" if change.version == 1 else f"{change.other} was split off it",
         "restored": f"the merge with {change.other} was undone",
         "retired": "its skeleton is gone",
     }[change.kind]

@@ -1,4 +1,4 @@
-"""What becomes of cases when skeletons merge, split or go, a prompt is edited, or a person decides."""
+"""What becomes of cases when skeletons merge, split or go, or a prompt is edited."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,7 @@ from jitr.models.tasks.mined import Mined
 from jitr.models.tasks.miner import Miner
 from jitr.models.tasks.registry import Case, ended, task_id
 from jitr.models.tasks.signature import SignatureKey, text_of
-from jitr.models.tasks.skeleton import Pattern
 from jitr.schemas.calls import Call
-from jitr.schemas.errors import ConfigError
 from jitr.schemas.tasks import Change, Task
 
 MOST_REPEATS = 8
@@ -130,7 +128,8 @@ class Lineage:
             into.news = Change(version=0, time=self.now, kind="took", other=gone.task.id)
         self._touched[event.other] = True
 
-    def _split(self, event: Event) -> None:
+    def _split(self, event: Event, *, anew: bool = False) -> None:
+        """Give some of a case's calls to the case of another skeleton; ``anew``: under an id never used."""
         parent = self.cases.get(event.id)
         child = self.miner.shelf.live.get(event.other)
         if parent is None or child is None:
@@ -139,7 +138,10 @@ class Lineage:
         first = next((e for e in members if e.seq in parent.ids), None)
         order = first.seq if first is not None else parent.order
         founder = parent.ids[first.seq] if first is not None else f"{parent.founder}/{child.id}"
-        if founder == parent.founder:
+        # what this call founded before and was merged since is another task, whose record ends there
+        history = parent.task.history if parent.task is not None else ()
+        ended_here = task_id(self.key.tenant, founder) in [change.other for change in history]
+        if founder == parent.founder or ended_here or anew:
             founder = f"{founder}/{child.id}"
         case = self.cases[child.id] = Case(order, founder, members[0].time if members else parent.first_seen)
         moved = {n: c for n, c in parent.kept.items() if self.miner.match(text_of(c)) is child}
@@ -199,88 +201,3 @@ class Lineage:
         gone = self.cases.pop(old)
         self._edited[id] = None
         case.follow(gone, next(pattern for i, _, pattern in others if i == old))
-
-    def join(self, into: int, other: int, word: Change) -> None:
-        """Let a task go on in another because a person says so; each keeps matching by its own skeleton."""
-        live = self.miner.shelf.live
-        pattern = live[other].pattern
-        case, gone = self.cases[into], self.cases.pop(other)
-        assert case.task is not None and gone.task is not None, "people merge tasks, not candidates"
-        covered = live[into].pattern.matches("x".join(pattern.runs))
-        self.miner.supersede(live[other], live[into])
-        if not covered:
-            case.earlier.append(pattern)
-            self._edited[into] = None
-        case.absorb(gone)
-        if gone.earlier:
-            self._edited[into] = None
-        case.news = msgspec.structs.replace(word, kind="took", other=gone.task.id)
-        record = ended(gone.task, "merged", msgspec.structs.replace(word, kind="merged", other=case.task.id))
-        gone.task, gone.kept, gone.ids = record, {}, {}
-        case.parts[record.id] = gone
-        self._edited.pop(other, None)
-        self._touched.pop(other, None)
-        self._touched[into] = True
-        self._out.append(Found(record))
-
-    def bring_back(self, id: int, other: str, word: Change) -> None:
-        """Undo `join`: a task that was merged is itself again, with its id, name and counts.
-
-        What came for it meanwhile stays counted where it went.
-
-        Raises
-        ------
-        ConfigError
-            If its skeleton has become another task's since.
-        """
-        parent = self.cases[id]
-        gone = parent.parts[other]
-        assert gone.task is not None, "only tasks are kept as parts"
-        first, *rest = [Pattern(s.prefix, s.inner, s.suffix) for s in gone.task.skeletons]
-        known = self.miner.shelf.same(first)
-        if known is not None and known.id in self.cases:
-            raise ConfigError(f"{other} cannot come back: its skeleton is another task's now; split that")
-        child = self.miner.adopt(first, self.miner.shelf.live[id])
-        child.n = max(child.n, gone.count)
-        del parent.parts[other]
-        back = {p.key for p in (first, *rest)}
-        parent.earlier = [p for p in parent.earlier if p.key not in back]
-        parent.count = max(0, parent.count - gone.count)
-        parent.labels.release(gone.labels)
-        gone.earlier = rest
-        self.cases[child.id] = gone
-        for number, case in ((id, parent), (child.id, gone)):
-            self._edited.pop(number, None)
-            if case.earlier:
-                self._edited[number] = None
-            self._touched[number] = True
-        assert parent.task is not None, "a person's merge was into a task"
-        gone.news = msgspec.structs.replace(word, kind="restored", other=parent.task.id)
-        parent.news = msgspec.structs.replace(word, kind="restored", other=other)
-
-    def part(self, id: int, pattern: Pattern, word: Change) -> int:
-        """Let a skeleton be a task of its own because a person says so; says its number.
-
-        Parameters
-        ----------
-        id : int
-            The task it is taken from.
-        pattern : Pattern
-            One of the task's further skeletons, or a narrower one than its own.
-        word : Change
-            The person's word.
-        """
-        child = self.miner.adopt(pattern, self.miner.shelf.live[id])
-        parent = self.cases[id]
-        parent.earlier = [p for p in parent.earlier if p.key != pattern.key]
-        if not parent.earlier:
-            self._edited.pop(id, None)
-        self._split(Event("split", id, child.id))
-        case = self.cases[child.id]
-        if not child.members:
-            case.labels.absorb(parent.labels)
-        assert parent.task is not None, "people split tasks, not candidates"
-        own = task_id(self.key.tenant, case.founder)
-        parent.news = msgspec.structs.replace(word, kind="split", other=own)
-        case.news = msgspec.structs.replace(word, kind="split", other=parent.task.id)
-        return child.id

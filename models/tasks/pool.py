@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from jitr.models.tasks.answers import terse
 from jitr.models.tasks.evidence import opens_only
+from jitr.models.tasks.handwork import Handwork
 from jitr.models.tasks.items import shorten
-from jitr.models.tasks.lineage import MOST_REPEATS, Found, Lineage, Waiting
+from jitr.models.tasks.lineage import MOST_REPEATS, Found, Waiting
 from jitr.models.tasks.mined import Mined
 from jitr.models.tasks.miner import Miner
 from jitr.models.tasks.registry import Case, record
@@ -16,7 +17,7 @@ from jitr.schemas.tasks import Task
 _PATIENCE = 4
 
 
-class Pool(Lineage):
+class Pool(Handwork):
     """Learns from the calls of one signature.
 
     Parameters

@@ -1,0 +1,115 @@
+"""What people do to cases: two are made one, that is undone, and one is made two."""
+
+import msgspec
+
+from jitr.models.tasks.catalogue import Event
+from jitr.models.tasks.lineage import Found, Lineage
+from jitr.models.tasks.registry import ended, task_id
+from jitr.models.tasks.skeleton import Pattern
+from jitr.schemas.errors import ConfigError
+from jitr.schemas.tasks import Change
+
+
+class Handwork(Lineage):
+    """The cases of one signature, as people may change them; see `jitr.models.tasks.curation`."""
+
+    def join(self, into: int, other: int, word: Change) -> None:
+        """Let a task go on in another because a person says so; each keeps matching by its own skeleton."""
+        live = self.miner.shelf.live
+        pattern = live[other].pattern
+        case, gone = self.cases[into], self.cases.pop(other)
+        assert case.task is not None and gone.task is not None, "people merge tasks, not candidates"
+        covered = live[into].pattern.matches("x".join(pattern.runs))
+        self.miner.supersede(live[other], live[into])
+        if not covered:
+            case.earlier.append(pattern)
+            self._edited[into] = None
+        case.absorb(gone)
+        if gone.earlier:
+            self._edited[into] = None
+        case.news = msgspec.structs.replace(word, kind="took", other=gone.task.id)
+        record = ended(gone.task, "merged", msgspec.structs.replace(word, kind="merged", other=case.task.id))
+        gone.task, gone.kept, gone.ids = record, {}, {}
+        case.parts[record.id] = gone
+        self._edited.pop(other, None)
+        self._touched.pop(other, None)
+        self._touched[into] = True
+        self._out.append(Found(record))
+
+    def bring_back(self, id: int, other: str, word: Change) -> None:
+        """Undo `join`: a task that was merged is itself again, with its id, name and counts.
+
+        What came for it meanwhile stays counted where it went.
+
+        Raises
+        ------
+        ConfigError
+            If its skeleton has become another task's since.
+        """
+        parent = self.cases[id]
+        gone = parent.parts[other]
+        assert gone.task is not None, "only tasks are kept as parts"
+        first, *rest = [Pattern(s.prefix, s.inner, s.suffix) for s in gone.task.skeletons]
+        for pattern in (first, *rest):
+            self._free(pattern, id)
+        child = self.miner.adopt(first, self.miner.shelf.live[id])
+        child.n = max(child.n, gone.count)
+        del parent.parts[other]
+        back = {p.key for p in (first, *rest)}
+        parent.earlier = [p for p in parent.earlier if p.key not in back]
+        parent.count = max(0, parent.count - gone.count)
+        parent.labels.release(gone.labels)
+        gone.earlier = rest
+        self.cases[child.id] = gone
+        for number, case in ((id, parent), (child.id, gone)):
+            self._edited.pop(number, None)
+            if case.earlier:
+                self._edited[number] = None
+            self._touched[number] = True
+        assert parent.task is not None, "a person's merge was into a task"
+        gone.news = msgspec.structs.replace(word, kind="restored", other=parent.task.id)
+        parent.news = msgspec.structs.replace(word, kind="restored", other=other)
+
+    def _free(self, pattern: Pattern, id: int) -> None:
+        """Raise where a skeleton is another's than this case's."""
+        known = self.miner.shelf.same(pattern)
+        holds = [known.id] if known is not None else []
+        holds += [i for i, c in self.cases.items() if any(p.key == pattern.key for p in c.earlier)]
+        for other in holds:
+            case = self.cases.get(other)
+            if other != id and case is not None:
+                whose = case.task.id if case.task is not None else "a candidate"
+                raise ConfigError(f"that skeleton is {whose}'s now: merge with that, or split it off there")
+
+    def part(self, id: int, pattern: Pattern, word: Change) -> int:
+        """Let a skeleton be a task of its own because a person says so; says its number.
+
+        Parameters
+        ----------
+        id : int
+            The task it is taken from.
+        pattern : Pattern
+            One of the task's further skeletons, or a narrower one than its own.
+        word : Change
+            The person's word.
+
+        Raises
+        ------
+        ConfigError
+            If it is another task's skeleton already.
+        """
+        self._free(pattern, id)
+        child = self.miner.adopt(pattern, self.miner.shelf.live[id])
+        parent = self.cases[id]
+        parent.earlier = [p for p in parent.earlier if p.key != pattern.key]
+        if not parent.earlier:
+            self._edited.pop(id, None)
+        self._split(Event("split", id, child.id), anew=True)
+        case = self.cases[child.id]
+        if not child.members:
+            case.labels.absorb(parent.labels)
+        assert parent.task is not None, "people split tasks, not candidates"
+        own = task_id(self.key.tenant, case.founder)
+        parent.news = msgspec.structs.replace(word, kind="split", other=own)
+        case.news = msgspec.structs.replace(word, kind="split", other=parent.task.id)
+        return child.id

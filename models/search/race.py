@@ -142,7 +142,14 @@ def race(
                 out.append(msgspec.structs.replace(runner.entry, lost=lost))
                 runners.remove(runner)
                 continue
-            fitted = track.fit(runner.candidate, size)
+            try:
+                fitted = track.fit(runner.candidate, size)
+            except TrainingError as error:
+                if not runner.candidate.tuned:
+                    raise
+                out.append(msgspec.structs.replace(runner.entry, lost=str(error)))
+                runners.remove(runner)
+                continue
             runner.entry = msgspec.structs.replace(
                 runner.entry,
                 rows=size,

@@ -21,7 +21,7 @@ from jitr.models.surrogates.base import Encoded, Features, Head, Prediction
 from jitr.models.surrogates.constant import ConstantHead
 from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.surrogates.fit import Fitted, with_gates
-from jitr.schemas.errors import WeightsError
+from jitr.schemas.errors import TrainingError, WeightsError
 from jitr.schemas.trainings import Limits
 
 if TYPE_CHECKING:
@@ -107,7 +107,10 @@ class Tuning:
             least = need + _IMPORT_S + (0 if _GPU.exists() else rows * layer_s * _LEAST_PASSES)
             if least > left:
                 return f"would take {least:.0f} s at the least, {max(0.0, left):.0f} s are left"
-        need += self._begun().seconds(states, rows, clock)
+        try:
+            need += self._begun().seconds(states, rows, clock)
+        except (ImportError, OSError, RuntimeError, WeightsError) as error:
+            return f"cannot be tuned: {error}"
         if need > left:
             return f"would take {need:.0f} s, {max(0.0, left):.0f} s are left"
         return ""
@@ -120,12 +123,21 @@ class Tuning:
         weights: NDArray[np.float64],
         groups: NDArray[np.int64],
     ) -> Fitted:
-        """Tune on these rows; a field that has one value alone is not learned."""
+        """Tune on these rows; a field that has one value alone is not learned.
+
+        Raises
+        ------
+        TrainingError
+            torch fails, or what it exports is not what it tuned; the race goes on without.
+        """
         lower = self._below()
         states = self._states.arrays(lower.key, texts, lower.states)
         learned = [f for f, spec in enumerate(fields) if len(spec.values) > 1]
         classes = tuple(len(fields[f].values) for f in learned)
-        tuned = self._begun().fit(states, numbers[:, learned], classes, weights, groups, texts)
+        try:
+            tuned = self._begun().fit(states, numbers[:, learned], classes, weights, groups, texts)
+        except (RuntimeError, WeightsError) as error:  # of torch: for one, a GPU without room
+            raise TrainingError(f"cannot be tuned: {error}") from error
         found = dict(zip(learned, zip(tuned.heads, tuned.out_of_sample, strict=True), strict=True))
         constant = ConstantHead()
         alone = constant.predict(Encoded(None, np.zeros((len(texts), 1, lower.dim), np.float32)))

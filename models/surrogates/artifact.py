@@ -21,6 +21,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from jitr.models.bases.tuned import LARGEST_BYTES
 from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.tasks.styles import Style
 from jitr.schemas.errors import ArtifactError
@@ -29,7 +30,7 @@ from jitr.schemas.tasks import OutputKind
 FORMAT = 1
 MANIFEST, ARRAYS, GRAMS, UPPER = "manifest.json", "model.safetensors", "ngrams.json", "upper.onnx"
 MEASURED, CARD, CERTIFICATE = "measured.json", "card.md", "certificate.json"
-_LARGEST = {MANIFEST: 16 << 20, ARRAYS: 1 << 30, GRAMS: 64 << 20, UPPER: 25 << 20, MEASURED: 1 << 20}
+_LARGEST = {MANIFEST: 16 << 20, ARRAYS: 1 << 30, GRAMS: 64 << 20, UPPER: LARGEST_BYTES, MEASURED: 1 << 20}
 _LARGEST_HEADER = 1 << 20
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+from jitr.models.bases.tuned import TunedEncoder
 from jitr.models.datasets.examples import Dataset
 from jitr.models.surrogates.artifact import Manifest, Measured
 from jitr.models.surrogates.fit import Fitted
 
 _WORST = 10
+_MUCH_MB = 15.0
 
 
 def card(manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Dataset) -> str:
@@ -27,6 +29,7 @@ def card(manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Datase
         f"- agreement out of sample, all answers: {manifest.accuracy:.3f}",
         f"- the teacher's agreement with itself: {ceiling}",
         f"- answers in {measured.p99_ms:.1f} ms (p99, one core); trained in {measured.train_s:.1f} s",
+        *_own_layers(fitted),
         "",
         "The table is a forecast from rows that the model had not seen; it proves nothing. The proof is the",
         "shadow run, and stands in `certificate.json` once there is one.",
@@ -55,3 +58,13 @@ def card(manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Datase
             f" {e.lost or 'won'} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _own_layers(fitted: Fitted) -> list[str]:
+    """What a tuned encoder adds to the folder, and why where it is much."""
+    encoder = fitted.model.features.encoder
+    if not isinstance(encoder, TunedEncoder):
+        return []
+    size_mb = len(encoder.upper) / 1e6
+    why = "; more than 15 MB, for in int8 they would give something else" if size_mb > _MUCH_MB else ""
+    return [f"- the {encoder.layers} upper layers of its encoder are its own: {size_mb:.1f} MB{why}"]

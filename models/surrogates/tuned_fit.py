@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn import functional
 
 from jitr.models.bases.onnx_encoder import OnnxEncoder
-from jitr.models.bases.tuned import TUNED_LAYERS, TunedEncoder
+from jitr.models.bases.tuned import LARGEST_BYTES, TUNED_LAYERS, TunedEncoder
 from jitr.models.bases.upper import STEP, Upper, padded, quantise, read_upper, to_onnx
 from jitr.models.bases.weights import UpperSpec
 from jitr.models.datasets.splits import group_folds
@@ -304,7 +304,13 @@ class Tuner:
         small = TunedEncoder(self._lower, quantise(model))
         # of vectors of norm 1, half the squared distance is what the cosine lacks
         lacks = ((small.encode_views(sample)[:, 0] - meant) ** 2).sum(1).max(initial=0.0) / 2
-        return small if lacks < _LARGEST_QUANTISED else exact
+        found = small if lacks < _LARGEST_QUANTISED else exact
+        if len(found.upper) > LARGEST_BYTES:
+            raise TrainingError(
+                f"its layers take {len(found.upper) / 1e6:.0f} MB, {LARGEST_BYTES / 1e6:.0f} MB are allowed;"
+                " tune a smaller encoder"
+            )
+        return found
 
 
 def _strength(

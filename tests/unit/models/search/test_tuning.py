@@ -91,6 +91,7 @@ def test_a_tuned_surrogate_goes_through_training_to_answers(
     assert made.manifest.candidate == "tiny tuned" and made.manifest.base == "tiny"
     assert made.manifest.encoder is not None and made.manifest.encoder.upper == 2
     assert 0 < made.measured.size_mb < 15
+    assert "2 upper layers of its encoder are its own" in (Path(made.path) / "card.md").read_text()
     surrogate = Surrogate.load(made.path, made.digest, weights)
     answers = surrogate.answer_many([row.input for row in rows])
     agreed = np.mean([a.label == row.label for a, row in zip(answers, rows, strict=True)])
@@ -144,6 +145,23 @@ def test_without_torch_the_race_goes_on_and_says_how_to_get_it(tiny_base: Path) 
         tiny_base,
     )
     assert told.startswith("needs torch") and "pip install 'jitr[train]'" in told
+
+
+def test_a_tuning_that_fails_is_told_and_the_race_goes_on(
+    weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jitr.models.surrogates import tuned_fit
+
+    only(monkeypatch, Candidate("linear", True, None), TUNED)
+    monkeypatch.setattr(tuned_fit, "LARGEST_BYTES", 1000)
+    found = run(which_came_first(), weights)
+    assert found.candidate.name == "ngrams linear" and "tune a smaller encoder" in lost(found)
+
+    def no_room(*args: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(tuned_fit.Tuner, "fit", no_room)
+    assert lost(run(which_came_first(), weights)) == "cannot be tuned: CUDA out of memory"
 
 
 def test_few_labels_and_a_base_without_layers_to_tune_are_told(weights: Weights, tiny_base: Path) -> None:

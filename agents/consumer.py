@@ -23,5 +23,5 @@ class Consumer(aiokafka.Consumer):  # type: ignore[misc]  # Faust has no types h
             return
         # a partition that is taken from us in the middle is another's to read
         with contextlib.suppress(IllegalStateError):
-            for tp, offset in (await self.earliest_offsets(*fresh)).items():
-                await self.seek(tp, offset)
+            # plain `seek` works from our thread on what the consumer's thread reads
+            await self.seek_wait(await self.earliest_offsets(*fresh))

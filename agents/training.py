@@ -125,8 +125,10 @@ def _receive(ours: Connection, child: Any, used: _Usage) -> Outcome:
 
 def _evidence(training: Training, outcome: Outcome) -> Trained | TrainingFailed:
     who = {"tenant": training.tenant, "task": training.task, "training": training.id}
-    cost = cpu_usd(outcome.cpu_s)
-    if outcome.surrogate is None:
+    ref = outcome.surrogate
+    # one that was found trained was paid for by a worker that may have died before it could say so
+    cost = cpu_usd(max(outcome.cpu_s, ref.train_s if ref is not None else 0.0))
+    if ref is None:
         return TrainingFailed(
             id=f"failed/{training.id}",
             time=training.requested_at,
@@ -138,7 +140,7 @@ def _evidence(training: Training, outcome: Outcome) -> Trained | TrainingFailed:
     return Trained(
         id=f"trained/{training.id}",
         time=training.requested_at,
-        surrogate=msgspec.structs.replace(outcome.surrogate, after_offset=training.until_offset),
+        surrogate=msgspec.structs.replace(ref, after_offset=training.until_offset),
         output=training.kind,
         demotions=training.demotions,
         cost_usd=cost,

@@ -17,10 +17,11 @@ def closed(members: Sequence[Entry]) -> bool:
     >>> closed([Entry(i, f"Is {i} even?", (), ["yes", "no"][i % 2], 0.0) for i in range(8)])
     True
     """
-    counts = Counter([e.answer for e in members if e.answer is not None])
-    n = counts.total()
+    answers = [e.answer for e in members if e.answer is not None]
+    n = len(answers)
     if n < _FEW or n < 0.9 * len(members):
         return False
+    counts = Counter(answers)
     again = sum([c for c in counts.values() if c > 1])
     return again >= 0.8 * n and len(counts) <= max(3, n // 3)
 

@@ -253,22 +253,24 @@ def common_gaps(
     words = [m.span() for m in WORD.finditer(body)]
     out: list[tuple[int, str]] = []
     done = 0
-    for i, (begin, _) in enumerate(words):
-        if begin < done:
+    other = others[0]
+    for i, (begin, stop) in enumerate(words):
+        if begin < done or body[begin:stop] not in other:
             continue
         for n in sizes:
             if i + n > len(words):
                 continue
             end = words[i + n - 1][1]
-            if n == 2 and max(b - a for a, b in words[i : i + 2]) < 4:
-                continue
             if n == 1:
                 if body[end : end + 1] != ":":
                     continue
                 end += 1
             run = body[begin:end]
-            if run in others[0] and run not in known and all(run in r for r in others):
-                out.append((texts[0].find(run, starts[0], stops[0]), run))
-                done = begin + len(run)
-                break
+            if run not in other or run in known or not all(run in r for r in others):
+                continue
+            if n == 2 and max(b - a for a, b in words[i : i + 2]) < 4:
+                continue
+            out.append((texts[0].find(run, starts[0], stops[0]), run))
+            done = begin + len(run)
+            break
     return out

@@ -25,6 +25,7 @@ DELIMITERS = SENTENCE_EDGE | WEAK_EDGE
 BREAKS = "\n" + _STOPS + _COMMAS + '"“”()' + MARKS + CUT  # what ends a clause
 
 CLAUSE = re.compile("[^{0}]*[{0}]+|[^{0}]+$".format(re.escape(BREAKS)))
+_AROUND = ' \n.,;:?!"()-' + MARKS
 WORD = re.compile(r"\w+")
 ALNUM = re.compile(r"\w")
 # what no normalised text holds: reserved characters, and all white space but blanks and line breaks
@@ -136,7 +137,7 @@ def clauses(text: str) -> list[str]:
 
 def as_payload(clause: str) -> str:
     """A clause without the punctuation around it and without case: how payload is remembered."""
-    return clause.strip(' \n.,;:?!"()-' + MARKS).lower()
+    return clause.strip(_AROUND).lower()
 
 
 def tail_of(run: str) -> str:

@@ -45,8 +45,9 @@ def merge(
 ) -> None:
     """Let OTHER go on as TASK: one task that matches by the skeletons of both.
 
-    TASK keeps its id, name and route. The route of OTHER is paused: its calls are TASK's now. Both must have
-    one signature (model, message shape, tools, response format).
+    TASK keeps its id, name and route. The route of OTHER is paused: its calls are TASK's now, and where TASK
+    has a surrogate that answers them too, audited as before. Both must have one signature (model, message
+    shape, tools, response format).
 
     To take it back: `jitr tasks merge TASK OTHER --undo`. OTHER then has its id, name and skeletons again and
     its route goes on where it was paused; calls that came meanwhile stay with TASK.

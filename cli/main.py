@@ -22,7 +22,7 @@ from jitr.schemas.errors import (
 # command starts fast, and the base install runs without what other verbs need.
 VERBS = {
     "demo": ("jitr.cli.demo:demo", "Run the whole loop on this machine; no server needed."),
-    "scan": ("jitr.cli.scan:scan", "Read a log and show the tasks in it and what they cost."),
+    "scan": ("jitr.cli.scan:scan", "Read a log: the tasks in it, what they cost, what could be saved."),
     "fit": ("jitr.cli.fit:fit", "Train a surrogate from a file of answers, and prove it."),
     "card": ("jitr.cli.card:card", "One page about a surrogate."),
     "eject": ("jitr.cli.eject:eject", "Write a surrogate that answers without jitr."),

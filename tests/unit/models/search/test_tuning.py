@@ -18,6 +18,7 @@ from jitr.models.search import race as racing
 from jitr.models.search.race import Race, race
 from jitr.models.search.tuning import LEAST_ROWS
 from jitr.models.surrogates.candidates import Candidate
+from jitr.models.surrogates.eject import eject
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import Recipe, train
 from jitr.schemas.trainings import Limits
@@ -100,6 +101,16 @@ def test_a_tuned_surrogate_goes_through_training_to_answers(
     assert made.manifest.accuracy < agreed + 0.02
     again = train(parts, recipe, ROOMY, tmp_path / "elsewhere", 7, weights=weights)
     assert again.digest == made.digest
+    eject(Path(made.path), tmp_path / "away", weights)
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from answer import surrogate\n"
+        "print(surrogate.answer(sys.argv[2]).label)\n"
+        "assert not {'jitr', 'torch', 'onnx', 'scipy'} & set(sys.modules)"
+    )
+    away = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "away"), rows[0].input], capture_output=True, text=True
+    )
+    assert (away.stdout.strip(), away.stderr) == (answers[0].label, "")
 
 
 class Without:

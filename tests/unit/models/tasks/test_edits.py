@@ -40,6 +40,8 @@ def test_an_edited_prompt_is_a_new_version_of_the_same_task(stream):
     assert [s.prefix.split()[3] for s in task.skeletons] == ["following", "following"]
     assert "customer's" in task.skeletons[0].prefix
     assert "customer's" not in task.skeletons[1].prefix
+    assert [(c.version, c.kind) for c in task.history] == [(1, "found"), (2, "edited")]
+    assert ["customer's" in c.skeleton for c in task.history] == [False, True]
     assert [c.id for f in found for c in f.calls] == [c.id for c in calls]
 
 

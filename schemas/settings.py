@@ -189,7 +189,7 @@ _STANDARD = {
     "OPENAI_BASE_URL": "gateway.upstream",
     "LOG_LEVEL": "log_level",
 }
-_NO_SETTINGS = {"JITR_DATA", "JITR_CONFIG"}
+_NO_SETTINGS = {"JITR_DATA", "JITR_CONFIG", "JITR_WEIGHTS"}
 
 
 def _read(file: Path, env: Mapping[str, str]) -> dict[str, Any]:

@@ -90,7 +90,8 @@ class Weights:
     ----------
     folders : sequence of paths
         Looked through first: files by name or by sha256, and folders with a ``base.json`` (see
-        `jitr.models.bases.export`), whose bases are then known by name too.
+        `jitr.models.bases.export`), whose bases are then known by name too. Those that JITR_WEIGHTS names
+        follow, so that whoever trains and whoever serves knows them.
     online : bool
         Whether the hub may be asked for what is not here (``HF_HUB_OFFLINE`` still forbids it).
     cache : FeatureCache, optional
@@ -105,7 +106,8 @@ class Weights:
         cache: FeatureCache | None = None,
     ) -> None:
         self._cache = cache
-        self.folders = tuple(Path(folder) for folder in folders)
+        here = [folder for folder in os.environ.get("JITR_WEIGHTS", "").split(os.pathsep) if folder]
+        self.folders = tuple(Path(folder) for folder in (*folders, *here))
         self.online = online and os.environ.get("HF_HUB_OFFLINE", "").lower() not in {
             "1",
             "true",

@@ -15,6 +15,7 @@ _NEVER = 1 << 30
 _LONG_OPENING, _LONG_END = 4, 6
 _MANY = 24
 _CLOSED = 20
+_NOTHING = " \n" + CUT
 
 
 @dataclass(slots=True, frozen=True)
@@ -224,7 +225,9 @@ def few_neighbours(draft: Draft) -> bool:
         if big or (not pattern.prefix and j == 0):
             before = draft.places[j - 1][1] if j else [len(pattern.prefix)] * len(begin)
             left = [
-                t[max(0, a - 12) : a] for t, a, b in zip(draft.texts, begin, before, strict=True) if b < a
+                t[max(0, a - 12) : a]
+                for t, a, b in zip(draft.texts, begin, before, strict=True)
+                if t[b:a].strip(_NOTHING)
             ]
             if _few(left, limit):
                 return True

@@ -34,3 +34,16 @@ def test_roles_stand_in_front_of_their_messages():
 def test_letters_and_numbers_weigh_a_half():
     assert weight("Pick option A of 3") == 4
     assert weight("?!") == 0
+
+
+def test_all_white_space_of_all_scripts_folds_alike():
+    # the plain way to say what normalising is; the real one avoids to split
+    def plainly(text):
+        lines = [" ".join(line.split()) for line in text.replace("\r", "\n").split("\n")]
+        return "\n".join([line for line in lines if line])
+
+    spaces = [chr(i) for i in range(0x3001) if chr(i).isspace()]
+    assert len(spaces) > 20
+    for space in spaces:
+        for text in (f"a{space}b", f"{space}a {space}\n{space}b{space}", space * 3, f"x{space}\n\n y"):
+            assert normalise(text) == plainly(text), repr(space)

@@ -78,8 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Everything that can be set.
 
     ``redact`` replaces e-mail addresses, telephone, card and account numbers, keys and tokens before anything
-    is kept. ``redact_names`` names a spaCy pipeline (``en_core_web_sm``) that finds names of people, which are
-    then replaced too; empty, they stay.
+    is kept. ``redact_names`` names a spaCy pipeline (``en_core_web_sm``) that finds names of people, which
+    are then replaced too; empty, they stay.
 
     Examples
     --------

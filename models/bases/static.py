@@ -124,7 +124,7 @@ def quantised(table: NDArray[np.float32]) -> NDArray[np.int8]:
     [[127, -64], [0, 32]]
     """
     largest = np.quantile(np.abs(table), _CLIP)
-    return np.clip(np.round(table / largest * 127), -127, 127).astype(np.int8)
+    return np.asarray(np.clip(np.round(table / largest * 127), -127, 127), np.int8)
 
 
 def lookup_graph(table: NDArray[np.int8]) -> bytes:

@@ -5,6 +5,7 @@ with SIGKILL; in the end the same tasks stand with the same surrogates, states a
 """
 
 import asyncio
+from collections import defaultdict
 from pathlib import Path
 
 import msgspec
@@ -110,16 +111,20 @@ def plays(
     redis = system_redis_server.url.removesuffix("/0")
 
     async def both() -> tuple[Played, Played]:
-        one = await play(*prepared(apache_kafka, f"{redis}/1", folder / "calm"), folder / "calm", calm)
-        other = await play(*prepared(apache_kafka, f"{redis}/2", folder / "wild"), folder / "wild", wild)
-        return one, other
+        # beside each other, each under a prefix and in a database of its own: both mostly wait
+        return await asyncio.gather(
+            play(*prepared(apache_kafka, f"{redis}/1", folder / "calm"), folder / "calm", calm),
+            play(*prepared(apache_kafka, f"{redis}/2", folder / "wild"), folder / "wild", wild),
+        )
 
     return asyncio.run(both())
 
 
-def test_every_call_is_accounted_for(plays: tuple[Played, Played]) -> None:
+def test_every_call_is_accounted_for_and_copies_say_the_same(plays: tuple[Played, Played]) -> None:
     for played in plays:
         assert lost_and_found(played) == (set(), set())
+        for topic in ("task_calls", "ledger", "routes"):
+            assert played.contradictions(topic) == []
 
 
 def test_the_same_tasks_surrogates_states_and_counts_stand_in_the_end(plays: tuple[Played, Played]) -> None:
@@ -127,3 +132,42 @@ def test_the_same_tasks_surrogates_states_and_counts_stand_in_the_end(plays: tup
     assert len(without) == len(NAMES)
     assert sorted(o["state"] for o in without.values()) == ["active"] * (len(NAMES) - 1) + ["demoted"]
     assert with_kills == without
+
+
+def test_the_same_trainings_were_asked_for_at_the_very_label(plays: tuple[Played, Played]) -> None:
+    asked = [
+        {id: (t["labels"], t["task"], t["renderings"]) for id, t in played.unique("trainings").items()}
+        for played in plays
+    ]
+    assert asked[1] == asked[0]
+    assert [labels for labels, *_ in asked[0].values()] == [POLICY.first_labels] * len(NAMES)
+
+
+def test_money_and_audits_add_up_from_the_raw_topics(plays: tuple[Played, Played]) -> None:
+    for played in plays:
+        trained: defaultdict[str, float] = defaultdict(float)
+        for evidence in played.unique("evidence").values():
+            if evidence["kind"] in ("trained", "training_failed"):
+                trained[evidence["task"]] += evidence["cost_usd"]
+        for route, calls in played.of_tasks():
+            stamps = [(call, call.get("decision") or {}) for call in calls]
+            answered = [(c, d) for c, d in stamps if d.get("target") == "surrogate"]
+            audited = [c for c, _ in answered if "response" in c]
+            asked = [c for c, d in stamps if "response" in c and d.get("target") != "surrogate"]
+            money = route.money
+            assert route.calls == len(calls)
+            assert (money.teacher_calls, money.audit_calls, money.answered_calls) == (
+                len(asked),
+                len(audited),
+                len(answered),
+            )
+            assert money.teacher_usd == pytest.approx(sum(c["cost_usd"] for c in asked), rel=1e-9)
+            assert money.audit_usd == pytest.approx(sum(c["cost_usd"] for c in audited), rel=1e-9)
+            assert money.train_usd == pytest.approx(trained[route.task], rel=1e-9)
+            ref = route.surrogate
+            assert ref is not None
+            if route.state == "active":
+                # a version that was demoted is not counted on, whoever had not heard of it yet
+                mine = [(c, d) for c, d in stamps if d.get("surrogate") == ref.version and d.get("accepted")]
+                audits = [d["label"] == c.get("label") for c, d in mine if "response" in c]
+                assert (route.accepted, route.audits, route.agreed) == (len(mine), len(audits), sum(audits))

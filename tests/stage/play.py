@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,11 @@ class Played:
             found.setdefault(event.id, msgspec.json.decode(event.data))
         return found
 
+    def contradictions(self, topic: str) -> list[str]:
+        """Ids of events of which a copy says something else."""
+        first: dict[str, bytes] = {}
+        return [e.id for e in self.topics[topic] if first.setdefault(e.id, bytes(e.data)) != bytes(e.data)]
+
     def of_tasks(self) -> Iterator[tuple[Route, list[dict[str, Any]]]]:
         """Each route with its calls."""
         calls = defaultdict(list)
@@ -191,8 +196,3 @@ def lost_and_found(played: Played) -> tuple[set[str], set[str]]:
     sent = set(played.ids)
     there = ids_of(played.topics["task_calls"]) | ids_of(played.topics["unmatched"])
     return sent - there, there - sent
-
-
-def parts_named(parts: Sequence[Part]) -> dict[str, Part]:
-    """Parts by name."""
-    return {part.name: part for part in parts}

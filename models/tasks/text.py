@@ -2,8 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from itertools import repeat
-from operator import contains
 from typing import Protocol
 
 SYSTEM, USER, ASSISTANT, OTHER = "\x11", "\x12", "\x13", "\x14"
@@ -68,21 +66,14 @@ def normalise(text: str) -> str:
     'Sort this:\\na b'
     """
     # to look for a character is far cheaper than to split, and most texts are nearly clean
-    if any(map(contains, repeat(text), _ODD if text.isascii() else _ODD_WIDE)):
-        text = _without_odd(text)
+    for odd in filter(text.__contains__, _ODD if text.isascii() else _ODD_WIDE):
+        text = text.replace(odd, "\n" if odd == "\r" else " ")
     if "  " in text:
         text = _BLANKS.sub(" ", text)
     if "\n" not in text:
-        return text.strip(" ")
-    folded = "\n".join(filter(None, [line.strip(" ") for line in text.split("\n")]))
+        return text.strip()
+    folded = "\n".join(filter(None, map(str.strip, text.split("\n"))))
     return text if folded == text else folded
-
-
-def _without_odd(text: str) -> str:
-    text = text.replace("\r", "\n")
-    for odd in _ODD_WIDE:
-        text = text.replace(odd, " ")
-    return text
 
 
 def render(messages: Iterable[HasContent]) -> str:

@@ -1,6 +1,7 @@
 """view: reads `jitr.routes` and `jitr.tasks` and keeps the routing table in Redis the same, by version.
 
-Once a second it looks whether the table is whole, and writes all of it again where Redis was flushed.
+Once a second it looks whether the table is whole, and writes it again where Redis was flushed or came back
+from an old dump.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ async def keep_whole(context: Context, table: RouteTable) -> None:
 
 
 async def look(context: Context, table: RouteTable, epochs: dict[str, str | None]) -> list[str]:
-    """Write a tenant's rows again where some are missing; the tenants that needed it are returned.
+    """Write a tenant's rows again where some are missing or old; the tenants that needed it are returned.
 
     Parameters
     ----------
@@ -97,11 +98,15 @@ async def look(context: Context, table: RouteTable, epochs: dict[str, str | None
         there = await table.load(tenant)
         missing = {t.id for t in tasks[tenant]} - there.tasks.keys()
         missing |= {r.task for r in routes[tenant]} - there.routes.keys()
-        if missing or there.broken:
-            log.warning("view: %d rows of tenant %s are missing in Redis, writing all", len(missing), tenant)
-            await table.apply_tasks(tasks[tenant])
-            await table.apply_routes(routes[tenant])
-            rebuilt.append(tenant)
+        # a Redis that came back from an old dump lets a demoted surrogate answer until its row is mended
+        behind = {
+            r.task for r in routes[tenant] if (row := there.routes.get(r.task)) and row.version < r.version
+        }
+        if missing or behind or there.broken:
+            applied = await table.apply_tasks(tasks[tenant]) + await table.apply_routes(routes[tenant])
+            if applied:
+                log.warning("view: %d rows of tenant %s were missing or old in Redis", applied, tenant)
+                rebuilt.append(tenant)
             epochs[tenant] = await table.epoch(tenant)
         else:
             epochs[tenant] = there.epoch

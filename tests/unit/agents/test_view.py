@@ -53,6 +53,21 @@ async def test_a_table_that_lost_rows_is_written_again_and_a_whole_one_is_left_a
     assert (await table.load("t")).routes.keys() == {"k"}
 
 
+async def test_a_redis_that_came_back_from_an_old_dump_is_brought_up_to_date(bench, redis):
+    table = RouteTable(redis)
+    await table.apply_routes([route(3)])
+    old = {key: await redis.dump(key) for key in await redis.keys()}
+    bench.route(route(9))
+    epochs = {}
+    await look(bench.context, table, epochs)
+    await redis.flushall()
+    for key, value in old.items():
+        await redis.restore(key, 0, value)
+    assert await look(bench.context, table, epochs) == ["t"]
+    assert (await table.load("t")).routes["k"].version.offset == 9
+    assert await look(bench.context, table, epochs) == []
+
+
 async def test_a_lease_keeps_others_out_until_it_is_given_back(redis):
     async with lease(redis, "work"):
         assert not await redis.set("work", "other", nx=True)

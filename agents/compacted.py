@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -34,9 +34,18 @@ class CompactedReader(Generic[R]):
     kind : type of Record
     key : callable
         What a row is known by; a later row of the same key takes its place.
+    rank : callable, optional
+        Unless the later one ranks lower: a worker that opens its state sends what it may have sent before.
     """
 
-    def __init__(self, bootstrap: str, topic: str, kind: type[R], key: Callable[[R], str]) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        kind: type[R],
+        key: Callable[[R], str],
+        rank: Callable[[R], Any] = lambda row: 0,
+    ) -> None:
         self.rows: dict[str, R] = {}
         # counts the rows read: whoever derives something from them looks whether it has moved
         self.revision = 0
@@ -44,6 +53,7 @@ class CompactedReader(Generic[R]):
         self._topic = topic
         self._kind = kind
         self._key = key
+        self._rank = rank
         self._bootstrap = bootstrap
         self._consumer: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
@@ -115,7 +125,9 @@ class CompactedReader(Generic[R]):
             for event in decode_events(value, headers, fallback_id="", fallback_time=0.0):
                 if isinstance(event, Event):
                     row = decode(event.data, self._kind)
-                    self.rows[self._key(row)] = row
-                    self.revision += 1
+                    known = self.rows.get(self._key(row))
+                    if known is None or self._rank(row) >= self._rank(known):
+                        self.rows[self._key(row)] = row
+                        self.revision += 1
         except RecordError as error:
             log.warning("%s: a row that cannot be read is left out: %s", self._topic, error)

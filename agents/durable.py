@@ -54,6 +54,8 @@ class Durable(Generic[T]):
         What was worked on since the last checkpoint.
     may_ack : bool
         False where the partition is another's already.
+    unsettled : bool
+        Whether the last snapshot holds outputs that were sent: whoever opens it would send them again.
 
     Parameters
     ----------
@@ -73,6 +75,7 @@ class Durable(Generic[T]):
         self.position = -1
         self.pending: list[Unpacked[T]] = []
         self.may_ack = True
+        self.unsettled = False
         self.due = 0.0
         self._place = place
         self._make = make
@@ -167,6 +170,7 @@ class Durable(Generic[T]):
             self._store.write(Snapshot(self.position, self._sequence, self._seen.save(), state, packed))
             took_s = time.monotonic() - started
         await send_all(packed, self._send)
+        self.unsettled = self.stateful and bool(packed)
         self._count(letters)
         for u in self.pending:
             self.ack(u)

@@ -119,8 +119,12 @@ class Lane(Generic[T]):
             if batch:
                 await self._process(await self._fill(batch), culprits)
             batch = await self._next()
-            if not batch and not self._finishing and (durable.pending or durable.waiting):
+            if batch or self._finishing:
+                continue
+            if durable.pending or durable.waiting:
                 durable.flush()
+                await self._retrying(durable.checkpoint)
+            elif durable.unsettled:
                 await self._retrying(durable.checkpoint)
         if durable.pending:
             await durable.checkpoint()
@@ -130,7 +134,7 @@ class Lane(Generic[T]):
         if durable.pending:
             wait_s: float | None = max(0.001, min(self.settings.idle_s, durable.due - time.monotonic()))
         else:
-            wait_s = self.settings.idle_s if durable.waiting else None
+            wait_s = self.settings.idle_s if durable.waiting or durable.unsettled else None
         try:
             source = await asyncio.wait_for(self._queue.get(), wait_s)
         except TimeoutError:

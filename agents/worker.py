@@ -80,8 +80,12 @@ class Worker:
         self.deliveries: list[Delivery[Any]] = []
         topics, bootstrap = settings.topics, settings.kafka.bootstrap
         self.tasks = CompactedReader(bootstrap, topics.tasks.name, Task, lambda task: task.id)
-        self.routes = CompactedReader(bootstrap, topics.routes.name, Transition, lambda t: t.route.task)
-        self.trainings = CompactedReader(bootstrap, topics.trainings.name, Training, lambda t: t.task)
+        self.routes = CompactedReader(
+            bootstrap, topics.routes.name, Transition, lambda t: t.route.task, lambda t: t.route.version
+        )
+        self.trainings = CompactedReader(
+            bootstrap, topics.trainings.name, Training, lambda t: t.task, lambda t: t.labels
+        )
         self.port = 0
         self._scorer = Scorer()
         self._redis: Redis | None = None

@@ -283,6 +283,18 @@ async def test_what_a_dead_worker_held_back_is_told_by_the_next_though_nothing_c
     await bench.run(lambda: bench.kafka.ids("flushed") == ["told=5"])
 
 
+async def test_what_was_sent_before_a_silence_is_not_sent_again(folder: Path) -> None:
+    bench = Bench(folder, Sum)
+    bench.put(0, "5")
+    await bench.run(lambda: bench.kafka.ids("flushed") != [] and not bench.lane.durable.unsettled)
+    sent = len(bench.kafka.sent)
+    bench.new()
+    bench.put(1, "2")
+    await bench.run(lambda: bench.acked == [0, 1])
+    assert bench.kafka.ids() == ["0.0=5", "1.0=7"]
+    assert len(bench.kafka.sent) == sent + 1
+
+
 async def test_a_worker_that_was_held_up_sends_nothing_once_another_has_taken_over(folder: Path) -> None:
     late, other = Bench(folder, Sum), Bench(folder, Sum)
     late.put(0, "1")

@@ -112,6 +112,10 @@ class Watch:
                 calls, agreed = (proof.calls, proof.agreed) if proof is not None else (0, 0)
                 self._live = LivePromise(self.policy, calls=calls, agreed=agreed)
                 self._margin = MarginMonitor()
+                if route is not None and "hold" in (route.state, route.resume):
+                    # our state was lost with the hold in it: only we can end it, so it begins again here
+                    self._live.suspect(Suspected("teacher", 0.0, 0.0, "a hold that is taken up again"))
+                    s.held_from = offset
         if s.first is None:
             s.first, s.opened = call.id, call.time
         s.time = call.time

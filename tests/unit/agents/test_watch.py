@@ -190,6 +190,19 @@ def test_disagreeing_audits_hold_and_a_hold_that_disagrees_convicts(task_call):
     assert verdict.surrogate == "live"
 
 
+@pytest.mark.parametrize(("label", "end"), [("good", Resume), ("bad", Verdict)])
+def test_a_hold_whose_watch_lost_its_state_ends_all_the_same(task_call, label, end):
+    it, evidence = watch(), []
+    held, decision = active(state="hold", audit_rate=1.0), stamp(target="teacher", held=True, audit_rate=1.0)
+    for n in range(100, 1000):
+        evidence += it.learn(task_call(n, label, decision=decision, time=0.0), n, held, None, None)
+        if kinds(evidence, end):
+            break
+    assert [type(e) for e in evidence if not isinstance(e, AuditWindow)] == [end]
+    if end is Verdict:
+        assert evidence[-1].since_offset == 100
+
+
 def test_a_verdict_says_where_the_hold_began_and_not_an_earlier_one_that_was_lifted(task_call):
     it, offset = watch(), 0
     held = active(state="hold", audit_rate=1.0)

@@ -34,8 +34,8 @@ _IMPORT_S = 3.0
 _SAMPLE = 64
 _GPU = Path("/dev/nvidiactl")
 # what a row takes at least, in passes through a layer: one there and two back, three times an epoch (for two
-# folds and in the end), three epochs; and half precision may be three times as fast
-_LEAST_PASSES = 3 * TUNED_LAYERS * 3 * 3 / 3
+# folds and in the end), six epochs; and half precision may be three times as fast
+_LEAST_PASSES = 3 * TUNED_LAYERS * 3 * 6 / 3
 
 
 class Tuning:

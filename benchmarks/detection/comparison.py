@@ -30,7 +30,7 @@ LIMIT_S = 20.0
 _TIE = 0.005
 # of streams made here: why ours is behind on them
 WHY = {
-    "open-ended-one-liners": "a short opening such as `Define ...` may begin any ad-hoc question, so ours asks"
+    "open-ended-one-liners": "a short opening such as `Define ...` may begin any ad-hoc question: ours asks"
     " for more calls before it is a task than this stream has; a header that names the task needs none"
 }
 
@@ -142,7 +142,7 @@ class Comparison:
             if fmean(leads) + (half or 0.0) < -_TIE:
                 why = WHY.get(case.partition("/")[0], "not known why")
                 self._behind.append(
-                    f"{case}: {system} {fmean(theirs):.3f}, jitr {fmean(ours):.3f} (+- {half or 0:.3f}): {why}"
+                    f"{case}: {system} {fmean(theirs):.3f}, jitr {fmean(ours):.3f} (+-{half or 0:.3f}): {why}"
                 )
             if fmean(theirs) < 0.95 and abs(fmean(leads)) <= (half or 0.0):
                 self._weakest.append((fmean(ours), f"{case}: jitr and {system} are a tie below 0.95"))

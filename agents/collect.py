@@ -74,7 +74,7 @@ class Collect(StatefulHandler[TaskCall]):
             return False
         self.results["label"] += 1
         policy = settings.policy_of(call.tenant, call.task)
-        dataset.answered(call, call.label, call.response.text, policy)
+        dataset.answered(call, delivery.offset, call.label, call.response.text, policy)
         answer, teacher = call.response, call.response.model or call.model
         example = Example(
             call.id, call.time, call.input, call.label, call.weight, teacher, answer.text, answer.opening
@@ -146,28 +146,22 @@ class Collect(StatefulHandler[TaskCall]):
         self, call: TaskCall, task: Task, dataset: Dataset, route: Route | None, offset: int
     ) -> list[Output]:
         policy = self._context.settings.policy_of(call.tenant, call.task)
-        if reason := dataset.contradicted(policy):
+        if not lifecycle.training_due(dataset.labels, dataset.trained_at, route, policy, dataset.old):
+            return []
+        if dataset.trained_at and not _in_hand(route) and (reason := dataset.contradicted(policy)):
             told = dataset.withheld == "self_agreement"
             return [] if told else [self._withheld(call, dataset, "self_agreement", reason)]
-        outputs = []
-        if dataset.withheld == "self_agreement":
-            outputs.append(
-                self._withheld(call, dataset, None, "whether the teacher agrees with itself is open")
-            )
-        if not lifecycle.training_due(dataset.labels, dataset.trained_at, route, policy, dataset.old):
-            return outputs
         if dataset.asked_at and dataset.labels < _ASK_AGAIN * dataset.asked_at:
-            return outputs
-        bill_usd = dataset.mean_bill_usd
+            return []
+        bill_usd, figures = dataset.mean_bill_usd, "nothing stands against a training now"
         # without a price nothing can be forecast: it is for people to say whether they want it
         if bill_usd is not None:
             payback = worth(dataset.pace, bill_usd, dataset.labels - dataset.old, route, policy)
             figures = said(payback, dataset.pace, bill_usd, policy)
             if not payback.pays:
                 dataset.asked_at = dataset.labels
-                return [*outputs, self._withheld(call, dataset, "cost", figures)]
-            if dataset.withheld:
-                outputs.append(self._withheld(call, dataset, None, figures))
+                return [self._withheld(call, dataset, "cost", figures)]
+        outputs = [self._withheld(call, dataset, None, figures)] if dataset.withheld else []
         self._write(call.task)
         dataset.trained_at, dataset.asked_at = dataset.labels, 0
         training = _request(call, task, dataset, policy, offset, route)
@@ -203,6 +197,13 @@ class Collect(StatefulHandler[TaskCall]):
             repeats_agreed=noise.agreed if noise is not None else 0,
         )
         return Output(self._context.topics.evidence.name, task, id, dataset.time, tick, alone=True)
+
+
+def _in_hand(route: Route | None) -> bool:
+    """Whether a version is live, proved or being proved: on calls that it accepts, it tells what is true."""
+    if route is None:
+        return False
+    return bool(lifecycle.live(route) or lifecycle.on_offer(route) or lifecycle.shadowed(route))
 
 
 def _request(

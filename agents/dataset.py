@@ -49,10 +49,14 @@ class Dataset(msgspec.Struct):
             self.bills += 1
             self.bill_usd += call.cost_usd
 
-    def answered(self, call: TaskCall, label: str, text: str, policy: Policy) -> None:
+    def answered(self, call: TaskCall, offset: int, label: str, text: str, policy: Policy) -> None:
         """Learn an answer of the teacher, how it was written, and whether it is what was said before."""
         self.labels += 1
         self.time = call.time
+        if offset < self.since_offset:
+            # we were slower than the court: it is counted, and is from before the break
+            self.old += 1
+            return
         self._written(label, text)
         if not call.cost_usd and self.bill_usd:
             # an answer that cost nothing where others cost something is a cache's copy of one of them

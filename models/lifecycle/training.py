@@ -40,7 +40,11 @@ def training_due(
         return False
     if route is not None and (on_offer(route) or route.state == "paused"):
         return False
-    cooled = route is None or labels >= route.labels_at_demotion + policy.cooldown_labels
+    ended_at = route.labels_at_demotion if route is not None else 0
+    if ended_at > labels:
+        # fewer labels than there were then: the dataset was lost, and the new one knows nothing of that end
+        ended_at = 0
+    cooled = labels >= ended_at + policy.cooldown_labels
     if last <= 0:
         return cooled or route is None or not route.demotions
     if fresh >= 2 * last:
@@ -48,4 +52,4 @@ def training_due(
     if route is None or live(route) or shadowed(route) or not route.demotions + route.rejections:
         return False
     # A request since then has not had its outcome yet: one training at a time.
-    return cooled and last_trained_labels <= route.labels_at_demotion
+    return cooled and last_trained_labels <= ended_at

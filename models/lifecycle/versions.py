@@ -31,9 +31,6 @@ def _against(route: Route, evidence: Trained) -> str | None:
     """Why a training that was asked for some time ago is not wanted any more."""
     if evidence.demotions < route.demotions:
         return "it has learned from labels of before the last demotion"
-    withheld = route.withheld
-    if withheld is not None and withheld.cause == "self_agreement":
-        return withheld.reason
     offered = on_offer(route)
     # what is proved is not withdrawn for what is not
     return None if offered is None else f"{offered.version} is proved and on offer"
@@ -86,16 +83,9 @@ def rejected(route: Route, ref: SurrogateRef, reason: str) -> Step:
 
 
 def withheld(route: Route, evidence: Withheld) -> Step:
-    """No training is asked for, and why.
-
-    A teacher that contradicts itself ends a shadow run too. What is proved stays: the proof was about the
-    calls that it accepts, and the court alone takes it back.
-    """
+    """No training is asked for, and why; what is live, on offer or in its shadow run goes on."""
     before = route.withheld.cause if route.withheld is not None else None
     if evidence.cause is None:
         return Step(changed(route, withheld=None), before is not None, evidence.reason)
     row = changed(route, withheld=Withholding(cause=evidence.cause, reason=evidence.reason))
-    ref = shadowed(route)
-    if evidence.cause == "self_agreement" and ref is not None:
-        return rejected(row, ref, evidence.reason)
     return Step(row, evidence.cause != before, evidence.reason)

@@ -1,7 +1,9 @@
 """How often the teacher agrees with itself: the target is absolute, and nothing can beat its own noise.
 
 PROMISE.md, step 15. Two independent answers with the same noise agree s of the time where each agrees with
-the usual answer about sqrt(s): below target^2 no surrogate can keep the target.
+the usual answer about sqrt(s): below target^2 no surrogate can keep the target on calls like these. A gate
+may find others among them: so what is measured on all calls explains why nothing was proved and saves
+further trainings, and never stands against a shadow run, which is the same test on accepted calls.
 """
 
 from __future__ import annotations
@@ -13,20 +15,27 @@ import msgspec
 from jitr.models.promise.betting import Mixture
 
 _DROPS = (0.02, 0.05, 0.12, 0.30)
+# how far above the least share it may be, in parts of what is left to 1
+_RISES = (0.3, 0.6, 0.95)
 
 
 class SelfAgreementState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything there is to remember."""
+    """Everything there is to remember; of the pairs ``past_`` count those before the last refusal."""
 
     target: float
     delta: float
     repeats: int
     agreed: int
     refused: bool
+    past_repeats: int = 0
+    past_agreed: int = 0
 
 
 class SelfAgreement:
     """Tests, at any time, whether repeated teacher calls agree at least target^2 of the time.
+
+    Once refused, the pairs that follow are tested afresh, both ways, again after each refusal: a teacher that
+    begins to agree with itself is believed, with the same error, and is from then on tested as a new one.
 
     Parameters
     ----------
@@ -42,14 +51,20 @@ class SelfAgreement:
     ...     noise.update(agreed=k % 3 > 0)
     >>> noise.refused, noise.warns
     (True, True)
+    >>> for k in range(120):
+    ...     noise.update(agreed=True)
+    >>> noise.refused
+    False
     """
 
     def __init__(self, target: float, delta: float) -> None:
         self.target, self.delta = target, delta
         self.repeats = self.agreed = 0
         self.refused = False
+        self._past = (0, 0)
         least = target * target
-        self._bets = Mixture(least, [max(least - d, least / 10) for d in _DROPS])
+        self._below = Mixture(least, [max(least - d, least / 10) for d in _DROPS])
+        self._above = Mixture(least, [least + r * (1 - least) for r in _RISES])
 
     def update(self, agreed: bool) -> None:
         """Learn one call that the teacher answered twice, independently."""
@@ -58,8 +73,14 @@ class SelfAgreement:
         self._look()
 
     def _look(self) -> None:
-        wealth = float(self._bets.log_wealth(self.agreed, self.repeats - self.agreed))
-        self.refused = self.refused or wealth >= -math.log(self.delta)
+        repeats, agreed = self.repeats - self._past[0], self.agreed - self._past[1]
+        bar = -math.log(self.delta)
+        below = float(self._below.log_wealth(agreed, repeats - agreed)) >= bar
+        if below:
+            self.refused, self._past = True, (self.repeats, self.agreed)
+        elif self.refused and float(self._above.log_wealth(agreed, repeats - agreed)) >= bar:
+            self.refused, self._past = False, (0, 0)
+            self.repeats = self.agreed = 0
 
     @property
     def warns(self) -> bool:
@@ -74,6 +95,8 @@ class SelfAgreement:
             repeats=self.repeats,
             agreed=self.agreed,
             refused=self.refused,
+            past_repeats=self._past[0],
+            past_agreed=self._past[1],
         )
 
     @property
@@ -90,6 +113,7 @@ class SelfAgreement:
         """The test as it was when its state was taken."""
         noise = cls(state.target, state.delta)
         noise.repeats, noise.agreed, noise.refused = state.repeats, state.agreed, state.refused
+        noise._past = (state.past_repeats, state.past_agreed)
         return noise
 
     @classmethod

@@ -40,7 +40,7 @@ bench: $(VENV)/full .venv-peers/done  ## run every benchmark (DATA=DIR adds publ
 
 docs: $(VENV)/full  ## write the generated pages: JSON Schema files and the command's reference
 	$(BIN)/python -m jitr.schemas.jsonschema
-	$(BIN)/python -m jitr.cli.reference > docs/cli.md
+	$(BIN)/python -m jitr.cli.reference > docs/cli.md.new && mv docs/cli.md.new docs/cli.md || { rm -f docs/cli.md.new; exit 1; }
 
 up: $(VENV)/light  ## start the loop for your own traffic: worker and gateway on Kafka and Redis here
 	$(BIN)/jitr up $(ARGS)

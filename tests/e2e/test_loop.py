@@ -37,7 +37,7 @@ from jitr.schemas.policy import DEMO
 from jitr.schemas.routes import Route
 from jitr.schemas.settings import Settings
 
-pytestmark = [pytest.mark.kafka, pytest.mark.redis_server, pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.kafka, pytest.mark.redis_server, pytest.mark.slow, pytest.mark.timeout(600)]
 
 CALLS = 5_000
 # a promise may fail with probability delta: here so rarely that a test can ask for the target itself

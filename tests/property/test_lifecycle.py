@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jitr.models import lifecycle
-from jitr.models.lifecycle import live, next, on_offer
+from jitr.models.lifecycle import live, next, on_offer, shadowed, training_due
 from jitr.schemas.evidence import (
     Alarm,
     AuditWindow,
@@ -223,3 +223,37 @@ def test_versions_grow_counts_never_shrink_and_the_ledger_has_every_arrow(
 def test_a_row_survives_the_wire(life: list[Evidence], policy: Policy) -> None:
     row = rows(life, policy)[-1].route
     assert msgspec.json.decode(msgspec.json.encode(row), type=Route) == row
+
+
+@given(LIVES, POLICIES)
+@settings(max_examples=200, deadline=None)
+def test_whatever_happened_a_task_can_be_served_again(life: list[Evidence], policy: Policy) -> None:
+    """By what the agents send by themselves, and where a person has said something, by a person's word."""
+    steps = rows(life, policy)
+    row, n = steps[-1].route, len(life)
+
+    def tell(kind: type[Any], **fields: Any) -> None:
+        nonlocal row, n
+        evidence = kind(id=f"later {n}", tenant="t", task="k", time=float(n), **fields)
+        row = next(row, evidence, policy, RouteVersion(incarnation=1, offset=n)).route
+        n += 1
+
+    if row.state == "paused":
+        tell(Command, verb="unpause")
+    if row.state == "hold":
+        tell(Resume, surrogate=row.surrogate.version, scored=300, disagreement=0.02)  # type: ignore[union-attr]
+    if live(row) is None and on_offer(row) is None:
+        if shadowed(row) is None:
+            # collect counts from any last training, and from none where the teacher has changed or it lost all
+            labels = row.labels + 10_000
+            for trained_at, old in ((0, 0), (row.labels, 0), (0, row.labels)):
+                assert training_due(labels, trained_at, row, policy, old)
+            assert training_due(2_000, 0, row, policy)
+            new = SurrogateRef(version="new", uri="u", digest="d", base="ngrams", labels=labels)
+            tell(Trained, training="tr", surrogate=new, output="label", demotions=row.demotions)
+        ref = shadowed(row)
+        assert ref is not None
+        tell(Certified, surrogate=ref.version, proof=PROOF)
+    if row.state == "offered":
+        tell(Command, verb="approve")
+    assert row.state in ("canary", "active")

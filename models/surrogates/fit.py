@@ -81,7 +81,7 @@ def fit_model(
             return _fit_head(encoded, candidate, y, classes, weights, groups, fold, soft)
 
         if spec.scale is not None:
-            heads.append(fit_number(fit_head, spec, y, weights))
+            heads.append(fit_number(fit_head, spec, y, weights, near=candidate.head == "ridge"))
         else:
             heads.append(fit_head(y, len(spec.values), soft))
     return with_gates(features, fields, heads, numbers, weights, groups, seed)

@@ -5,19 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from jitr.models.tasks.edges import STRONG, cut_left, cut_right, left_edge, right_edge, trim
+from jitr.models.tasks.edges import cut_left, cut_right, trim
+from jitr.models.tasks.ends import common_end, common_ends, common_start
 from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import ALNUM, CUT, GAP, HEAD, MARKS, TAIL, WORD, weight
+from jitr.models.tasks.text import ALNUM, CUT, GAP, HEAD, TAIL, WORD, weight
 from jitr.models.tasks.window import Entry
 
 _ENDS = HEAD + TAIL
 _GAP_TEXT = 4000
 _SHORT = 400
-_FIRM = "\n:" + MARKS  # edges that close an instruction, and not a sentence of the payload
-_LINE = "\n" + MARKS
-_STRAY = 3
 _STEP = 128
-_ENOUGH = 4
 
 
 @dataclass(slots=True)
@@ -123,79 +120,6 @@ def draft(common: list[str], members: Sequence[Entry], fewest: int) -> Draft | N
     return Draft(Pattern(prefix, tuple(runs), suffix), list(members), texts, common, places)
 
 
-def common_ends(texts: list[str]) -> tuple[str, str]:
-    """The longest common prefix and suffix, cut at word edges."""
-    prefix = _common_start(texts).partition(CUT)[0]
-    prefix = cut_right(prefix, texts, [len(prefix)] * len(texts))
-    suffix = _common_end(texts).rpartition(CUT)[2]
-    suffix = cut_left(suffix, texts, [len(t) - len(suffix) for t in texts])
-    if not ALNUM.search(prefix):
-        prefix = ""
-    if not ALNUM.search(suffix):
-        suffix = ""
-    prefix, suffix = _settle_prefix(prefix, texts), _settle_suffix(suffix, texts)
-    shortest, longest = min(map(len, texts)), max(map(len, texts))
-    if len(prefix) + len(suffix) > shortest:
-        suffix = ""
-    if len(suffix) < longest:
-        suffix = trim(suffix)
-    return prefix, suffix
-
-
-def _common_start(texts: Sequence[str]) -> str:
-    """The longest common prefix: that of the first and the last in order, found by halving."""
-    first, last = min(texts), max(texts)
-    low, high = 0, min(len(first), len(last))
-    while low < high:
-        half = (low + high + 1) // 2
-        if first[low:half] == last[low:half]:
-            low = half
-        else:
-            high = half - 1
-    return first[:low]
-
-
-def _common_end(texts: Sequence[str]) -> str:
-    """The longest common suffix; most differ soon."""
-    run = texts[0]
-    for text in texts:
-        if not text.endswith(run):
-            low, high = 0, min(len(run), len(text))
-            while low < high:
-                half = (low + high + 1) // 2
-                if text.endswith(run[len(run) - half :]):
-                    low = half
-                else:
-                    high = half - 1
-            run = run[len(run) - low :]
-            if not run:
-                break
-    return run
-
-
-def _settle_prefix(prefix: str, texts: list[str]) -> str:
-    """Leave the first words of a payload to it where all payloads happen to begin alike.
-
-    A prefix that stops a few words behind the edge of a sentence is cut back to that edge.
-    """
-    if not prefix or right_edge(prefix, texts) == STRONG:
-        return prefix
-    at = max([prefix.rfind(c) for c in _FIRM]) + 1
-    if at and weight(prefix[at:]) <= _STRAY and weight(prefix[:at]) >= _ENOUGH:
-        return prefix[:at]
-    return prefix
-
-
-def _settle_suffix(suffix: str, texts: list[str]) -> str:
-    """The same at the other end: the last words of a payload stay with it."""
-    if not suffix or left_edge(suffix, texts) == STRONG:
-        return suffix
-    places = [at for c in _LINE if (at := suffix.find(c)) >= 0]
-    if places and weight(suffix[: min(places)]) <= _STRAY and weight(suffix[min(places) :]) >= 1:
-        return suffix[min(places) :]
-    return suffix
-
-
 def _widen(
     texts: list[str], found: list[int], size: int, position: list[int], stops: list[int]
 ) -> tuple[str, list[int], list[int]]:
@@ -204,7 +128,7 @@ def _widen(
     low = high = 0
     while True:
         step = len(
-            _common_end(
+            common_end(
                 [
                     t[max(a, at - low - _STEP) : at - low]
                     for t, at, a in zip(texts, found, position, strict=True)
@@ -216,7 +140,7 @@ def _widen(
             break
     while True:
         ahead = [t[e + high : min(b, e + high + _STEP)] for t, e, b in zip(texts, ends, stops, strict=True)]
-        step = len(_common_start(ahead))
+        step = len(common_start(ahead))
         high += step
         if step < _STEP:
             break

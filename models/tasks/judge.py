@@ -1,16 +1,16 @@
 """Whether a draft is believed: all that speaks against it, the cheap reasons first."""
 
 from jitr.models.tasks.build import Draft
-from jitr.models.tasks.evidence import (
+from jitr.models.tasks.evidence import support_needed
+from jitr.models.tasks.frames import Dissolved
+from jitr.models.tasks.mined import Mined
+from jitr.models.tasks.objections import (
     few_neighbours,
     repeated_items,
     same_payload,
     stands_at_an_end,
-    support_needed,
     telling,
 )
-from jitr.models.tasks.frames import Dissolved
-from jitr.models.tasks.mined import Mined
 from jitr.models.tasks.shelf import Shelf
 from jitr.models.tasks.text import HEAD, TAIL, weight
 

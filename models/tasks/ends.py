@@ -1,0 +1,84 @@
+"""What many texts have in common at their start and at their end."""
+
+from collections.abc import Sequence
+
+from jitr.models.tasks.edges import STRONG, cut_left, cut_right, left_edge, right_edge, trim
+from jitr.models.tasks.text import ALNUM, CUT, MARKS, weight
+
+_FIRM = "\n:" + MARKS  # edges that close an instruction, and not a sentence of the payload
+_LINE = "\n" + MARKS
+_STRAY = 3
+_ENOUGH = 4
+
+
+def common_ends(texts: list[str]) -> tuple[str, str]:
+    """The longest common prefix and suffix, cut at word edges."""
+    prefix = common_start(texts).partition(CUT)[0]
+    prefix = cut_right(prefix, texts, [len(prefix)] * len(texts))
+    suffix = common_end(texts).rpartition(CUT)[2]
+    suffix = cut_left(suffix, texts, [len(t) - len(suffix) for t in texts])
+    if not ALNUM.search(prefix):
+        prefix = ""
+    if not ALNUM.search(suffix):
+        suffix = ""
+    prefix, suffix = _settle_prefix(prefix, texts), _settle_suffix(suffix, texts)
+    shortest, longest = min(map(len, texts)), max(map(len, texts))
+    if len(prefix) + len(suffix) > shortest:
+        suffix = ""
+    if len(suffix) < longest:
+        suffix = trim(suffix)
+    return prefix, suffix
+
+
+def common_start(texts: Sequence[str]) -> str:
+    """The longest common prefix: that of the first and the last in order, found by halving."""
+    first, last = min(texts), max(texts)
+    low, high = 0, min(len(first), len(last))
+    while low < high:
+        half = (low + high + 1) // 2
+        if first[low:half] == last[low:half]:
+            low = half
+        else:
+            high = half - 1
+    return first[:low]
+
+
+def common_end(texts: Sequence[str]) -> str:
+    """The longest common suffix; most differ soon."""
+    run = texts[0]
+    for text in texts:
+        if not text.endswith(run):
+            low, high = 0, min(len(run), len(text))
+            while low < high:
+                half = (low + high + 1) // 2
+                if text.endswith(run[len(run) - half :]):
+                    low = half
+                else:
+                    high = half - 1
+            run = run[len(run) - low :]
+            if not run:
+                break
+    return run
+
+
+def _settle_prefix(prefix: str, texts: list[str]) -> str:
+    """Leave the first words of a payload to it where all payloads happen to begin alike.
+
+    A prefix that stops a few words behind the edge of a sentence is cut back to that edge.
+    """
+    if not prefix or right_edge(prefix, texts) == STRONG:
+        return prefix
+    at = max([prefix.rfind(c) for c in _FIRM]) + 1
+    if at and weight(prefix[at:]) <= _STRAY and weight(prefix[:at]) >= _ENOUGH:
+        return prefix[:at]
+    return prefix
+
+
+def _settle_suffix(suffix: str, texts: list[str]) -> str:
+    """The same at the other end: the last words of a payload stay with it."""
+    if not suffix or left_edge(suffix, texts) == STRONG:
+        return suffix
+    places = [at for c in _LINE if (at := suffix.find(c)) >= 0]
+    if places and weight(suffix[: min(places)]) <= _STRAY and weight(suffix[min(places) :]) >= 1:
+        return suffix[min(places) :]
+    return suffix

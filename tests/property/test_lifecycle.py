@@ -244,7 +244,7 @@ def test_whatever_happened_a_task_can_be_served_again(life: list[Evidence], poli
         tell(Resume, surrogate=row.surrogate.version, scored=300, disagreement=0.02)  # type: ignore[union-attr]
     if live(row) is None and on_offer(row) is None:
         if shadowed(row) is None:
-            # collect counts from any last training, and from none where the teacher has changed or it lost all
+            # from any last training, and from none where the teacher has changed or collect lost all
             labels = row.labels + 10_000
             for trained_at, old in ((0, 0), (row.labels, 0), (0, row.labels)):
                 assert training_due(labels, trained_at, row, policy, old)

@@ -28,6 +28,7 @@ PATH: Final = "chat/completions"
 LARGEST_KEPT: Final = 8 * 2**20
 JSON: Final = "application/json"
 SSE: Final = "text/event-stream"
+_NO: Final = ("", "0", "false", "no")
 
 
 @dataclass(slots=True)
@@ -87,7 +88,10 @@ class Chat:
         """Answer one request."""
         started = time.perf_counter()
         with self._metrics.in_flight.track_inprogress():
-            raw = await http.read()
+            try:
+                raw = await http.read()
+            except web.HTTPRequestEntityTooLarge as error:
+                return _too_large(error)
             request = _object(raw)
             if request is None:
                 decision = Decision(new_id(), None, "teacher", Reason.UNREADABLE)
@@ -96,7 +100,7 @@ class Chat:
                     request,
                     tenant=self._tenant(http),
                     task=http.headers.get("x-jitr-task"),
-                    skip=http.headers.get("x-jitr-skip") in ("1", "true"),
+                    skip=http.headers.get("x-jitr-skip", "").strip().lower() not in _NO,
                 )
             exchange = _Exchange(http, started, decision, request or {})
             if decision.answered:
@@ -214,6 +218,14 @@ class Chat:
             return self._settings.tenant
         key = http.headers.get("Authorization", "").removeprefix("Bearer ").strip()
         return self._settings.tenants.get(sha256(key.encode()).hexdigest(), self._settings.tenant)
+
+
+def _too_large(error: web.HTTPRequestEntityTooLarge) -> web.Response:
+    return web.Response(
+        status=error.status,
+        body=openai.error_body(str(error.text), "invalid_request_error", "request_too_large"),
+        headers={"Content-Type": JSON, "x-jitr-route": "teacher", "Connection": "close"},
+    )
 
 
 def _object(raw: bytes) -> dict[str, Any] | None:

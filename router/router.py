@@ -23,6 +23,8 @@ from jitr.schemas.errors import RecordError
 from jitr.schemas.settings import Settings
 
 log = logging.getLogger(__name__)
+# an event of more is refused by Kafka's default, so that no task has ever seen its like
+LONGEST: Final = 1_000_000
 
 
 class Sink(Protocol):
@@ -40,12 +42,11 @@ class Router:
     may be used without the gateway::
 
         decision = await router.answer(request)
-        if decision.answered:
-            text = decision.answer
-        if decision.due or not decision.answered:
+        text, body = decision.answer if decision.answered else None, None
+        if text is None or decision.due:  # an audit: in the background, where nobody should wait for it
             response = await client.chat.completions.create(**request)
-            text = text or response.choices[0].message.content
-        router.report(decision, response.model_dump())
+            text, body = text or response.choices[0].message.content, response.model_dump()
+        router.report(decision, body)
 
     Nothing here raises because of a request, a surrogate or a server: then the teacher answers, and
     ``decision.reason`` says why.
@@ -205,21 +206,23 @@ class Router:
             call = self._read(request, id, tenant, task)
         except RecordError:
             return Decision(id, None, "teacher", Reason.UNREADABLE), None, ""
+        clean: Call | None = None
         try:
-            return self._place(id, call, request, skip)
+            if sum(len(message.content) for message in call.messages) > LONGEST:
+                return Decision(id, None, "teacher", Reason.TOO_LONG), None, ""
+            # before the match: skeletons and surrogates come from redacted texts
+            clean = self._redact.call(call)
+            return self._place(id, clean, request, skip)
         except Exception:  # a fault of ours must not become the caller's
             log.exception("deciding about %s failed; the teacher answers", id)
-            return Decision(id, call, "teacher", Reason.FAILED), None, ""
+            return Decision(id, clean, "teacher", Reason.FAILED), None, ""
 
     def _read(self, request: Mapping[str, Any] | Call, id: str, tenant: str | None, task: str | None) -> Call:
         if not isinstance(request, Call):
             of = tenant or self._settings.gateway.tenant
-            call = read_request(request, id=id, time=self._now(), tenant=of, task=task)
-        else:
-            tenant, task = tenant or request.tenant, task or request.task
-            call = msgspec.structs.replace(request, tenant=tenant, task=task)
-        # before the match: skeletons and surrogates come from redacted texts
-        return self._redact.call(call)
+            return read_request(request, id=id, time=self._now(), tenant=of, task=task)
+        tenant, task = tenant or request.tenant, task or request.task
+        return msgspec.structs.replace(request, tenant=tenant, task=task)
 
     def _place(
         self, id: str, call: Call, request: Mapping[str, Any] | Call, skip: bool

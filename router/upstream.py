@@ -108,10 +108,14 @@ def sent_headers(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
 
 
 def passed_headers(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    """The LLM's headers as the caller gets them: request ids, rate limits and retry hints included."""
+    """The LLM's headers as the caller gets them: request ids, rate limits and retry hints included.
+
+    What a second gateway behind us says of its own decision is not ours to say.
+    """
     kept: CIMultiDict[str] = CIMultiDict()
     for name, value in headers.items():
-        if name.lower() not in _NOT_PASSED_ON:
+        low = name.lower()
+        if low not in _NOT_PASSED_ON and not low.startswith("x-jitr-"):
             kept.add(name, value)
     return kept
 

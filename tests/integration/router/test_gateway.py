@@ -18,6 +18,7 @@ import openai
 import pytest
 
 from jitr.router.decision import coin
+from jitr.router.gateway import LARGEST_BODY
 from jitr.schemas.routes import Route
 
 Make = Callable[..., Route]
@@ -166,6 +167,53 @@ async def test_what_is_no_chat_request_is_for_the_upstream_to_judge(
     async with http.post(f"{world.gateway.base_url}/chat/completions", data=raw) as answer:
         assert answer.status == 400 and await answer.read() == world.teacher.body()
     assert world.teacher.asked[0][1] == raw
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, 0, -1, 1.5, "x", [], {}, [1], {"a": 1}, True, [[]], [None], [{}], 1e300, 10**30], ids=repr
+)
+async def test_nothing_in_a_request_makes_the_gateway_fail(
+    wrong: Any, world: Any, apply: Apply, route: Make, http: aiohttp.ClientSession
+) -> None:
+    await apply(route("active"))
+    fields = ("model", "n", "tools", "tool_choice", "functions", "modalities", "stream", "stream_options")
+    fields += ("logprobs", "metadata", "response_format", "temperature", "audio", "messages")
+    bodies = [world.request() | {field: wrong} for field in fields]
+    for message in (
+        wrong,
+        {"role": wrong, "content": "x"},
+        {"role": "user", "content": wrong},
+        {"role": "user", "content": [wrong]},
+        {"role": "user", "content": [{"type": "text", "text": wrong}]},
+        {"role": "user", "content": "x", "tool_calls": [wrong]},
+    ):
+        bodies.append(world.request() | {"messages": [message]})
+    for body in bodies:
+        async with http.post(
+            f"{world.gateway.base_url}/chat/completions", json=body, headers={"x-jitr-debug": "1"}
+        ) as answer:
+            assert answer.status == 200, body
+            assert answer.headers["x-jitr-reason"] != "failed", body
+
+
+async def test_a_body_that_is_too_large_is_an_error_in_openais_form(
+    world: Any, http: aiohttp.ClientSession
+) -> None:
+    async with http.post(
+        f"{world.gateway.base_url}/chat/completions", data=b"x" * (LARGEST_BODY + 1)
+    ) as answer:
+        assert answer.status == 413
+        assert (await answer.json())["error"]["code"] == "request_too_large"
+
+
+async def test_what_a_gateway_behind_ours_says_of_its_decision_is_not_passed_on(
+    world: Any, http: aiohttp.ClientSession
+) -> None:
+    world.teacher.headers = {"x-jitr-task": "theirs", "x-jitr-model-version": "theirs", "x-request-id": "r"}
+    body = world.request(model="another")
+    async with http.post(f"{world.gateway.base_url}/chat/completions", json=body) as answer:
+        assert answer.headers["x-request-id"] == "r"
+        assert "theirs" not in answer.headers.values()
 
 
 async def test_other_paths_pass_through(world: Any, http: aiohttp.ClientSession) -> None:
@@ -336,6 +384,8 @@ async def test_a_route_that_is_not_live_leaves_the_teacher(
         ({"functions": [{"name": "f"}]}, {}, "tools"),
         ({"modalities": ["text", "audio"]}, {}, "media"),
         ({}, {"x-jitr-skip": "1"}, "opt_out"),
+        ({}, {"x-jitr-skip": "True"}, "opt_out"),
+        ({"messages": [{"role": "user", "content": "x" * 1_000_001}]}, {}, "too_long"),
         ({"model": "other-llm"}, {}, "no_task"),
         ({}, {"x-jitr-task": "another"}, "no_task"),
     ],

@@ -14,10 +14,12 @@ from tokenizers import Tokenizer
 
 from jitr.models.bases.base import Cost
 from jitr.models.bases.cache import FeatureCache
+from jitr.models.bases.int8 import with_int8_products
 from jitr.models.bases.onnx_file import with_outputs
 from jitr.schemas.errors import WeightsError
 
 _LONGEST_TEXT = 20_000
+_BATCH = 32
 
 
 class OnnxEncoder:
@@ -81,7 +83,7 @@ class OnnxEncoder:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            graph = model.read_bytes()
+            graph = with_int8_products(model.read_bytes())
             graph = with_outputs(graph, layers) if until is None else with_outputs(graph, [until], only=True)
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
             self._tokenizer = Tokenizer.from_file(str(tokenizer))
@@ -94,9 +96,11 @@ class OnnxEncoder:
             self._tokenizer.enable_truncation(max_tokens)
         else:
             self._tokenizer.no_truncation()
+        # activations are quantised by the range of their batch: alone, a text's row is always the same
+        self._batch = 1 if b"DynamicQuantizeLinear" in graph else _BATCH
         self._inputs = {i.name for i in self._session.get_inputs()}
         self._last = self._session.get_outputs()[0].name
-        self.key = f"{name} {sha256} {prefix} {max_tokens} {chunks} {until or layers}"
+        self.key = f"{name} {sha256} {self._batch} {prefix} {max_tokens} {chunks} {until or layers}"
 
     @property
     def views(self) -> int:
@@ -124,7 +128,7 @@ class OnnxEncoder:
         return twin
 
     def runs(
-        self, texts: Sequence[str], inner: Sequence[str] = (), batch: int = 32
+        self, texts: Sequence[str], inner: Sequence[str] = ()
     ) -> Iterator[tuple[list[int], NDArray[np.float32], list[NDArray[np.float32]]]]:
         """Run batch by batch, the shortest first.
 
@@ -139,8 +143,8 @@ class OnnxEncoder:
         """
         tokens, owner = self._tokens(texts)
         order = sorted(range(len(tokens)), key=lambda i: (len(tokens[i]), i))
-        for start in range(0, len(order), batch):
-            rows = order[start : start + batch]
+        for start in range(0, len(order), self._batch):
+            rows = order[start : start + self._batch]
             width = max(1, len(tokens[rows[-1]]))
             ids = np.zeros((len(rows), width), dtype=np.int64)
             mask = np.zeros((len(rows), width), dtype=np.int64)

@@ -29,17 +29,17 @@ def with_outputs(model: bytes, names: Sequence[str], *, only: bool = False) -> b
     """
     values = b""
     for name in names:
-        float_tensor = _field(1, b"\x08\x01")  # TypeProto.tensor_type { elem_type: FLOAT }
-        values += _field(_GRAPH_OUTPUT, _field(1, name.encode()) + _field(2, float_tensor))
+        float_tensor = field(1, b"\x08\x01")  # TypeProto.tensor_type { elem_type: FLOAT }
+        values += field(_GRAPH_OUTPUT, field(1, name.encode()) + field(2, float_tensor))
     if not names:
         return model
     if not only:
         # a message field that comes twice is merged, its repeated fields concatenated
-        return model + _field(_MODEL_GRAPH, values)
+        return model + field(_MODEL_GRAPH, values)
     out = []
-    for number, value, whole in _fields(model):
+    for number, value, whole in fields(model):
         if number == _MODEL_GRAPH:
-            out.append(_field(_MODEL_GRAPH, b"".join([*_leading_to(value, set(names)), values])))
+            out.append(field(_MODEL_GRAPH, b"".join([*_leading_to(value, set(names)), values])))
         else:
             out.append(bytes(whole))
     return b"".join(out)
@@ -50,7 +50,7 @@ def _leading_to(graph: memoryview, wanted: set[str]) -> list[bytes]:
 
     ONNX Runtime computes every node, whether its output is used or not (1.31, measured).
     """
-    parts = list(_fields(graph))
+    parts = list(fields(graph))
     kept = []
     for number, value, whole in reversed(parts):  # nodes are sorted: what a tensor needs stands before it
         if number == _GRAPH_NODE:
@@ -67,7 +67,7 @@ def _leading_to(graph: memoryview, wanted: set[str]) -> list[bytes]:
 
 
 def _texts(message: memoryview, wanted: int) -> list[str]:
-    return [str(value, "utf-8") for number, value, _ in _fields(message) if number == wanted]
+    return [str(value, "utf-8") for number, value, _ in fields(message) if number == wanted]
 
 
 def foreign(model: bytes, operators: Collection[str]) -> str:
@@ -78,12 +78,12 @@ def foreign(model: bytes, operators: Collection[str]) -> str:
     """
     nodes = 0
     try:
-        for number, value, _ in _fields(model):
+        for number, value, _ in fields(model):
             if number in (_MODEL_TRAINING, _MODEL_FUNCTIONS):
                 return "functions or a training graph"
             if number != _MODEL_GRAPH:
                 continue
-            for inner, part, _ in _fields(value):
+            for inner, part, _ in fields(value):
                 if inner == _GRAPH_SPARSE:
                     return "sparse tensors"
                 if inner == _GRAPH_INITIALIZER and _elsewhere(part):
@@ -98,13 +98,13 @@ def foreign(model: bytes, operators: Collection[str]) -> str:
 
 
 def _node(data: memoryview, operators: Collection[str]) -> str:
-    for number, value, _ in _fields(data):
+    for number, value, _ in fields(data):
         if number == _NODE_DOMAIN and len(value):
             return f"operators of `{str(value, 'utf-8')[:40]}`"
         if number == _NODE_OPERATOR and str(value, "utf-8") not in operators:
             return f"the operator `{str(value, 'utf-8')[:40]}`"
         if number == _NODE_ATTRIBUTE:
-            for inner, part, _ in _fields(value):
+            for inner, part, _ in fields(value):
                 if inner in _ATTRIBUTE_FORBIDDEN:
                     return "subgraphs or sparse tensors"
                 if inner in _ATTRIBUTE_TENSORS and _elsewhere(part):
@@ -113,10 +113,10 @@ def _node(data: memoryview, operators: Collection[str]) -> str:
 
 
 def _elsewhere(tensor: memoryview) -> bool:
-    return any(number in (_TENSOR_EXTERNAL, _TENSOR_LOCATION) for number, _, _ in _fields(tensor))
+    return any(number in (_TENSOR_EXTERNAL, _TENSOR_LOCATION) for number, _, _ in fields(tensor))
 
 
-def _fields(data: bytes | memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
+def fields(data: bytes | memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
     """Number, value and whole bytes of every field of a message; a number as value is empty here."""
     view, at = memoryview(data), 0
     while at < len(view):
@@ -140,6 +140,16 @@ def _fields(data: bytes | memoryview) -> Iterator[tuple[int, memoryview, memoryv
         yield key >> 3, value, view[start:at]
 
 
+def numbers(value: memoryview, whole: memoryview) -> list[int]:
+    """The integers of a field as `fields` gives it: one, or several that are packed."""
+    view, at = (value, 0) if len(value) else (whole, _read_varint(whole, 0)[1])
+    found = []
+    while at < len(view):
+        number, at = _read_varint(view, at)
+        found.append(number)
+    return found
+
+
 def _read_varint(view: memoryview, at: int) -> tuple[int, int]:
     out = shift = 0
     while at < len(view) and shift < 64:
@@ -151,7 +161,8 @@ def _read_varint(view: memoryview, at: int) -> tuple[int, int]:
     raise ValueError("a number without an end")
 
 
-def _field(number: int, payload: bytes) -> bytes:
+def field(number: int, payload: bytes) -> bytes:
+    """A field whose value is bytes: a text or a message."""
     return _varint(number << 3 | 2) + _varint(len(payload)) + payload
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -98,6 +99,8 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; errors of ours end in one line on standard error and a stable exit code."""
+    # what it says of a server that does not answer is said by us; workers and gateways log it all the same
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
         result = cli.main(args=list(argv) if argv is not None else None, standalone_mode=False)
     except click.exceptions.Abort:
@@ -112,5 +115,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        # a port that is taken, a folder that may not be written, a disk that is full: the world's, not ours
+        click.echo(f"jitr: {error}", err=True)
+        sys.exit(1)
     else:
         sys.exit(result if isinstance(result, int) else 0)

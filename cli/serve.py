@@ -7,7 +7,7 @@ import logging
 import click
 import msgspec
 
-from jitr.cli.options import with_settings
+from jitr.cli.options import PORT, with_settings
 from jitr.schemas.settings import Settings
 
 AGENTS = ("detect", "mine", "collect", "train", "audit", "steer", "view")
@@ -17,7 +17,7 @@ AGENTS = ("detect", "mine", "collect", "train", "audit", "steer", "view")
 @click.option(
     "--agents", default=",".join(AGENTS), show_default=True, help="Which agents, separated by commas."
 )
-@click.option("--port", type=int, default=None, help="Port of /metrics on loopback.")
+@click.option("--port", type=PORT, default=None, help="Port of /metrics on loopback.")
 @with_settings
 def worker(settings: Settings, agents: str, port: int | None) -> None:
     """Run agents until SIGINT or SIGTERM. More workers share the work: start as many as you like."""
@@ -37,7 +37,7 @@ def worker(settings: Settings, agents: str, port: int | None) -> None:
 
 @click.command()
 @click.option("--host", default=None, help="Address to listen on; loopback by default.")
-@click.option("--port", type=int, default=None, help="Port to listen on.")
+@click.option("--port", type=PORT, default=None, help="Port to listen on.")
 @click.option("--upstream", default=None, metavar="URL", help="The LLM's base URL, ending in /v1.")
 @with_settings
 def gateway(settings: Settings, host: str | None, port: int | None, upstream: str | None) -> None:
@@ -55,7 +55,7 @@ def gateway(settings: Settings, host: str | None, port: int | None, upstream: st
 
 @click.command()
 @click.option("--upstream", default=None, metavar="URL", help="The LLM's base URL, ending in /v1.")
-@click.option("--port", type=int, default=None, help="Port of the gateway.")
+@click.option("--port", type=PORT, default=None, help="Port of the gateway.")
 @click.option(
     "--sandbox", is_flag=True, help="Bring a development broker and a Redis of our own, kept in .jitr/."
 )

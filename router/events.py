@@ -114,9 +114,12 @@ class EventStream:
             self._spool = None
 
     def publish(self, call: Call) -> bool:
-        """Take a call; on the event loop's thread. False where it was dropped because too much waits."""
+        """Take a call; on the event loop's thread. False where it was dropped: too large, or too much waits."""
         answer = len(call.response.text) if call.response else 0
         size = 500 + answer + sum(len(message.content) for message in call.messages)
+        if size > RECORD_BYTES:
+            self.dropped["too_large"] += 1
+            return False
         if len(self._queue) >= MOST_CALLS or self._queued_bytes + size > MOST_BYTES:
             self.dropped["queue_full"] += 1
             return False

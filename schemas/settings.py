@@ -7,14 +7,17 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from jitr.schemas.errors import ConfigError, nearest
 from jitr.schemas.policy import Policy
 from jitr.schemas.prices import DEFAULT_PRICES, Price
 from jitr.schemas.topics import Topics
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,7 +50,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """How a worker runs. ``unmatched_per_s`` bounds the calls per tenant that go to mining."""
 
     host: str = "127.0.0.1"
-    port: int = 6066
+    port: Port = 6066
     unmatched_per_s: float = 2000.0
     train_memory_mb: int = 4096
     watchdog_s: float = 120.0
@@ -57,7 +60,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """How the gateway listens and where the LLM is. ``tenants`` maps an API key's sha256 to a tenant."""
 
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: Port = 8080
     upstream: str = "https://api.openai.com/v1"
     tenant: str = "default"
     tenants: dict[str, str] = {}

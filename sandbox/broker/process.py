@@ -27,7 +27,13 @@ async def serve(data_dir: Path, host: str, port: int, limits: Limits) -> None:
 
 
 @click.command("broker")
-@click.option("--port", default=9092, show_default=True, help="Port to listen on; 0 lets the system choose.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=9092,
+    show_default=True,
+    help="Port to listen on; 0 lets the system choose.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
 @click.option(
     "--data",

@@ -46,6 +46,7 @@ def test_the_list_of_verbs_says_the_exit_codes_and_loads_no_verb(capsys, monkeyp
         (TransitionError("no"), 4),
         (UnavailableError("no"), 5),
         (click.UsageError("no"), 2),
+        (PermissionError(13, "Permission denied", "/state"), 1),
         (KeyboardInterrupt(), 130),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
@@ -73,3 +74,13 @@ def test_a_verb_whose_packages_are_missing_names_the_extra(monkeypatch, capsys):
         main(["routes", "--json"])
     assert ended.value.code == 1
     assert "pip install" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "verb", [["gateway"], ["worker"], ["up"], ["sandbox", "broker"], ["sandbox", "redis"], ["sandbox", "llm"]]
+)
+def test_a_port_that_is_none_is_wrong_usage(verb, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*verb, "--port", "70000"])
+    assert ended.value.code == 2
+    assert "0<=x<=65535" in capsys.readouterr().err

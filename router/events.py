@@ -114,7 +114,7 @@ class EventStream:
             self._spool = None
 
     def publish(self, call: Call) -> bool:
-        """Take a call; on the event loop's thread. False where it is dropped: too large, or too much waits."""
+        """Take a call; on the event loop's thread. False where it is dropped, too large or too many."""
         answer = len(call.response.text) if call.response else 0
         size = 500 + answer + sum(len(message.content) for message in call.messages)
         if size > RECORD_BYTES:

@@ -76,14 +76,17 @@ def fit_model(
         y = numbers[:, column]
 
         def fit_head(
-            y: NDArray[np.int64], classes: int, soft: NDArray[np.float64] | None = None
+            y: NDArray[np.int64],
+            classes: int,
+            soft: NDArray[np.float64] | None = None,
+            names: Encoded | None = None,
         ) -> tuple[Head, Prediction]:
-            return _fit_head(encoded, candidate, y, classes, weights, groups, fold, soft)
+            return _fit_head(encoded, candidate, y, classes, weights, groups, fold, soft, names)
 
         if spec.scale is not None:
             heads.append(fit_number(fit_head, spec, y, weights, near=candidate.head == "ridge"))
         else:
-            heads.append(fit_head(y, len(spec.values), soft))
+            heads.append(fit_head(y, len(spec.values), soft, _names(features, candidate, spec)))
     return with_gates(features, fields, heads, numbers, weights, groups, seed)
 
 
@@ -132,12 +135,20 @@ def _fit_head(
     groups: NDArray[np.int64],
     fold: NDArray[np.int64],
     soft: NDArray[np.float64] | None,
+    names: Encoded | None,
 ) -> tuple[Head, Prediction]:
     if classes == 1:
         constant = ConstantHead()
         return constant, constant.predict(encoded)
     if candidate.head == "ridge":
-        return fit_ridge(encoded, y, classes, weights, groups, soft)
+        return fit_ridge(encoded, y, classes, weights, groups, soft, names)
     if candidate.head == "mixture":
         return fit_mixture(encoded, y, classes, weights, fold)
     return fit_linear(encoded, y, classes, weights, fold, soft)
+
+
+def _names(features: Features, candidate: Candidate, spec: FieldSpec) -> Encoded | None:
+    """What a field's values are called, as one would say it: an example of each that costs no call."""
+    if candidate.head != "ridge" or features.encoder is None:
+        return None
+    return features.encode([value.strip('"').replace("_", " ") for value in spec.values])

@@ -28,12 +28,14 @@ _BLOCK = 128
 class Memory:
     """The training rows as the encoder sees them, sorted by class, with their dual weights.
 
-    ``start[c]`` is the first row of class c; every class has a row.
+    ``start[c]`` is the first row of class c; every class has a row. Only the first ``calls`` rows are calls
+    and vote; where there are more, they are the names of the classes.
     """
 
     sentences: NDArray[np.float32]
     layers: NDArray[np.float32]
     dual: NDArray[np.float32]
+    calls: int
     start: NDArray[np.int64]
     centre: NDArray[np.float32]
     projection: NDArray[np.float32]
@@ -97,7 +99,7 @@ class RidgeHead:
             kernel += np.exp(GAMMA_LAYERS * (m.project(views) @ m.layers.T - 1))
             block = slice(at, at + len(views))
             scores[block] += kernel @ m.dual
-            votes[block], nearest[block] = neighbours(similar, m.start, self._classes)
+            votes[block], nearest[block] = neighbours(similar[:, : m.calls], m.start, self._classes)
         return self.prediction(scores, self._temperature, votes, nearest)
 
     @staticmethod
@@ -141,6 +143,7 @@ class RidgeHead:
                 "sentences": m.sentences.astype(np.float16),
                 "layers": m.layers.astype(np.float16),
                 "dual": m.dual.astype(np.float16),
+                "calls": np.array([m.calls], np.int64),
                 "start": m.start,
                 "centre": m.centre,
                 "projection": m.projection.astype(np.float16),
@@ -197,6 +200,7 @@ def _memory(arrays: Arrays, classes: int, features: Features) -> Memory:
             sentences=arrays["sentences"].astype(np.float32),
             layers=arrays["layers"].astype(np.float32),
             dual=arrays["dual"].astype(np.float32),
+            calls=int(arrays["calls"].sum()),
             start=arrays["start"].astype(np.int64),
             centre=arrays["centre"].astype(np.float32),
             projection=arrays["projection"].astype(np.float32),
@@ -207,7 +211,8 @@ def _memory(arrays: Arrays, classes: int, features: Features) -> Memory:
     n = len(m.sentences)
     fits = (
         encoder is not None
-        and n >= classes
+        and m.calls in (n, n - classes)
+        and m.calls >= classes
         and m.sentences.shape == (n, encoder.dim)
         and m.layers.ndim == 2
         and len(m.layers) == n
@@ -215,7 +220,7 @@ def _memory(arrays: Arrays, classes: int, features: Features) -> Memory:
         and m.start.shape == (classes,)
         and m.start[0] == 0
         and bool((np.diff(m.start) > 0).all())
-        and m.start[-1] < n
+        and m.start[-1] < m.calls
         and m.centre.shape == (encoder.views * encoder.dim,)
         and m.projection.shape == (len(m.centre), m.layers.shape[1])
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.linalg import eigh, lapack
 
@@ -39,6 +40,7 @@ def fit_ridge(
     weights: NDArray[np.float64],
     groups: NDArray[np.int64],
     soft: NDArray[np.float64] | None = None,
+    names: Encoded | None = None,
 ) -> tuple[RidgeHead, Prediction]:
     """Fit on all rows; every row is also predicted without itself and its near-duplicates.
 
@@ -54,6 +56,8 @@ def fit_ridge(
         Rows that leave together.
     soft : array of shape (n, classes), optional
         How probable each class was to the teacher.
+    names : Encoded, optional
+        The classes' names, in their order: one more example of each, which no neighbour is.
 
     Raises
     ------
@@ -65,10 +69,13 @@ def fit_ridge(
         raise TrainingError(f"kernel ridge takes at most {MAX_ROWS} rows, got {n}; use a linear head")
     order = np.argsort(y, kind="stable")
     y, groups = y[order], groups[order]
-    kernel = np.zeros((n, n), dtype=np.float32)
+    rows = n if names is None else n + classes
+    kernel = np.zeros((rows, rows), dtype=np.float32)
     sparse: Any = None
     if encoded.ngrams is not None:
         sparse = csr(encoded.ngrams)[order]
+        if names is not None and names.ngrams is not None:
+            sparse = sp.vstack([sparse, csr(names.ngrams)], format="csr")
         share = _WEIGHT_NGRAMS if encoded.views is not None else _WEIGHT_NGRAMS_ALONE
         kernel += share * (sparse @ sparse.T).toarray()
     start = np.searchsorted(y, np.arange(classes))
@@ -76,32 +83,40 @@ def fit_ridge(
     votes = nearest = None
     if encoded.views is not None:
         views = encoded.views[order]
+        centre, projection = _principal(views.reshape(n, -1))
+        if names is not None and names.views is not None:
+            views = np.concatenate([views, names.views])
         sentences = np.ascontiguousarray(views[:, 0])
         similar = sentences @ sentences.T
         kernel += np.exp(GAMMA_SENTENCE * (similar - 1))
-        centre, projection = _principal(views.reshape(n, -1))
         layers = project_layers(views, centre, projection)
         other = layers @ layers.T
         other -= 1
         other *= GAMMA_LAYERS
         kernel += np.exp(other, out=other)
         del other
-        for rows in twins:
-            similar[np.ix_(rows, rows)] = -1
+        similar = similar[:n, :n]
+        for twin in twins:
+            similar[np.ix_(twin, twin)] = -1
         np.fill_diagonal(similar, -1)
         votes, nearest = neighbours(similar, start, classes)
         del similar
-    targets = np.full((n, classes), -1.0 / (classes - 1), dtype=np.float32)
+    targets = np.full((rows, classes), -1.0 / (classes - 1), dtype=np.float32)
     targets[np.arange(n), y] = 1.0
     if soft is not None:
-        targets = np.asarray((soft[order] * classes - 1) / (classes - 1), np.float32)
-    dual, held_out = _solve(kernel, targets, _LAMBDA / weights[order], twins)
+        targets[:n] = (soft[order] * classes - 1) / (classes - 1)
+    penalty = np.full(rows, _LAMBDA)
+    penalty[:n] /= weights[order]
+    if names is not None:
+        targets[np.arange(n, rows), np.arange(classes)] = 1.0
+    dual, held_out = _solve(kernel, targets, penalty, twins)
+    held_out = held_out[:n]
     temperature = _temperature(held_out, y, weights[order])
     head = RidgeHead(
         temperature,
         classes,
         None if sparse is None else (share * (sparse.T @ dual)).astype(np.float16),
-        None if votes is None else Memory(sentences, layers, dual, start, centre, projection),
+        None if votes is None else Memory(sentences, layers, dual, n, start, centre, projection),
     )
     back = np.empty(n, dtype=np.int64)
     back[order] = np.arange(n)

@@ -1,0 +1,50 @@
+"""Kernel ridge on made vectors: the classes' names are examples that no call is compared with."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jitr.models.surrogates.base import Encoded
+from jitr.models.surrogates.ridge import RidgeHead
+from jitr.models.surrogates.ridge_fit import fit_ridge
+
+CLASSES, DIM = 4, 16
+
+
+def made(n: int, seed: int = 0) -> tuple[Encoded, np.ndarray, Encoded]:
+    """Noisy calls about four directions, and the directions as the names."""
+    centres = np.eye(CLASSES, DIM)
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % CLASSES
+    return views(centres[y] + rng.normal(size=(n, DIM)) * 0.4), y, views(centres)
+
+
+def views(x: np.ndarray) -> Encoded:
+    x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    return Encoded(None, np.stack([x, x], axis=1).astype(np.float32))
+
+
+def fit(n: int, names: bool) -> tuple[RidgeHead, float, float]:
+    encoded, y, called = made(n)
+    ones, alone = np.ones(n), np.arange(n)
+    head, found = fit_ridge(encoded, y, CLASSES, ones, alone, None, called if names else None)
+    test, truth, _ = made(400, seed=1)
+    accuracy = float((head.predict(test).probs.argmax(1) == truth).mean())
+    return head, float((found.probs.argmax(1) == y).mean()), accuracy
+
+
+def test_with_few_labels_names_help_and_the_forecast_says_so() -> None:
+    _, forecast, accuracy = fit(12, names=False)
+    _, forecast_named, accuracy_named = fit(12, names=True)
+    assert accuracy_named > accuracy + 0.02
+    assert forecast_named >= forecast
+
+
+def test_names_vote_for_nothing() -> None:
+    head, *_ = fit(40, names=True)
+    arrays = head.arrays()
+    assert len(arrays["sentences"]) == 44 and arrays["calls"].tolist() == [40]
+    encoded, _, called = made(40)
+    # a call that is the very name of a class has its neighbours among the calls alone
+    assert head.predict(called).signals[:, 6].max() < 0.999
+    assert head.predict(encoded).signals[:, 6].min() > 0.999

@@ -1,5 +1,6 @@
 """Agents that are restarted, flushed and told twice go on as if nothing had been."""
 
+from collections import Counter
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from jitr.router.table import RouteTable
 from jitr.sandbox.redis import RedisServer
 from jitr.sandbox.traffic.workload import Workload
 from jitr.schemas.evidence import AuditWindow, Evidence, Tick
+from jitr.schemas.metrics import MetricsWindow
 from jitr.schemas.money import Money
 from jitr.schemas.tasks import TaskCall
 
@@ -68,6 +70,32 @@ async def test_a_flushed_table_is_back_within_five_seconds(
             assert (await table.load(tenant)).routes == before
     finally:
         await redis.aclose()
+
+
+async def test_what_agents_counted_travels_in_windows_that_add_up(
+    dev_broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jitr.agents.worker._WINDOW_S", 0.0)
+    settings, _ = settings_for(dev_broker, tmp_path)
+    calls = calls_of(Workload(seed=6, noise=0.2, tasks=["spam"]), 120)
+    name = settings.topics.metrics.name
+
+    async def counted() -> dict[str, float]:
+        windows: list[MetricsWindow] = await kafka.rows(name, MetricsWindow)
+        total: Counter[str] = Counter()
+        for window in windows:
+            assert (window.agent, window.end > window.start) == ("detect", True)
+            total.update(window.counters)
+        return {k: v for k, v in total.items() if k.startswith("jitr_events_total")}
+
+    async def all_told() -> bool:
+        return sum((await counted()).values()) == len(calls)
+
+    async with Kafka(settings) as kafka, working(settings, "detect"):
+        await kafka.publish(settings.topics.calls.name, calls)
+        await kafka.done("detect")
+        await eventually(all_told)
+        assert set(await counted()) == {'jitr_events_total{agent="detect",result="unmatched"}'}
 
 
 async def test_the_same_evidence_twice_moves_nothing(dev_broker: str, tmp_path: Path) -> None:

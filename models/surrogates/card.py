@@ -38,7 +38,7 @@ def card(manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Datase
         "|---|---|",
     ]
     for share, agreement in zip(manifest.shares, manifest.forecast_agreement, strict=True):
-        if round(share * 100) % 10 == 0:
+        if round(share * 1000) % 100 == 0:
             lines.append(f"| {share:.2f} | {agreement:.3f} |")
     wrong = Counter(label for label, ok in zip(dataset.labels, fitted.agrees, strict=True) if not ok)
     rows = Counter(dataset.labels)
@@ -47,6 +47,10 @@ def card(manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Datase
         for label, misses in wrong.most_common(_WORST):
             shown = label.replace("|", "\\|").replace("\n", " ")[:80]
             lines.append(f"| {shown} | {rows[label]} | {1 - misses / rows[label]:.2f} |")
+    curve = measured.race[0].curve if measured.race else ()
+    if len(curve) > 1:
+        lines += ["", "| labels | agreement out of sample |", "|---|---|"]
+        lines += [f"| {labels} | {accuracy:.3f} |" for labels, accuracy in curve]
     lines += [
         "",
         "| candidate | labels | agreement | coverage | seconds | why it lost |",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-SHARES = tuple(round(0.30 + 0.01 * i, 2) for i in range(71))
+SHARES = tuple(round(0.30 + 0.005 * i, 3) for i in range(141))
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,10 @@ def next(route: Route, evidence: Evidence, policy: Policy, version: RouteVersion
     new: dict[str, Any] = {"version": version}
     if not isinstance(evidence, Tick):
         new["seen"] = (*route.seen, evidence.id)[-_SEEN:]
-    if step.moved and not (isinstance(evidence, Withheld) and live(route)):
-        # why a live version has no successor is no reason for the state that the route is in
+    paused = route.state == step.route.state == "paused"
+    if step.moved and not paused and not (isinstance(evidence, Withheld) and live(route)):
+        # what happens to a candidate meanwhile is no reason for a pause, which whoever made it looks for, and
+        # why a live version has no successor is none for the state that the route is in
         new["reason"] = step.reason
     if step.route.state != route.state:
         new["since"] = evidence.time

@@ -218,6 +218,17 @@ def test_what_is_proved_stays_when_the_teacher_is_found_to_contradict_itself() -
     assert life.row.withheld is not None
 
 
+def test_a_pause_keeps_its_reason_whatever_comes_of_what_was_under_way() -> None:
+    life = Life().to_active()
+    life.trained("v2", 600)
+    life.say("pause")
+    reason = life.row.reason
+    assert reason.startswith("pause by")
+    for told in (life.alarm(), life.certified("v2"), life.withheld("cost")):
+        assert told.moved
+        assert (life.row.state, life.row.reason) == ("paused", reason)
+
+
 def test_blind_goes_back_to_the_teacher_and_waits_for_a_person() -> None:
     life = Life().to_active()
     assert "blind" in life.alarm(monitor="blind").reason

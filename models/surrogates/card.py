@@ -45,8 +45,10 @@ def card(manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Datase
     if wrong:
         lines += ["", "| label most often missed | rows | agreement |", "|---|---|---|"]
         for label, misses in wrong.most_common(_WORST):
-            shown = label.replace("|", "\\|").replace("\n", " ")[:80]
-            lines.append(f"| {shown} | {rows[label]} | {1 - misses / rows[label]:.2f} |")
+            lines.append(f"| {_cell(label)} | {rows[label]} | {1 - misses / rows[label]:.2f} |")
+    if fitted.confused:
+        lines += ["", "| the teacher said | it said | times |", "|---|---|---|"]
+        lines += [f"| {_cell(truth)} | {_cell(said)} | {n} |" for truth, said, n in fitted.confused]
     curve = measured.race[0].curve if measured.race else ()
     if len(curve) > 1:
         lines += ["", "| labels | agreement out of sample |", "|---|---|"]
@@ -72,3 +74,7 @@ def _own_layers(fitted: Fitted) -> list[str]:
     size_mb = len(encoder.upper) / 1e6
     why = "; more than 15 MB, for in int8 they would give something else" if size_mb > _MUCH_MB else ""
     return [f"- the {encoder.layers} upper layers of its encoder are its own: {size_mb:.1f} MB{why}"]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")[:80]

@@ -12,6 +12,7 @@ from jitr.models.bases.weights import Weights, registry
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import write_parts
 from jitr.models.search.race import race
+from jitr.models.surrogates.forecast import SHARES
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import Recipe, train, training_id
 from jitr.schemas.errors import TrainingError, WeightsError
@@ -123,4 +124,7 @@ def test_training_from_parts_is_done_once(tmp_path: Path) -> None:
     assert other.digest == first.digest
     assert Surrogate.load(first.path, first.digest).answer("gladly by item 5").text == "Yes!"
     ref = first.ref()
-    assert len(ref.shares) == len(ref.thresholds) == len(ref.forecast) == 71 and ref.digest == first.digest
+    assert (
+        len(ref.shares) == len(ref.thresholds) == len(ref.forecast) == len(SHARES)
+        and ref.digest == first.digest
+    )

@@ -18,7 +18,7 @@ from jitr.agents.handler import Delivery, Handler, Output
 from jitr.agents.taskcalls import as_output, coin, task_call
 from jitr.models.tasks.matcher import Matcher
 from jitr.models.tasks.redaction import Redaction
-from jitr.schemas.calls import Call
+from jitr.schemas.calls import MOST_BYTES, Call
 from jitr.schemas.dialects import read_call
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import Event
@@ -29,8 +29,6 @@ MATCHED = "jitr_matched"
 # of each task's calls mine sees the first so many of each partition, then a share
 _LEARN_FIRST = 64
 _LEARN_SHARE = 1 / 32
-# a task call holds a prompt twice, and Kafka takes a megabyte
-MOST_BYTES = 300_000
 
 
 def detect(context: Context) -> Agent[Call]:
@@ -99,7 +97,7 @@ class Detector(Handler[Call]):
         stamp = call.decision
         if stamp is not None and stamp.task is not None:
             task = self._context.task(stamp.task)
-            if task is not None:
+            if task is not None and task.tenant == call.tenant:
                 return task, None
         match = self._matcher.match(call)
         if match is None:

@@ -52,7 +52,8 @@ class Reason(StrEnum):
     NO_ROUTE = "no_route"
     """The task is known, but has no row in the routing table yet."""
     TOO_LONG = "too_long"
-    """More text than an event can carry: it is not even read, and no event tells of it."""
+    """More text than agents work on, so that no audit could ever be seen. Beyond what Kafka takes, it is not
+    even read, and no event tells of it."""
     UNREADABLE = "unreadable"
     """The request is no chat completion that we can read; the upstream judges it."""
 

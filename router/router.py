@@ -18,13 +18,15 @@ from jitr.router.reasons import Reason
 from jitr.router.requests import needs_teacher, read_request, read_response
 from jitr.router.scoring import BusyError, Scorers
 from jitr.router.snapshot import Live, Snapshot
-from jitr.schemas.calls import Call, Response, Usage
+from jitr.schemas.calls import MOST_BYTES, Call, Response, Usage
 from jitr.schemas.errors import RecordError
 from jitr.schemas.settings import Settings
 
 log = logging.getLogger(__name__)
-# an event of more is refused by Kafka's default, so that no task has ever seen its like
+# an event of more is refused by Kafka's default
 LONGEST: Final = 1_000_000
+# calls of more are worked on by no agent: there must be room for the answers, or no audit is ever seen
+_MOST_ASKED: Final = MOST_BYTES - 50_000
 
 
 class Sink(Protocol):
@@ -238,7 +240,7 @@ class Router:
             return teacher(Reason.OPT_OUT if skip else Reason.NO_TASK)
         if skip:
             return teacher(Reason.OPT_OUT, match.task_id)
-        unfit = needs_teacher(request)
+        unfit = needs_teacher(request) or (Reason.TOO_LONG if _is_too_long(call) else None)
         if unfit is not None:
             return teacher(unfit, match.task_id)
         live = view.routes.get(match.task_id)
@@ -266,6 +268,16 @@ class Router:
         if live.reason is Reason.ASK and coin(id, "canary") >= route.share:
             decision = replace(decision, target="teacher", reason=Reason.CANARY)
         return decision, live, match.input
+
+
+def _is_too_long(call: Call) -> bool:
+    """Whether a call's event would be dead-lettered: then its audits would be lost and nobody would know."""
+    texts = [*(m.content for m in call.messages), *(m.tool_calls for m in call.messages)]
+    texts += [call.tools, call.response_format, *call.metadata.values()]
+    # a character is six bytes at most
+    if 6 * sum(len(text) for text in texts if text) <= _MOST_ASKED:
+        return False
+    return len(msgspec.json.encode(call)) > _MOST_ASKED
 
 
 def _scored(decision: Decision, found: SurrogateAnswer) -> Decision:

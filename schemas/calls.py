@@ -6,6 +6,9 @@ from typing import ClassVar, Literal
 
 from jitr.schemas.record import Record
 
+# What one call may have as JSON: a task call holds a prompt twice, and Kafka takes a megabyte.
+MOST_BYTES = 300_000
+
 
 class Message(Record, frozen=True, kw_only=True):
     """One message of a chat.

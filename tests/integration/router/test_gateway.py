@@ -22,6 +22,7 @@ from jitr.router.gateway import LARGEST_BODY
 from jitr.schemas.routes import Route
 
 Make = Callable[..., Route]
+PROMPT = "Is this review positive or negative? Review:"
 Apply = Callable[[Route], Awaitable[None]]
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
 PIECES = [
@@ -386,6 +387,7 @@ async def test_a_route_that_is_not_live_leaves_the_teacher(
         ({}, {"x-jitr-skip": "1"}, "opt_out"),
         ({}, {"x-jitr-skip": "True"}, "opt_out"),
         ({"messages": [{"role": "user", "content": "x" * 1_000_001}]}, {}, "too_long"),
+        ({"messages": [{"role": "user", "content": f"{PROMPT} " + "fine " * 60_000}]}, {}, "too_long"),
         ({"model": "other-llm"}, {}, "no_task"),
         ({}, {"x-jitr-task": "another"}, "no_task"),
     ],

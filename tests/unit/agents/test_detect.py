@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from jitr.agents.detect import MATCHED, MOST_BYTES, Detector, Limiter
-from jitr.schemas.calls import Call, DecisionStamp, Response
+from jitr.agents.detect import MATCHED, Detector, Limiter
+from jitr.schemas.calls import MOST_BYTES, Call, DecisionStamp, Response
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import Event
 from jitr.schemas.tasks import TaskCall
@@ -51,6 +51,14 @@ def test_a_call_keeps_the_task_that_our_router_stamped_on_it(bench, mood, messag
     stamped = call(message, text="words that match nothing", decision=DecisionStamp(id="d", task="mood"))
     (made,) = of(detect(bench, delivered, stamped), bench.context.topics.task_calls)
     assert (made.task, made.decision.id) == ("mood", "d")
+
+
+def test_a_stamp_moves_no_call_into_another_tenants_task(bench, mood, message, delivered):
+    bench.know(msgspec.structs.replace(mood, tenant="other"))
+    stamped = call(message, decision=DecisionStamp(id="d", task="mood"))
+    outputs = detect(bench, delivered, stamped)
+    assert of(outputs, bench.context.topics.task_calls) == []
+    assert len(of(outputs, bench.context.topics.unmatched)) == 1
 
 
 def test_a_merged_task_goes_on_as_the_one_it_was_merged_into(bench, mood, message, delivered):

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
+import fsspec
 import msgspec
+from mode.utils.logging import get_logger
 
 from jitr.agents.context import Context
 from jitr.agents.dataset import Dataset
@@ -28,6 +31,7 @@ from jitr.schemas.routes import Route, WithheldCause
 from jitr.schemas.tasks import Task, TaskCall
 from jitr.schemas.trainings import Training
 
+log = get_logger(__name__)
 TRAINABLE = ("label", "labels", "json", "number")
 _TICK = 10
 # a training that did not pay is asked for again when the dataset has grown by so much
@@ -127,6 +131,18 @@ class Collect(StatefulHandler[TaskCall]):
         for part in write_parts(self._root, task, self._place.partition, examples, offsets):
             parts[part.url] = part
 
+    def _has_lost(self, task: str, dataset: Dataset) -> bool:
+        """Forget parts that are not there any more: every training that names one would fail."""
+        fs, folder = fsspec.core.url_to_fs(f"{self._root}/{task}")
+        fs.invalidate_cache()
+        names = fs.ls(folder, detail=False) if fs.exists(folder) else ()
+        there = {PurePosixPath(name).name for name in names}
+        lost = [url for url in dataset.parts if PurePosixPath(url).name not in there]
+        if lost:
+            log.warning("collect: task %s: %d parts are gone, first %s", task, len(lost), lost[0])
+            dataset.forget(lost)
+        return bool(lost)
+
     def _begin_anew(self, task: str, dataset: Dataset, route: Route) -> None:
         """A promise was broken: what the teacher said before the break teaches no more."""
         since, end = route.since_offset, self._place.end()
@@ -161,8 +177,11 @@ class Collect(StatefulHandler[TaskCall]):
             if not payback.pays:
                 dataset.asked_at = dataset.labels
                 return [self._withheld(call, dataset, "cost", figures)]
-        outputs = [self._withheld(call, dataset, None, figures)] if dataset.withheld else []
         self._write(call.task)
+        if self._has_lost(call.task, dataset):
+            # the next label says whether what is left is enough
+            return []
+        outputs = [self._withheld(call, dataset, None, figures)] if dataset.withheld else []
         dataset.trained_at, dataset.asked_at = dataset.labels, 0
         training = _request(call, task, dataset, policy, offset, route)
         topic = self._context.topics.trainings.name

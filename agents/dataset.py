@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from jitr.models.pace import Pace
@@ -19,7 +21,7 @@ class Dataset(msgspec.Struct):
     """The state of one task.
 
     ``labels`` counts all since the task began; ``old`` of them came before ``since_offset``, the break that
-    led to the last demotion, the ``demotions``-th. ``trained_at`` are the labels at the last training since
+    led to the last demotion, the ``demotions``-th, or were lost. ``trained_at`` are the labels at the last training since
     then, ``asked_at`` those at which a training was last found not to pay, ``ticked_at`` those that the last
     tick told. ``withheld`` is the cause that was told last.
     """
@@ -84,6 +86,11 @@ class Dataset(msgspec.Struct):
         # until a label comes again, it is written as it was
         self.usual, self.texts = self.renderings, {}
         self.repeats, self.noise = Repeats(), None
+
+    def forget(self, parts: Iterable[str]) -> None:
+        """These parts are lost: their labels count as those from before a break do."""
+        for url in parts:
+            self.old += self.parts.pop(url).rows
 
     @property
     def mean_bill_usd(self) -> float | None:

@@ -358,6 +358,20 @@ def test_a_dataset_that_was_lost_does_not_wait_for_as_many_labels_as_the_old_one
     assert [t.labels for t in split([o for d in calls for o in handler.handle([d])])[0]] == [30, 60, 120]
 
 
+def test_a_part_that_is_lost_is_named_in_no_training(bench, mood, task_call, delivered):
+    bench.know(mood)
+    handler = Collect(bench.context, Place("c", 0))
+    calls = delivered([task_call(n) for n in range(1500)])
+    handler.handle(calls[:1200])
+    handler.snapshot()
+    first = next(iter(handler._datasets["mood"][1].parts))
+    Path(first).unlink()
+    (training,) = split([o for d in calls[1200:] for o in handler.handle([d])])[0]
+    assert first not in {part.url for part in training.parts}
+    data = read_parts(training.parts, training.since_offset)
+    assert len(data) == sum(part.rows for part in training.parts) == training.labels - 512
+
+
 def test_a_part_that_is_lost_at_a_break_takes_no_later_label_with_it(hasty, mood, task_call, delivered):
     hasty.know(mood)
     handler = Collect(hasty.context, Place("c", 0))

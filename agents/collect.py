@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 
-import fsspec
 import msgspec
 from mode.utils.logging import get_logger
 
@@ -131,18 +129,6 @@ class Collect(StatefulHandler[TaskCall]):
         for part in write_parts(self._root, task, self._place.partition, examples, offsets):
             parts[part.url] = part
 
-    def _has_lost(self, task: str, dataset: Dataset) -> bool:
-        """Forget parts that are not there any more: every training that names one would fail."""
-        fs, folder = fsspec.core.url_to_fs(f"{self._root}/{task}")
-        fs.invalidate_cache()
-        names = fs.ls(folder, detail=False) if fs.exists(folder) else ()
-        there = {PurePosixPath(name).name for name in names}
-        lost = [url for url in dataset.parts if PurePosixPath(url).name not in there]
-        if lost:
-            log.warning("collect: task %s: %d parts are gone, first %s", task, len(lost), lost[0])
-            dataset.forget(lost)
-        return bool(lost)
-
     def _begin_anew(self, task: str, dataset: Dataset, route: Route) -> None:
         """A promise was broken: what the teacher said before the break teaches no more."""
         since, end = route.since_offset, self._place.end()
@@ -178,7 +164,8 @@ class Collect(StatefulHandler[TaskCall]):
                 dataset.asked_at = dataset.labels
                 return [self._withheld(call, dataset, "cost", figures)]
         self._write(call.task)
-        if self._has_lost(call.task, dataset):
+        if lost := dataset.forget_lost(f"{self._root}/{call.task}"):
+            log.warning("collect: task %s: %d parts are gone, first %s", call.task, len(lost), lost[0])
             # the next label says whether what is left is enough
             return []
         outputs = [self._withheld(call, dataset, None, figures)] if dataset.withheld else []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from pathlib import PurePosixPath
 
+import fsspec
 import msgspec
 
 from jitr.models.pace import Pace
@@ -21,9 +22,9 @@ class Dataset(msgspec.Struct):
     """The state of one task.
 
     ``labels`` counts all since the task began; ``old`` of them came before ``since_offset``, the break that
-    led to the last demotion, the ``demotions``-th, or were lost. ``trained_at`` are the labels at the last training since
-    then, ``asked_at`` those at which a training was last found not to pay, ``ticked_at`` those that the last
-    tick told. ``withheld`` is the cause that was told last.
+    led to the last demotion, the ``demotions``-th, or were lost. ``trained_at`` are the labels at the last
+    training since then, ``asked_at`` those at which a training was last found not to pay, ``ticked_at`` those
+    that the last tick told. ``withheld`` is the cause that was told last.
     """
 
     labels: int = 0
@@ -87,10 +88,19 @@ class Dataset(msgspec.Struct):
         self.usual, self.texts = self.renderings, {}
         self.repeats, self.noise = Repeats(), None
 
-    def forget(self, parts: Iterable[str]) -> None:
-        """These parts are lost: their labels count as those from before a break do."""
-        for url in parts:
+    def forget_lost(self, folder: str) -> list[str]:
+        """Forget parts that are not in their folder any more: every training that names one would fail.
+
+        Their labels count as those from before a break do.
+        """
+        fs, path = fsspec.core.url_to_fs(folder)
+        fs.invalidate_cache()
+        names = fs.ls(path, detail=False) if fs.exists(path) else ()
+        there = {PurePosixPath(name).name for name in names}
+        lost = [url for url in self.parts if PurePosixPath(url).name not in there]
+        for url in lost:
             self.old += self.parts.pop(url).rows
+        return lost
 
     @property
     def mean_bill_usd(self) -> float | None:

@@ -115,8 +115,10 @@ class Mine(StatefulHandler[Call | TaskCommand]):
             by = f" ({cause.by})" if isinstance(cause, TaskCommand) and cause.by else ""
             verb: Literal["pause", "unpause"] = "pause"
             note = where + by
-        elif task.history and task.history[-1].kind == "restored" and route.state == "paused":
-            if not route.reason.startswith(f"pause by {BY}:"):
+        elif task.history and task.history[-1].kind == "restored":
+            ours = route.reason.startswith(f"pause by {BY}:")
+            # told right after the merge, the row that we read may not be paused yet
+            if not (ours if route.state == "paused" else isinstance(cause, TaskCommand)):
                 return None
             verb, note = "unpause", "the merge was undone"
         else:

@@ -84,6 +84,16 @@ def test_a_merge_pauses_the_route_of_the_merged_task_and_its_undo_unpauses_it(
     assert (unpause.verb, unpause.task) == ("unpause", b)
 
 
+def test_an_undo_told_at_once_unpauses_a_route_whose_pause_is_still_on_its_way(
+    bench: Any, calls: list[Call], delivered: Any
+) -> None:
+    mine = Mine(bench.context)
+    a, b = rows(mine.handle(delivered(calls)))
+    bench.route(Route(tenant="t", task=b, state="active"))
+    told = words(mine.handle(delivered([word("merge", a, b), word("undo", a, b)])))
+    assert [(w.verb, w.task) for w in told] == [("pause", b), ("unpause", b)]
+
+
 def test_a_route_that_a_person_had_paused_stays_paused(bench: Any, calls: list[Call], delivered: Any) -> None:
     mine = Mine(bench.context)
     a, b = rows(mine.handle(delivered(calls)))

@@ -1,7 +1,6 @@
 """Whether a draft is believed: all that speaks against it, the cheap reasons first."""
 
 from jitr.models.tasks.build import Draft
-from jitr.models.tasks.evidence import support_needed
 from jitr.models.tasks.frames import Dissolved
 from jitr.models.tasks.mined import Mined
 from jitr.models.tasks.objections import (
@@ -36,10 +35,8 @@ class Judge:
         self.dissolved = dissolved
 
     def believes(self, found: Draft, clock: int, parent: Mined | None = None) -> bool:
-        """Judge a draft, the cheap reasons against it first."""
+        """Judge a draft that has support, the cheap reasons against it first."""
         n = len(found.members)
-        if n < support_needed(found, splitting=parent is not None):
-            return False
         shelf = self.shelf
         if parent is None and self.dissolved.waits(found.pattern, clock):
             return False

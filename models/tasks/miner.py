@@ -7,7 +7,7 @@ from jitr.models.tasks.absorb import absorbs
 from jitr.models.tasks.asked import closed
 from jitr.models.tasks.build import Draft, draft, holders_of, tolerance
 from jitr.models.tasks.catalogue import Catalogue, Event, MinerPolicy
-from jitr.models.tasks.evidence import opens_or_ends
+from jitr.models.tasks.evidence import opens_or_ends, support_needed
 from jitr.models.tasks.frames import Dissolved, is_frame
 from jitr.models.tasks.items import items_of, shorten
 from jitr.models.tasks.judge import Judge
@@ -146,10 +146,17 @@ class Miner(Catalogue):
         members = [self.window.entries[seq] for seq in group]
         able = self._able(seed, members)
         if seed[0] in _ENDS and all(item[0] == seed[0] for item in able) and opens_or_ends(members):
+            self.window.wait(seed, 2 * len(group))
             return None
         common, members = self._common(able, members)
         found = draft(common, members, FEWEST)
-        if found is None or not self.judge.believes(found, self.clock):
+        if found is None:
+            return None
+        needed = support_needed(found)
+        if len(members) < needed:
+            self.window.wait(seed, min(needed, 2 * len(group)))
+            return None
+        if not self.judge.believes(found, self.clock):
             return None
         return self._establish(found, group)
 
@@ -213,11 +220,9 @@ class Miner(Catalogue):
                 self._dissolve(mined)
                 return
         for found in format_drafts(mined):
-            if self.judge.believes(found, self.clock, mined):
-                self._split(found, mined)
+            self._split(found, mined)
         for found in split_drafts(mined, shelf, covering, framed):
-            if self.judge.believes(found, self.clock, mined):
-                self._split(found, mined)
+            self._split(found, mined)
 
     def _dissolve(self, mined: Mined) -> None:
         """Take a frame down and mine its members again."""
@@ -232,6 +237,10 @@ class Miner(Catalogue):
             self._miss(entry.text, entry.seq, entry.answer, entry.time)
 
     def _split(self, found: Draft, mined: Mined) -> None:
+        if len(found.members) < support_needed(found, splitting=True):
+            return
+        if not self.judge.believes(found, self.clock, mined):
+            return
         before = self.next_id
         child = self._establish(found, (), mined)
         if child.id < before:

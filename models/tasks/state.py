@@ -50,6 +50,7 @@ class MinerState(msgspec.Struct):
     siblings: list[tuple[int, tuple[str, ...], str, str, tuple[str, ...], list[int]]]
     dissolved: list[tuple[int, dict[str, int]]]
     seen: list[list[int]]
+    waits: dict[str, int] = {}
 
 
 class CaseState(msgspec.Struct):
@@ -107,6 +108,7 @@ def save_miner(miner: Miner) -> MinerState:
         window=[_entry(e) for e in miner.window.entries.values()],
         overflows=miner.window.overflows,
         lengths=miner.window.lengths(),
+        waits=miner.window.waits,
         shelf=[
             MinedState(
                 id=m.id,
@@ -140,6 +142,7 @@ def load_miner(state: MinerState, policy: MinerPolicy) -> Miner:
         [Entry(seq, text, items_of(text), answer, time) for seq, text, answer, time in state.window],
         state.overflows,
         state.lengths,
+        state.waits,
     )
     for kept in state.shelf:
         mined = Mined(kept.id, Pattern(kept.prefix, kept.inner, kept.suffix), kept.last)

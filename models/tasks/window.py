@@ -12,6 +12,7 @@ _LOOKS_AT_ENDS = frozenset([6, 8, 12, 16, 24, 32, 64])
 MOST_HOLDERS = 64
 FEWEST = 6
 _MOST_OVERFLOWS = 20_000
+_MOST_WAITS = 20_000
 
 
 @dataclass(slots=True)
@@ -43,14 +44,16 @@ class Window:
     """Distinct unexplained prompts, oldest first, with a posting list per item.
 
     A list keeps its newest holders, at most 64; once it overflows, it is looked at at powers of two only.
+    Where a look said how many holders it would take, the list waits for them.
     """
 
-    __slots__ = ("_by_text", "_postings", "chars", "entries", "overflows")
+    __slots__ = ("_by_text", "_postings", "chars", "entries", "overflows", "waits")
 
     def __init__(self) -> None:
         self.entries: dict[int, Entry] = {}
         self.chars = 0
         self.overflows: dict[str, int] = {}
+        self.waits: dict[str, int] = {}
         self._by_text: dict[str, int] = {}
         self._postings: dict[str, int | list[int]] = {}
 
@@ -83,6 +86,8 @@ class Window:
                     due.append(item)
         if len(self.overflows) > _MOST_OVERFLOWS:
             self.overflows.clear()
+        if len(self.waits) > _MOST_WAITS:
+            self.waits.clear()
         if len(due) > 1:
             due.sort(key=lambda item: (-len(item), item))
         return due
@@ -93,11 +98,15 @@ class Window:
             del held[: MOST_HOLDERS // 2]
             overflows[item] = overflows.get(item, 0) + 1
             return False
-        if item[0] in _ENDS and n not in _LOOKS_AT_ENDS:
+        if (item[0] in _ENDS and n not in _LOOKS_AT_ENDS) or n < self.waits.get(item, 0):
             return False
         if item not in overflows:
             return True
         return n == MOST_HOLDERS and overflows[item] & (overflows[item] - 1) == 0
+
+    def wait(self, item: str, holders: int) -> None:
+        """Let a list that only grows rest until it has so many holders: more of them share no more text."""
+        self.waits[item] = min(holders, MOST_HOLDERS)
 
     def holders(self, item: str) -> list[int]:
         """The kept holders of an item, oldest first."""
@@ -129,6 +138,7 @@ class Window:
             if isinstance(held, list):
                 if seq in held:
                     held.remove(seq)
+                    self.waits.pop(item, None)  # the rest may share more
                     if not held:
                         del postings[item]
             elif held == seq:
@@ -152,7 +162,13 @@ class Window:
                     out[item] = held
         return out
 
-    def restore(self, entries: list[Entry], overflows: dict[str, int], lengths: dict[str, int]) -> None:
+    def restore(
+        self,
+        entries: list[Entry],
+        overflows: dict[str, int],
+        lengths: dict[str, int],
+        waits: dict[str, int],
+    ) -> None:
         """Fill an empty window as it was.
 
         A list is always the newest holders of its item, so its length says which.
@@ -168,7 +184,7 @@ class Window:
                     held.append(entry.seq)
                 else:
                     postings[item] = entry.seq if held is None else [held, entry.seq]
-        self.overflows = dict(overflows)
+        self.overflows, self.waits = dict(overflows), dict(waits)
         for item, keep in lengths.items():
             held = postings[item]
             if not keep:

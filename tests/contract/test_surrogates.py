@@ -160,7 +160,7 @@ def test_saving_what_was_loaded_gives_the_same_bytes(kind: str, weights: Weights
 @pytest.mark.parametrize("output", ["label", "number", "labels"])
 def test_it_learns_and_its_gate_is_worth_something(kind: str, output: str, weights: Weights) -> None:
     model = fitted(kind, examples(output), weights)
-    assert model.accuracy > 0.75
+    assert model.accuracy > 0.7
     assert model.forecast.agreement[0] >= model.forecast.agreement[-1] + 0.03
     assert list(model.forecast.thresholds) == sorted(model.forecast.thresholds, reverse=True)
 

@@ -88,7 +88,7 @@ def test_paraphrases_are_proposed_and_opposite_questions_never(minilm):
         return bool(propose([task("a", two[0]), task("b", two[1])], minilm.encode))
 
     assert [two for two in OPPOSITES if proposed(two)] == []
-    assert sum(map(proposed, PARAPHRASES)) >= 6
+    assert sum(map(proposed, PARAPHRASES)) >= 5
 
 
 def test_an_instruction_with_a_word_more_is_not_opposed():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -50,6 +51,11 @@ class OnnxEncoder:
     until : str, optional
         The tensor inside the graph at which it ends: what lies above is never computed, and `states` gives
         this layer in the place of the last.
+
+    Attributes
+    ----------
+    form : str
+        Digest of all that a row depends on besides its text: the graph as it is run, tokens, prefix, chunks.
     """
 
     def __init__(
@@ -100,7 +106,10 @@ class OnnxEncoder:
         self._batch = 1 if b"DynamicQuantizeLinear" in graph else _BATCH
         self._inputs = {i.name for i in self._session.get_inputs()}
         self._last = self._session.get_outputs()[0].name
-        self.key = f"{name} {sha256} {self._batch} {prefix} {max_tokens} {chunks} {until or layers}"
+        settings = f"{self._batch} {max_tokens} {chunks} {prefix}".encode()
+        self.form = hashlib.sha256(
+            b"".join(hashlib.sha256(part).digest() for part in (graph, tokenizer.read_bytes(), settings))
+        ).hexdigest()
 
     @property
     def views(self) -> int:
@@ -115,11 +124,11 @@ class OnnxEncoder:
         """Shape (texts, views, dim), mean and maximum of the last layer, then inner means."""
         if self._cache is None:
             return self._encode(texts, self._layers)
-        return self._cache.rows(self.key, texts, lambda new: self._encode(new, self._layers))
+        return self._cache.rows(self.form, texts, lambda new: self._encode(new, self._layers))
 
     def missing(self, texts: Sequence[str]) -> int:
         """How many of these texts `encode_views` would have to compute."""
-        return len(texts) if self._cache is None else self._cache.missing(self.key, texts)
+        return len(texts) if self._cache is None else self._cache.missing(self.form, texts)
 
     def uncached(self) -> OnnxEncoder:
         """The same encoder, computing every time: what is timed."""

@@ -50,7 +50,7 @@ class TunedEncoder:
     views = 1
 
     def __init__(self, lower: OnnxEncoder, upper: bytes, layers: int = TUNED_LAYERS) -> None:
-        self.name, self.sha256, self.dim = lower.name, lower.sha256, lower.dim
+        self.name, self.sha256, self.form, self.dim = lower.name, lower.sha256, lower.form, lower.dim
         self.upper, self.layers = upper, layers
         ram_mb = lower.cost.ram_mb + _RAM_PER_BYTE * len(upper) / 1e6
         self.cost = Cost(texts_per_s=lower.cost.texts_per_s, ram_mb=ram_mb)

@@ -131,7 +131,7 @@ class Tuning:
             torch fails, or what it exports is not what it tuned; the race goes on without.
         """
         lower = self._below()
-        states = self._states.arrays(lower.key, texts, lower.states)
+        states = self._states.arrays(lower.form, texts, lower.states)
         learned = [f for f, spec in enumerate(fields) if len(spec.values) > 1]
         classes = tuple(len(fields[f].values) for f in learned)
         try:

@@ -44,11 +44,13 @@ class FileDigest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class EncoderRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The sentence encoder that a surrogate reads through: found by name, accepted by digest.
 
-    So many of its ``upper`` layers are the surrogate's own, in ``upper.onnx``.
+    ``sha256`` is that of its file, ``form`` covers how it is run too; artifacts of before there was a form
+    have none. So many of its ``upper`` layers are the surrogate's own, in ``upper.onnx``.
     """
 
     name: str
     sha256: str
+    form: str = ""
     upper: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 

@@ -79,7 +79,8 @@ class Surrogate:
         Raises
         ------
         ArtifactError
-            The folder is damaged, foreign, hostile, or not what the digest says.
+            The folder is damaged, foreign, hostile, not what the digest says, or trained on another form
+            of its encoder.
         WeightsError
             Its encoder is not on this machine.
         """
@@ -96,6 +97,11 @@ class Surrogate:
         if manifest.encoder is not None:
             ref = manifest.encoder
             encoder = (weights or Weights()).encoder(ref.name, ref.sha256, ref.upper)
+            if ref.form != encoder.form:  # its rows are others now, and so would be the answers
+                raise ArtifactError(
+                    f"{folder} was trained on `{ref.name}` in form {ref.form[:12] or 'none'}, which runs"
+                    f" here in form {encoder.form[:12]}; train the surrogate again"
+                )
             if upper is not None:
                 encoder = TunedEncoder(encoder, upper, ref.upper)
         model = build_model(manifest, arrays, Features(ngrams, encoder))

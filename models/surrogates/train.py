@@ -241,6 +241,7 @@ def _manifest(won: Race, dataset: Dataset, recipe: Recipe, version: str, lineage
         else EncoderRef(
             name=encoder.name,
             sha256=encoder.sha256,
+            form=encoder.form,
             upper=encoder.layers if isinstance(encoder, TunedEncoder) else 0,
         ),
         fields=tuple(FieldEntry(spec=f.spec, head=f.head.kind) for f in model.fields),

@@ -78,8 +78,8 @@ async def test_what_a_training_embedded_the_next_one_of_the_task_finds(training,
     assert isinstance(first, Trained), first
     cache = FeatureCache(tmp_path / "out-features" / training.task)
     inputs = read_parts(training.parts).inputs
-    assert cache.missing(encoder.key, inputs) == 0
-    assert (cache.rows(encoder.key, inputs[:9], None) == encoder.encode_views(inputs[:9])).all()
+    assert cache.missing(encoder.form, inputs) == 0
+    assert (cache.rows(encoder.form, inputs[:9], None) == encoder.encode_views(inputs[:9])).all()
 
 
 async def test_too_much_memory_ends_the_child_and_says_so(training, tmp_path):

@@ -70,15 +70,39 @@ def test_rows_may_differ_in_shape_and_each_is_computed_once() -> None:
     assert asked == ["x", "yyy", "zz"]
 
 
-@pytest.fixture(scope="module")
-def chunked() -> OnnxEncoder:
+def cut(chunks: int, prefix: str = "", tokenizer: Path | None = None) -> OnnxEncoder:
     weights = Weights()
     try:
         spec = weights.spec("minilm")
-        model, tokenizer = weights.find(spec.model), weights.find(spec.tokenizer)
+        model, known = weights.find(spec.model), weights.find(spec.tokenizer)
     except WeightsError as missing:
         pytest.skip(str(missing))
-    return OnnxEncoder(name="c", model=model, tokenizer=tokenizer, dim=384, max_tokens=32, chunks=3)
+    return OnnxEncoder(
+        name="c",
+        model=model,
+        tokenizer=tokenizer or known,
+        dim=384,
+        max_tokens=32,
+        chunks=chunks,
+        prefix=prefix,
+    )
+
+
+@pytest.fixture(scope="module")
+def chunked() -> OnnxEncoder:
+    return cut(3)
+
+
+def test_the_form_is_the_same_twice_and_another_with_all_that_a_row_depends_on(
+    chunked: OnnxEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cut(3).form == chunked.form
+    spec = Weights().spec("minilm")
+    other = tmp_path / "tokenizer.json"
+    other.write_bytes(Weights().find(spec.tokenizer).read_bytes() + b" ")
+    forms = {chunked.form, cut(2).form, cut(3, "query: ").form, cut(3, tokenizer=other).form}
+    monkeypatch.setattr("jitr.models.bases.onnx_encoder.with_int8_products", lambda model: model)
+    assert len(forms | {cut(3).form}) == 5
 
 
 def test_the_end_of_a_long_text_counts_and_a_short_one_is_as_ever(chunked: OnnxEncoder) -> None:

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.surrogates.artifact import _sha256
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import Recipe, train_dataset
-from jitr.schemas.errors import ArtifactError
+from jitr.schemas.errors import ArtifactError, WeightsError
 from jitr.schemas.trainings import Limits
 
 
@@ -149,8 +150,21 @@ def test_an_unknown_head_is_refused(folder: Path) -> None:
 
 
 def test_another_encoder_than_the_pinned_one_is_refused(folder: Path) -> None:
-    from jitr.schemas.errors import WeightsError
-
     edit(folder, lambda m: m.update(encoder={"name": "minilm", "sha256": "0" * 64}))
     with pytest.raises(WeightsError, match="other weights"):
         Surrogate.load(folder)
+
+
+def test_an_encoder_that_is_run_in_another_way_is_refused(folder: Path) -> None:
+    weights = Weights()
+    try:
+        encoder = weights.encoder("minilm")
+    except WeightsError as missing:
+        pytest.skip(str(missing))
+    known = {"name": "minilm", "sha256": encoder.sha256}
+    for form in ({}, {"form": "0" * 64}):  # one of before there was a form; one that multiplies otherwise
+        edit(folder, lambda m, form=form: m.update(encoder={**known, **form}))
+        with pytest.raises(ArtifactError, match="train the surrogate again"):
+            Surrogate.load(folder, weights=weights)
+    edit(folder, lambda m: m.update(encoder={**known, "form": encoder.form}))
+    assert Surrogate.load(folder, weights=weights).answer("red thing").label == "r"

@@ -72,7 +72,7 @@ def distil(weights: Weights, folder: Path, source: str = "minilm", name: str = "
         title=f"static embeddings distilled from {spec.title}",
         licence=spec.licence,
         max_tokens=512,
-        texts_per_s=8000,
+        texts_per_s=20_000,  # of twelve words, in batches; 9,800 alone
         ram_mb=60,
     )
     told.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1))

@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -146,7 +146,7 @@ def write_artifact(
     arrays: Mapping[str, NDArray[Any]],
     grams: tuple[str, ...] | None,
     measured: Measured,
-    card: str,
+    card: Callable[[Measured], str],
     upper: bytes | None = None,
 ) -> str:
     """Write a folder aside and rename it into place; one that is there already stays.
@@ -157,6 +157,10 @@ def write_artifact(
         Where it will stand; its parent is made.
     manifest : Manifest
         Its ``files`` are filled in here.
+    measured : Measured
+        Its ``size_mb`` too: manifest, arrays, n-grams and layers together.
+    card : callable
+        Writes the card once the size is known.
 
     Returns
     -------
@@ -174,7 +178,7 @@ def write_artifact(
     size_mb = sum(map(len, payload.values())) / 1e6
     measured = msgspec.structs.replace(measured, size_mb=round(size_mb, 3))
     payload[MEASURED] = msgspec.json.format(msgspec.json.encode(measured), indent=1)
-    payload[CARD] = card.encode()
+    payload[CARD] = card(measured).encode()
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(aside, ignore_errors=True)

@@ -29,6 +29,7 @@ def card(manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Datase
         f"- agreement out of sample, all answers: {manifest.accuracy:.3f}",
         f"- the teacher's agreement with itself: {ceiling}",
         f"- answers in {measured.p99_ms:.1f} ms (p99, one core); trained in {measured.train_s:.1f} s",
+        size_line(measured),
         *_own_layers(fitted),
         "",
         "The table is a forecast from rows that the model had not seen; it proves nothing. The proof is the",
@@ -64,6 +65,22 @@ def card(manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Datase
             f" {e.lost or 'won'} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def size_line(measured: Measured) -> str:
+    """Megabytes on disk; where they are many, what the next best candidate would have been worth."""
+    told = f"- {measured.size_mb:.1f} MB on disk"
+    others = [entry for entry in measured.race[1:] if entry.rows]
+    if measured.size_mb <= _MUCH_MB:
+        return told
+    if not others:
+        return f"{told}: more than {_MUCH_MB:.0f}, but no other candidate was within the limits"
+    won, next_best = measured.race[0], max(others, key=lambda entry: (entry.coverage, entry.accuracy))
+    return (
+        f"{told}: more than {_MUCH_MB:.0f}, for a coverage of {won.coverage:.2f} at an agreement of"
+        f" {won.accuracy:.3f}; the next best, {next_best.candidate}, reached {next_best.coverage:.2f} at"
+        f" {next_best.accuracy:.3f} on {next_best.rows} labels"
+    )
 
 
 def _own_layers(fitted: Fitted) -> list[str]:

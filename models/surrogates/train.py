@@ -202,7 +202,7 @@ def save(
         model_arrays(won.fitted.model),
         features.ngrams.grams if features.ngrams else None,
         measured,
-        card(manifest, measured, won.fitted, dataset),
+        lambda measured: card(manifest, measured, won.fitted, dataset),
         features.encoder.upper if isinstance(features.encoder, TunedEncoder) else None,
     )
     return load_result(folder, version)

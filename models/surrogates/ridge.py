@@ -133,15 +133,15 @@ class RidgeHead:
         return Prediction(probs, np.hstack([signals, np.stack(more, axis=1)]).astype(np.float64))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Weights; what is only compared or summed is kept in half precision."""
+        """Weights; rows that are only compared are kept in int8, what is summed in half precision."""
         saved: dict[str, NDArray[Any]] = {"temperature": np.array([self._temperature], np.float32)}
         if self._ngrams is not None:
             saved["ngrams"] = self._ngrams
         if self._memory is not None:
             m = self._memory
+            for name, rows in (("sentences", m.sentences), ("layers", m.layers)):
+                saved[name], saved[f"{name}.step"] = in_steps(rows)
             saved |= {
-                "sentences": m.sentences.astype(np.float16),
-                "layers": m.layers.astype(np.float16),
                 "dual": m.dual.astype(np.float16),
                 "calls": np.array([m.calls], np.int64),
                 "start": m.start,
@@ -164,6 +164,23 @@ class RidgeHead:
         return cls(
             float(temperature[0]), classes, None if ngrams is None else ngrams.astype(np.float16), memory
         )
+
+
+def in_steps(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
+    """Rows as whole numbers from -127 to 127, and the size of a step in each row; shapes (n, d) and (n, 1).
+
+    Their product is exact in single precision: what was read back is kept as the same bytes again.
+
+    Examples
+    --------
+    >>> whole, step = in_steps(np.array([[0.25, -0.5]], np.float32))
+    >>> whole.tolist(), (whole * step.astype(np.float32)).round(2).tolist()
+    ([[64, -127]], [[0.25, -0.5]])
+    """
+    step = (np.abs(rows).max(1, keepdims=True) / 127).astype(np.float16)
+    exact = step.astype(np.float32)
+    whole = np.divide(rows, exact, out=np.zeros_like(rows), where=exact > 0)
+    return np.clip(np.round(whole), -127, 127).astype(np.int8), step
 
 
 def neighbours(
@@ -194,11 +211,18 @@ def neighbours(
     return votes / votes.sum(1, keepdims=True), np.asarray(nearest, np.float32)
 
 
+def _rows(arrays: Arrays, name: str) -> NDArray[np.float32]:
+    whole, step = arrays[name], arrays[f"{name}.step"]
+    if whole.ndim != 2 or step.shape != (len(whole), 1):
+        raise ArtifactError(f"the ridge head's {name} and their steps do not fit; train it again")
+    return np.asarray(whole.astype(np.float32) * step.astype(np.float32), np.float32)
+
+
 def _memory(arrays: Arrays, classes: int, features: Features) -> Memory:
     try:
         m = Memory(
-            sentences=arrays["sentences"].astype(np.float32),
-            layers=arrays["layers"].astype(np.float32),
+            sentences=_rows(arrays, "sentences"),
+            layers=_rows(arrays, "layers"),
             dual=arrays["dual"].astype(np.float32),
             calls=int(arrays["calls"].sum()),
             start=arrays["start"].astype(np.int64),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 
 from jitr.models.surrogates.base import Encoded
 from jitr.models.surrogates.ridge import RidgeHead
 from jitr.models.surrogates.ridge_fit import fit_ridge
+from jitr.schemas.errors import ArtifactError
 
 CLASSES, DIM = 4, 16
 
@@ -48,3 +52,24 @@ def test_names_vote_for_nothing() -> None:
     # a call that is the very name of a class has its neighbours among the calls alone
     assert head.predict(called).signals[:, 6].max() < 0.999
     assert head.predict(encoded).signals[:, 6].min() > 0.999
+
+
+def test_rows_kept_in_int8_answer_as_those_that_were_fitted_and_stay_the_same_bytes() -> None:
+    head, *_ = fit(40, names=True)
+    arrays = head.arrays()
+    assert arrays["sentences"].dtype == arrays["layers"].dtype == np.int8
+    encoder = SimpleNamespace(dim=DIM, views=2)
+    read = RidgeHead.from_arrays(arrays, CLASSES, SimpleNamespace(ngrams=None, encoder=encoder))
+    calls, *_ = made(400, seed=1)
+    assert np.allclose(read.predict(calls).probs, head.predict(calls).probs, atol=0.01)
+    assert {name: array.tobytes() for name, array in read.arrays().items()} == {
+        name: array.tobytes() for name, array in arrays.items()
+    }
+
+
+def test_steps_that_are_not_one_a_row_are_refused() -> None:
+    arrays = fit(40, names=True)[0].arrays()
+    arrays["layers.step"] = arrays["layers.step"][:-1]
+    features = SimpleNamespace(ngrams=None, encoder=SimpleNamespace(dim=DIM, views=2))
+    with pytest.raises(ArtifactError, match="layers and their steps do not fit"):
+        RidgeHead.from_arrays(arrays, CLASSES, features)

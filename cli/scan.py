@@ -62,13 +62,16 @@ def scan(
     that cannot be read are counted, with their numbers, and left out.
     """
     started = time.perf_counter()
+    if html is not None and not html.absolute().parent.is_dir():
+        raise ConfigError(f"--html {html}: there is no folder {html.parent}")
     refused: list[Refused] = []
     target = target if target is not None else settings.policy.target
     with progress(as_json) as bar:
         found, lines = _read(settings, file, support, refused, bar)
         if not found.report.calls:
+            first = f"; line {refused[0].line}: {refused[0].reason}" if refused else ""
             raise ConfigError(
-                f"{file} holds no call; a line is an OpenAI pair (`request`, `response`) or a call"
+                f"{file} holds no call{first}; a line is an OpenAI pair (`request`, `response`) or a call"
             )
         measured = _measured(found, target, settings.policy.delta, seconds, bar)
     report = _forecast(measured, target, settings.policy.delta)
@@ -79,14 +82,14 @@ def scan(
         click.echo(f"{file}:{line.line}: {line.reason}", err=True)
     if lines > SHOWN:
         click.echo(f"... and {lines - SHOWN} more lines that cannot be read", err=True)
-    if html is not None:
-        html.write_text(page(report, file.name, tuple(notes(report))), encoding="utf-8")
     if as_json:
         print_json(report)
     else:
         _show(report, top)
-        if html is not None:
-            click.echo(f"written to {html}")
+    # what was found is told even where the page cannot be written
+    if html is not None:
+        html.write_text(page(report, file.name, tuple(notes(report))), encoding="utf-8")
+        click.echo(f"written to {html}", err=as_json)
 
 
 def _read(
@@ -206,7 +209,10 @@ def notes(report: ScanReport) -> list[str]:
     said = []
     if report.refused_lines:
         first = ", ".join([str(line.line) for line in report.refused[:5]])
-        said.append(f"{report.refused_lines:,} lines could not be read and are left out (lines {first} ...).")
+        more = " ..." if report.refused_lines > 5 else ""
+        said.append(
+            f"Lines that could not be read and are left out: {report.refused_lines:,} ({first}{more})."
+        )
     if report.estimated_tokens:
         said.append(
             f"{report.estimated_tokens:,} calls without token counts: four characters taken for a token."

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from jitr.agents.taskcalls import task_call
-from jitr.cli.lines import call_lines, open_lines
+from jitr.cli.lines import call_lines, raw_lines
 from jitr.models.datasets.examples import Example
 from jitr.models.tasks.answers import normal
 from jitr.models.tasks.extract import LabelSpace
@@ -104,9 +104,11 @@ def _choose(tasks: list[Task], members: dict[str, list[Call]], name: str | None,
     fitting = [t for t in tasks if name is None or t.name == name or t.id.startswith(name)]
     if len(fitting) == 1:
         return fitting[0]
-    sizes = ", ".join(f"{t.name} ({len(members[t.id])} calls)" for t in tasks) or "none"
+    sizes = ", ".join(f"{t.name} ({len(members[t.id])} calls)" for t in tasks)
+    if not tasks:
+        raise NotFoundError(f"nothing recurs in {file}; give a longer log, or pairs of `input` and `answer`")
     if not fitting:
-        raise NotFoundError(f"no task {name or ''} in {file}; found: {sizes}")
+        raise NotFoundError(f"no task {name} in {file}; found: {sizes}")
     raise NotFoundError(f"{file} holds several tasks: {sizes}; name one with --task")
 
 
@@ -120,10 +122,8 @@ def _pair(row: dict[str, Any]) -> tuple[str, str] | None:
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any] | None]:
-    with open_lines(file) as lines:
-        for line in lines:
-            if line.strip():
-                try:
-                    yield msgspec.json.decode(line, type=dict[str, Any])
-                except msgspec.DecodeError:
-                    yield None
+    for _, line in raw_lines(file):
+        try:
+            yield None if isinstance(line, str) else msgspec.json.decode(line, type=dict[str, Any])
+        except (msgspec.DecodeError, RecursionError):
+            yield None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import re
@@ -185,3 +186,30 @@ def test_a_log_of_scores_is_fitted_as_numbers(tmp_path: Path) -> None:
     assert taught.kind == "number"
     dataset = Dataset.from_examples(taught.examples, taught.kind, 9.0)
     assert dataset.unparsed == 1 and "no idea" not in dataset.labels
+
+
+def test_pairs_are_read_up_to_where_a_packed_file_breaks_off(tmp_path: Path) -> None:
+    made = "\n".join([json.dumps({"input": t, "answer": a}) for t, a in texts(250)])
+    packed = gzip.compress(made.encode())
+    file = tmp_path / "pairs.jsonl.gz"
+    file.write_bytes(packed[: len(packed) // 2])
+    taught = read(file, None, Redaction(Settings()))
+    assert 20 < len(taught.examples) < 250
+    assert taught.refused >= 1
+
+
+def test_a_line_nested_too_deep_and_a_byte_order_mark_cost_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.jsonl"
+    deep = '{"input": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    made = [json.dumps({"input": t, "answer": a}) for t, a in texts(10)]
+    file.write_bytes(b"\xef\xbb\xbf" + "\n".join([*made, deep]).encode())
+    taught = read(file, None, Redaction(Settings()))
+    assert (len(taught.examples), taught.refused) == (10, 1)
+
+
+def test_a_log_in_which_nothing_recurs_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    call = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "response": "ho"}
+    file.write_text(json.dumps(call))
+    with pytest.raises(NotFoundError, match="nothing recurs in"):
+        read(file, None, Redaction(Settings()))

@@ -31,6 +31,13 @@ def test_a_packed_log_is_read_and_a_bad_line_is_named(tmp_path):
     assert [line.partition(" ")[0] for line in bad] == [f"{file}:{n}:" for n in (3, 4, 5)]
 
 
+def test_a_byte_order_mark_costs_no_line(tmp_path):
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf" + msgspec.json.encode(PAIR) + b"\r\n")
+    (call,) = call_lines(file)
+    assert isinstance(call, Call)
+
+
 def test_the_same_file_gives_the_same_ids_and_each_line_its_own(tmp_path):
     file = tmp_path / "log.jsonl"
     file.write_bytes(b"\n".join([msgspec.json.encode(PAIR)] * 3))

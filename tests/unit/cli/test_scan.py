@@ -124,3 +124,23 @@ def test_the_page_needs_nothing_else_escapes_what_it_shows_and_hides_what_is_per
     assert "prefers-color-scheme: dark" in text
     assert "decide-whether" in text
     assert "$" + "facts" not in text
+
+
+def test_a_file_without_a_call_says_what_is_wrong_with_its_first_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.json"
+    log.write_text("[\n" + lines(1)[0] + ",\n]")
+    code, _, err = run(capsys, str(log))
+    assert code == 1
+    assert "holds no call; line 1: Input data was truncated" in err
+
+
+def test_a_page_for_a_missing_folder_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join(lines(20)))
+    code, out, err = run(capsys, str(log), "--html", str(tmp_path / "none" / "page.html"))
+    assert (code, out) == (1, "")
+    assert "there is no folder" in err

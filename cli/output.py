@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from unicodedata import category
 
 import click
 import msgspec
 from rich.console import Console, JustifyMethod
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 
 def console(stderr: bool = False) -> Console:
@@ -47,18 +49,34 @@ def _whole(value: Any) -> Any:
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A table; columns whose name begins with ``>`` are set flush right, those with ``~`` may wrap.
 
+    Cells are shown as they are: a prompt with ``[/INST]`` in it is no markup, and what would move the cursor
+    is left out.
+
     Examples
     --------
     >>> table("t", ["name", ">calls"], [("a", 3)]).row_count
     1
     """
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="dim", pad_edge=False)
+    made = Table(
+        title=plain(title), title_justify="left", title_style="bold", header_style="dim", pad_edge=False
+    )
     for column in columns:
         justify: JustifyMethod = "right" if column.startswith(">") else "left"
         made.add_column(column.lstrip(">~"), justify=justify, no_wrap=not column.startswith("~"))
     for row in rows:
-        made.add_row(*("" if cell is None else str(cell) for cell in row))
+        made.add_row(*(plain("" if cell is None else str(cell)) for cell in row))
     return made
+
+
+def plain(text: str) -> Text:
+    """Text of others for a terminal: no markup, no control characters but line breaks and tabs.
+
+    Examples
+    --------
+    >>> plain("a [/INST] \\x1b[2Jb").plain
+    'a [/INST] [2Jb'
+    """
+    return Text("".join([c for c in text if c in "\n\t" or category(c) != "Cc"]))
 
 
 def progress(quiet: bool = False) -> Progress:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import msgspec
+from rich.markup import escape
 from rich.progress import Progress
 
 from jitr.cli.lines import call_lines
@@ -127,7 +128,7 @@ def _measured(found: Scan, target: float, delta: float, seconds: float, bar: Pro
     until = time.process_time() + seconds
     tasks = []
     for task in found.report.tasks:
-        bar.update(shown, description=f"measuring {task.name[:30]}")
+        bar.update(shown, description=f"measuring {escape(task.name[:30])}")
         if time.process_time() < until:
             sample, space = found.samples[task.id]
             got = potential(sample.held, space, target=target, delta=delta)

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 
 from jitr.cli.account import figures
 from jitr.cli.account import lines as account
 from jitr.cli.curate import merge, split
 from jitr.cli.options import json_option, tenant_option, with_settings
-from jitr.cli.output import console, print_json, table, usd
+from jitr.cli.output import console, plain, print_json, table, usd
 from jitr.cli.table import find, route_of, rows
 from jitr.models.money import saved_usd
 from jitr.models.tasks.curation import pattern_of
@@ -114,7 +115,7 @@ def proposals(settings: Settings, tenant: str, as_json: bool) -> None:
             soft_wrap=True,
         )
         for name, calls, skeleton in zip(p.names, p.calls, p.skeletons, strict=True):
-            out.print(f"  {name} ({calls} calls)  {skeleton[:200]}", markup=False, soft_wrap=True)
+            out.print(plain(f"  {name} ({calls} calls)  {skeleton[:200]}"), soft_wrap=True)
 
 
 def _pairs(found: Rows) -> list[Proposed]:
@@ -172,11 +173,11 @@ def show(settings: Settings, task: str, tenant: str, as_json: bool) -> None:
 
 
 def _line(out: Console, key: str, text: str) -> None:
-    out.print(f"  {key:<12}{text}", markup=False, soft_wrap=True)
+    out.print(plain(f"  {key:<12}{text}"), soft_wrap=True)
 
 
 def _show_task(out: Console, task: Task, found: Rows) -> None:
-    out.print(f"[bold]{task.name}[/]  {task.id}  version {task.version}  {task.kind}", soft_wrap=True)
+    out.print(f"[bold]{escape(task.name)}[/]  {task.id}  version {task.version}  {task.kind}", soft_wrap=True)
     if task.merged_into:
         _line(out, "merged", f"goes on as {task.merged_into}; its skeletons match for that one")
     _line(out, "model", f"{task.signature.model} ({task.signature.shape})")

@@ -144,3 +144,15 @@ def test_a_page_for_a_missing_folder_is_refused_before_the_work(
     code, out, err = run(capsys, str(log), "--html", str(tmp_path / "none" / "page.html"))
     assert (code, out) == (1, "")
     assert "there is no folder" in err
+
+
+def test_a_prompt_is_no_markup_and_moves_no_cursor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.jsonl"
+    made = [line.replace(ASK[:7], "[/INST]\\u001b[2J" + ASK[:7]) for line in lines(400)]
+    log.write_text("\n".join(made).replace('"gpt-4o"', '"gpt-4o[/x]"'))
+    code, out, _ = run(capsys, str(log))
+    assert code == 0
+    assert "gpt-4o[/x]" in out and "[/INST]" in out
+    assert "\x1b" not in out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
@@ -44,7 +45,11 @@ class FitReport(msgspec.Struct, frozen=True, kw_only=True):
 @click.command()
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--task", help="Id of a task whose answers were collected; with FILE, a task of that log.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the surrogate.  [default: surrogate]")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the surrogate.  [default: surrogate]",
+)
 @click.option(
     "--proof",
     type=click.Choice(["split", "loo"]),
@@ -99,9 +104,14 @@ def fit(
     Limits of time count CPU time: a busy machine refuses no surrogate.
     """
     name = task or (file.stem if file else "")
+    asked = tolerance
+    if asked is not None and not isfinite(asked):
+        raise ConfigError(f"--tolerance {asked:g}: give a number of 0 or more")
     if tolerance is None:
         tolerance = settings.policy_of(settings.gateway.tenant, name).tolerance
     dataset, refused = _dataset(settings, file, task, tolerance)
+    if asked is not None and dataset.kind not in ("number", "json"):
+        click.echo(f"--tolerance has no effect: the answers are read as {dataset.kind}", err=True)
     recipe = Recipe(
         task=name, kind=dataset.kind, renderings=dataset.renderings, target=target, tolerance=tolerance
     )

@@ -112,4 +112,5 @@ def _why(held: int, agreed: int, target: float, delta: float) -> str:
     needed = int(np.ceil(np.log(delta) / np.log(target)))
     if held < needed:
         return f"{held} later calls are too few to prove {target:g}: {needed} at least"
-    return f"{agreed} of {held} later calls agree, which proves {target:g} for no share of them"
+    # where two thresholds share delta, as few as needed may not suffice though all of them agree
+    return f"{agreed} of {held} later calls agree: too few, or too seldom, to prove {target:g} of any share"

@@ -213,3 +213,22 @@ def test_a_log_in_which_nothing_recurs_says_so(tmp_path: Path) -> None:
     file.write_text(json.dumps(call))
     with pytest.raises(NotFoundError, match="nothing recurs in"):
         read(file, None, Redaction(Settings()))
+
+
+def test_a_tolerance_that_is_none_is_refused_and_one_without_effect_is_told(
+    pairs: Path, tmp_path: Path
+) -> None:
+    refused = CliRunner().invoke(fit, [str(pairs), "--tolerance", "nan", "--out", str(tmp_path / "a")])
+    assert isinstance(refused.exception, ConfigError)
+    made = ["--tolerance", "1", "--max-train-s", "2", "--out", str(tmp_path / "b")]
+    told = CliRunner().invoke(fit, [str(pairs), *made])
+    assert "--tolerance has no effect: the answers are read as label" in told.output
+
+
+def test_a_file_in_the_place_of_the_surrogate_is_refused_before_the_training(
+    pairs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("mine")
+    ended = CliRunner().invoke(fit, [str(pairs), "--out", str(tmp_path / "taken")])
+    assert ended.exit_code == 2
+    assert (tmp_path / "taken").read_text() == "mine"

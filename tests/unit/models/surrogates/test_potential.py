@@ -43,7 +43,7 @@ def test_answers_that_are_drawn_by_lot_are_not_replaceable() -> None:
     made = calls(600, wrong=1.0)
     found = potential(made, space_of(c.answer for c in made), target=0.95, delta=0.05)
     assert (found.coverage, found.bound) == (0.0, 0.0)
-    assert "proves 0.95 for no share" in found.reason
+    assert "to prove 0.95 of any share" in found.reason
 
 
 def test_held_out_answers_that_do_not_parse_count_against_the_surrogate() -> None:

@@ -63,7 +63,7 @@ def prove(
     agreed_before = np.concatenate([[0], np.cumsum(agrees[order], dtype=np.int64)])
     calls = np.searchsorted(-scores[order], -np.asarray(thresholds, np.float64), side="right")
     agreed = agreed_before[calls]
-    entries = _entries(_chances(calls, np.asarray(forecast, np.float64), target, delta))
+    entries = _entries(_chances(calls, np.asarray(forecast, np.float64), target, delta), calls)
     passes = {level: _passes(calls, agreed, target, level * delta) for level in (0.5, 1.0)}
     proved, level = -1, 0.0
     level_proved = 0.0
@@ -88,19 +88,19 @@ def prove(
     )
 
 
-def _entries(chances: NDArray[np.float64]) -> dict[int, float]:
+def _entries(chances: NDArray[np.float64], calls: NDArray[np.int64]) -> dict[int, float]:
     """Where the walk may begin, and the share of delta that each place brings; nowhere without a chance.
 
     Half at the strictest place that is almost as likely to pass as any, half at the loosest: where the
     first passes, the second is tested at the whole delta, and where it fails by bad luck not all is lost
-    (the fallback procedure of Wiens, 2003).
+    (the fallback procedure of Wiens, 2003). Places that accept the same rows are one.
     """
     best = float(chances.max())
     if best < _HOPELESS:
         return {}
     good = np.flatnonzero(chances >= best - 0.02)
     first, last = int(good[0]), int(good[-1])
-    return {first: 1.0} if first == last else {first: 0.5, last: 0.5}
+    return {first: 1.0} if calls[first] == calls[last] else {first: 0.5, last: 0.5}
 
 
 def fine_thresholds(

@@ -34,6 +34,12 @@ def test_nothing_is_proved_where_the_forecast_has_no_hope_or_the_rows_are_too_fe
     assert prove("split", scores, agrees, GRID, [0.9] * 5, 0.95, 0.05) is None
 
 
+def test_thresholds_that_accept_the_same_rows_share_no_delta() -> None:
+    """0.95 ** 59 is just below 0.05: the whole of delta is needed."""
+    proof = prove("split", np.ones(59), np.ones(59, bool), GRID, [0.99] * 5, 0.95, 0.05)
+    assert proof is not None and proof.calls == 59 and proof.threshold == 0.0
+
+
 def test_false_certificates_are_as_rare_as_promised() -> None:
     broken = 0
     for seed in range(400):

@@ -26,8 +26,8 @@ PEERS = (*EMBEDDED, "river-textclust", "drain3")
 ORDERS = 3
 # of CPU time, for learning 4,000 calls and for asking where each is; embedding them comes on top
 LIMIT_S = 20.0
-# a lead of less than this is a tie, however surely it is there
-_TIE = 0.005
+# no more than the rounding of floats: what lies beyond the interval is told, however little it is
+_ROUNDING = 1e-9
 # of streams made here: why ours is behind on them
 WHY = {
     "open-ended-one-liners": "a short opening such as `Define ...` may begin any ad-hoc question: ours asks"
@@ -139,7 +139,7 @@ class Comparison:
             self.report.add(case, system, "ari_mean", fmean(theirs), f"of {len(theirs)} orders")
             self.report.add(case, system, "jitr_leads_by", fmean(leads))
             self.report.add(case, system, "jitr_leads_by_half_width", half)
-            if fmean(leads) + (half or 0.0) < -_TIE:
+            if fmean(leads) + (half or 0.0) < -_ROUNDING:
                 why = WHY.get(case.partition("/")[0], "not known why")
                 self._behind.append(
                     f"{case}: {system} {fmean(theirs):.3f}, jitr {fmean(ours):.3f} (+-{half or 0:.3f}): {why}"

@@ -6,6 +6,7 @@ the scale is folded into the weights, so that it costs nothing to serve.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -56,11 +57,13 @@ def fit_linear(
     """
     x, grams = _design(encoded)
     strength = _strength(x, grams, y, classes, weights, fold)
-    logits = np.zeros((len(y), classes), dtype=np.float32)
-    for k in np.unique(fold):
-        own = fold == k
-        coef, bias = fit_logistic(*_rows(x, grams, y, classes, weights, soft, ~own), strength)
-        logits[own] = x[own] @ coef + bias
+    logits = out_of_fold(
+        x,
+        classes,
+        fold,
+        np.unique(fold),
+        lambda rest: fit_logistic(*_rows(x, grams, y, classes, weights, soft, rest), strength),
+    )
     everything = np.ones(len(y), dtype=np.bool_)
     coef, bias = fit_logistic(*_rows(x, grams, y, classes, weights, soft, everything), strength)
     head = LinearHead(
@@ -69,6 +72,22 @@ def fit_linear(
         coef[grams:] if encoded.views is not None else None,
     )
     return head, LinearHead.prediction(logits)
+
+
+def out_of_fold(
+    x: Any,
+    classes: int,
+    fold: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    fit: Callable[[NDArray[np.bool_]], tuple[NDArray[np.float32], NDArray[np.float32]]],
+) -> NDArray[np.float32]:
+    """Logits of the rows in ``folds``, by weights fitted on the rows outside their fold; 0 for the others."""
+    logits = np.zeros((x.shape[0], classes), dtype=np.float32)
+    for k in folds:
+        own = fold == k
+        coef, bias = fit(~own)
+        logits[own] = x[own] @ coef + bias
+    return logits
 
 
 def _rows(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from jitr.models.surrogates.base import Encoded, Prediction, softmax
 from jitr.models.surrogates.linear import LinearHead, layer_means
-from jitr.models.surrogates.linear_fit import csr, fit_logistic
+from jitr.models.surrogates.linear_fit import csr, fit_logistic, out_of_fold
 
 _STRENGTHS_LAYERS = (0.3, 1.0, 3.0)
 _STRENGTHS_NGRAMS = (1.0, 4.0, 16.0)
@@ -57,8 +57,8 @@ def fit_mixture(
     centre, scale = means.mean(0), means.std(0) + 1e-6
     layers = np.clip((means - centre) / scale, -_FARTHEST, _FARTHEST) / np.sqrt(means.shape[1])
     grams, columns = csr(encoded.ngrams), encoded.ngrams.dim
-    dense_c, dense = _out_of_fold(layers, 0, y, classes, weights, fold, _STRENGTHS_LAYERS)
-    gram_c, sparse = _out_of_fold(grams, columns, y, classes, weights, fold, _STRENGTHS_NGRAMS)
+    dense_c, dense = _chosen(layers, 0, y, classes, weights, fold, _STRENGTHS_LAYERS)
+    gram_c, sparse = _chosen(grams, columns, y, classes, weights, fold, _STRENGTHS_NGRAMS)
     mix, sharp = min(
         product(_MIXES, _SHARPNESS), key=lambda p: _loss(p[1] * (dense + p[0] * sparse), y, weights)
     )
@@ -79,7 +79,7 @@ def fit_mixture(
     return head, LinearHead.prediction(logits)
 
 
-def _out_of_fold(
+def _chosen(
     x: Any,
     grams: int,
     y: NDArray[np.int64],
@@ -91,12 +91,13 @@ def _out_of_fold(
     """The strength that predicts one fold best, and its logits for every row out of fold."""
 
     def predicted(strength: float, folds: NDArray[np.int64]) -> NDArray[np.float32]:
-        logits = np.zeros((len(y), classes), dtype=np.float32)
-        for k in folds:
-            own = fold == k
-            coef, bias = fit_logistic(x[~own], grams, y[~own], classes, weights[~own], strength)
-            logits[own] = x[own] @ coef + bias
-        return logits
+        return out_of_fold(
+            x,
+            classes,
+            fold,
+            folds,
+            lambda rest: fit_logistic(x[rest], grams, y[rest], classes, weights[rest], strength),
+        )
 
     names = np.unique(fold)
     # one fold is enough to tell factors of three apart; with few rows two are steadier

@@ -99,11 +99,8 @@ class Tuner:
             some = np.random.default_rng(self._seed).normal(size=(self._lower.dim, 2)).astype(np.float32)
             net = self._net([(some, np.zeros(2, np.float32))])
             take, ones, took = np.arange(len(states)), np.ones(len(states)), []
-            for epochs in (
-                1,
-                1,
-                1 + _TIMED_EPOCHS,
-            ):  # the first warms up, the second shows what each begins with
+            # the first warms up, the second shows what each begins with
+            for epochs in (1, 1, 1 + _TIMED_EPOCHS):
                 before = clock()
                 self._epochs(net, states, y, classes, ones, take, take[:0], epochs)
                 took.append(clock() - before)

@@ -150,6 +150,22 @@ def test_a_log_is_published_and_its_tasks_are_found_listed_and_shown(run: Run, t
     assert "skeleton" in run("tasks", "show", tasks[0]["id"][:10], "--tenant", "cli").out
 
 
+def in_turn(asks: tuple[str, str], model: str, seed: int) -> list[Call]:
+    """80 calls that ask now the one and now the other of varied texts."""
+    texts = [r.body["messages"][-1]["content"] for r in islice(iter(Workload(seed, 0.9)), 80)]
+    return [
+        Call(
+            id=f"{model}-{i}",
+            tenant="cli",
+            model=model,
+            time=1e9 + i,
+            messages=(Message(role="user", content=asks[i % 2] + text),),
+            response=Response(text=["Yes", "No"][i % 3 % 2]),
+        )
+        for i, text in enumerate(texts)
+    ]
+
+
 def test_two_tasks_are_merged_by_a_person_shown_with_their_history_and_taken_apart_again(
     run: Run, tmp_path: Path
 ) -> None:
@@ -157,18 +173,7 @@ def test_two_tasks_are_merged_by_a_person_shown_with_their_history_and_taken_apa
         "Decide whether the following remark is polite. Answer yes or no.\nRemark: ",
         "Is what this person says kind to others? Reply with yes or with no.\nPerson: ",
     )
-    texts = [r.body["messages"][-1]["content"] for r in islice(iter(Workload(3, 0.9)), 80)]
-    calls = [
-        Call(
-            id=f"merge-{i}",
-            tenant="cli",
-            model="merging",
-            time=1e9 + i,
-            messages=(Message(role="user", content=asks[i % 2] + text),),
-            response=Response(text=["Yes", "No"][i % 3 % 2]),
-        )
-        for i, text in enumerate(texts)
-    ]
+    calls = in_turn(asks, model="merging", seed=3)
     log = tmp_path / "merge.jsonl"
     log.write_bytes(b"\n".join(map(msgspec.json.encode, calls)))
     assert run("publish", str(log)).code == 0
@@ -213,18 +218,7 @@ def test_tasks_in_other_words_are_proposed_and_not_merged(run: Run, tmp_path: Pa
         "Is this message spam? Answer yes or no.\nMessage: ",
         "Decide whether the message below is spam (yes/no).\nMessage: ",
     )
-    texts = [r.body["messages"][-1]["content"] for r in islice(iter(Workload(4, 0.9)), 80)]
-    calls = [
-        Call(
-            id=f"like-{i}",
-            tenant="cli",
-            model="likening",
-            time=1e9 + i,
-            messages=(Message(role="user", content=asks[i % 2] + text),),
-            response=Response(text=["Yes", "No"][i % 3 % 2]),
-        )
-        for i, text in enumerate(texts)
-    ]
+    calls = in_turn(asks, model="likening", seed=4)
     log = tmp_path / "like.jsonl"
     log.write_bytes(b"\n".join(map(msgspec.json.encode, calls[:60])))
     assert run("publish", str(log)).code == 0

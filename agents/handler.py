@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class Place:
     ask_end: Callable[[], Awaitable[int | None]] = _nobody
 
 
-class Handler(Generic[T]):
+class Handler(ABC, Generic[T]):
     """A handler without state: events in, outputs out.
 
     `read` must not change anything: what it raises dead-letters one event and harms no other. `handle`
@@ -81,13 +82,13 @@ class Handler(Generic[T]):
     def __init__(self) -> None:
         self.results: Counter[str] = Counter()
 
+    @abstractmethod
     def read(self, event: Event) -> T:
         """Decode one event, or raise a `RecordError`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def handle(self, batch: Sequence[Delivery[T]]) -> Outputs | Awaitable[Outputs]:
         """Work on a batch, in the order of its offsets."""
-        raise NotImplementedError
 
 
 class StatefulHandler(Handler[T]):
@@ -102,13 +103,13 @@ class StatefulHandler(Handler[T]):
         """Whether something is held back that `flush` would give out."""
         return False
 
+    @abstractmethod
     def snapshot(self) -> bytes:
         """Everything that must survive."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restore(self, state: bytes) -> None:
         """Take up a snapshot; called before the first event, on a fresh handler."""
-        raise NotImplementedError
 
     def flush(self) -> Outputs:
         """What should not wait any longer, now that no event has come for a while."""

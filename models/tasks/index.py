@@ -7,6 +7,8 @@ from jitr.models.tasks.skeleton import Pattern
 LENGTHS = (400, 130, 48, 24, 12, 6, 3)
 _SHORTEST = 3
 _CROWD = 8
+# what English texts hold, ever more often; all else is rarer still
+_RARE_FIRST = "zqxj:?kvb-ypgf'wm,uc.ldrhsnioate "
 
 Owner = TypeVar("Owner")
 Bucket = list[tuple[Pattern, Owner]]
@@ -103,7 +105,7 @@ class Index(Generic[Owner]):
     def __init__(self) -> None:
         self._heads: _End[Owner] = _End(start=True)
         self._tails: _End[Owner] = _End(start=False)
-        self._floating: list[tuple[str, tuple[Pattern, Owner]]] = []
+        self._floating: list[tuple[str, str, tuple[Pattern, Owner]]] = []
 
     def _end(self, pattern: Pattern) -> _End[Owner] | None:
         for end in (self._heads, self._tails):
@@ -117,8 +119,10 @@ class Index(Generic[Owner]):
         if end is not None:
             end.add(pattern, owner)
             return
-        self._floating.append((max(pattern.runs, key=len), (pattern, owner)))
-        self._floating.sort(key=lambda held: _rank(held[1]))
+        run = max(pattern.runs, key=len)
+        # a character is looked for far faster than a run, and few texts hold a rare one
+        self._floating.append((min(run, key=_RARE_FIRST.find), run, (pattern, owner)))
+        self._floating.sort(key=lambda held: _rank(held[2]))
 
     def remove(self, pattern: Pattern) -> None:
         """Take a pattern out; it must be the object that was added."""
@@ -126,7 +130,7 @@ class Index(Generic[Owner]):
         if end is not None:
             end.remove(pattern)
         else:
-            self._floating = [held for held in self._floating if held[1][0] is not pattern]
+            self._floating = [held for held in self._floating if held[2][0] is not pattern]
 
     def _buckets(self, text: str) -> list[Bucket[Owner]]:
         """The patterns that the two ends of a text lead to."""
@@ -159,15 +163,15 @@ class Index(Generic[Owner]):
                         best = entry
                         size = pattern.size
                     break
-        for run, entry in self._floating:
+        for rare, run, entry in self._floating:
             pattern = entry[0]
             if pattern.size <= size:
                 break
-            if run in text and pattern.matches(text):
+            if rare in text and run in text and pattern.matches(text):
                 return entry  # nothing smaller can be better
         return best
 
     def all(self, text: str) -> list[Owner]:
         """Every owner with a pattern that matches."""
-        found = [*self._buckets(text), [entry for _, entry in self._floating]]
+        found = [*self._buckets(text), [entry for _, _, entry in self._floating]]
         return [owner for bucket in found for pattern, owner in bucket if pattern.matches(text)]

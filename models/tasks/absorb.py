@@ -1,12 +1,27 @@
 """When a skeleton says all that matters of another, it takes it over."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from jitr.models.tasks.edges import STRONG, left_edge, right_edge
 from jitr.models.tasks.mined import Mined
 from jitr.models.tasks.skeleton import Pattern
 from jitr.models.tasks.text import ALNUM, clauses, tail_of, weight
+
+
+def covered(pattern: Pattern, others: Iterable[Mined]) -> list[Mined]:
+    """Those of some skeletons that are longer than a pattern and whose first member it matches.
+
+    They are few: only these are worth to be asked whether the pattern `absorbs` them.
+    """
+    size, prefix, suffix = pattern.size, pattern.prefix, pattern.suffix
+    found = []
+    for other in others:
+        if other.pattern.size > size and other.members:
+            text = other.members[0].text
+            if text.startswith(prefix) and text.endswith(suffix) and pattern.matches(text):
+                found.append(other)
+    return found
 
 
 def absorbs(pattern: Pattern, texts: Sequence[str], n: int, other: Mined) -> bool:
@@ -25,8 +40,6 @@ def absorbs(pattern: Pattern, texts: Sequence[str], n: int, other: Mined) -> boo
     """
     if pattern.size >= other.pattern.size or not other.members:
         return False
-    if not pattern.matches(other.members[0].text):
-        return False  # as for nearly all pairs
     theirs = other.texts()
     if not all(pattern.matches(t) for t in theirs):
         return False

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from jitr.models.tasks.absorb import absorbs
+import msgspec
+
+from jitr.models.tasks.absorb import absorbs, covered
 from jitr.models.tasks.asked import other_labels, same_labels
 from jitr.models.tasks.build import Draft
 from jitr.models.tasks.mined import MEMBERS, Mined
@@ -41,8 +43,7 @@ class MinerPolicy:
     horizon_s: float = 14 * 86_400.0
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """Something that happened to a skeleton or to kept prompts.
 
     ``explained``: the prompts ``seqs`` left the window for skeleton ``id``. ``forgotten``: they left it
@@ -84,8 +85,8 @@ class Catalogue:
         if len(shelf) >= shelf.most:
             self._remove(shelf.weakest())
         taken: Mined | None = None
-        for other in list(shelf.live.values()):
-            if pattern.size < other.pattern.size and absorbs(pattern, found.texts, 0, other):
+        for other in covered(pattern, shelf.live.values()):
+            if absorbs(pattern, found.texts, 0, other):
                 if taken is None:
                     taken = other
                 else:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from zlib import crc32
 
-from jitr.models.tasks.absorb import absorbs
+from jitr.models.tasks.absorb import absorbs, covered
 from jitr.models.tasks.asked import closed
 from jitr.models.tasks.build import Draft, draft, holders_of, tolerance
 from jitr.models.tasks.catalogue import Catalogue, Event, MinerPolicy
@@ -121,6 +121,8 @@ class Miner(Catalogue):
         self.clock += 1
         due = window.add(Entry(seq, text, items_of(text), answer, time))
         self._forget(time)
+        if not due:
+            return None
         tried: set[tuple[int, ...]] = set()
         for item in due:
             group = tuple(window.holders(item))
@@ -134,11 +136,15 @@ class Miner(Catalogue):
 
     def _forget(self, now: float) -> None:
         window, policy = self.window, self.policy
-        while (oldest := window.oldest()) is not None and (
-            len(window) > policy.window
-            or window.chars > policy.window_chars
-            or oldest.time < now - policy.horizon_s
-        ):
+        entries, horizon = window.entries, now - policy.horizon_s
+        while entries:
+            oldest = next(iter(entries.values()))
+            if (
+                len(entries) <= policy.window
+                and window.chars <= policy.window_chars
+                and oldest.time >= horizon
+            ):
+                return
             window.drop(oldest.seq)
             self.events.append(Event("forgotten", seqs=(oldest.seq,)))
 
@@ -199,13 +205,8 @@ class Miner(Catalogue):
         if len(mined.members) < 12:
             return
         texts = mined.texts()
-        size = mined.pattern.size
-        for other in list(shelf.live.values()):
-            if (
-                other is not mined
-                and other.pattern.size > size
-                and absorbs(mined.pattern, texts, mined.n, other)
-            ):
+        for other in covered(mined.pattern, shelf.live.values()):
+            if other is not mined and absorbs(mined.pattern, texts, mined.n, other):
                 self._merge(other, mined)
         entries = mined.entries()
         if closed(entries) and self._join_twin(mined, entries):
@@ -219,9 +220,12 @@ class Miner(Catalogue):
             ):
                 self._dissolve(mined)
                 return
-        for found in format_drafts(mined):
+        formats = format_drafts(mined, entries)
+        for found in formats:
             self._split(found, mined)
-        for found in split_drafts(mined, shelf, covering, framed):
+        if formats:
+            entries = mined.entries()
+        for found in split_drafts(mined, entries, shelf, covering, framed):
             self._split(found, mined)
 
     def _dissolve(self, mined: Mined) -> None:

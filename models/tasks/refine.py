@@ -52,9 +52,10 @@ def _tells(item: str, pattern: Pattern) -> bool:
     return (words >= 3 or (item[-1] == ":" and words >= 1)) and not any(item in run for run in pattern.runs)
 
 
-def split_drafts(mined: Mined, shelf: Shelf, covering: set[int], framed: bool) -> Iterator[Draft]:
+def split_drafts(
+    mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set[int], framed: bool
+) -> Iterator[Draft]:
     """Drafts of templates inside a skeleton; the caller judges each and takes its members away."""
-    entries = mined.entries()
     done: set[tuple[int, ...]] = set()
     seen = shelf.changes
     for item in seeds(mined, entries, framed):
@@ -145,9 +146,8 @@ def _is_slot_value(mined: Mined, texts: Sequence[str], others: Sequence[str], fr
     return found
 
 
-def format_drafts(mined: Mined) -> list[Draft]:
+def format_drafts(mined: Mined, entries: Sequence[Entry]) -> list[Draft]:
     """Two ways to begin a slot ("A." and "-"), both frequent and nothing else: two templates."""
-    entries = mined.entries()
     filled = [mined.pattern.slots(e.text) for e in entries]
     for j in range(len(mined.pattern.inner) + 1):
         groups: dict[str, list[Entry]] = {}

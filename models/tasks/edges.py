@@ -55,18 +55,24 @@ def _after_sentences(size: int, texts: Sequence[str]) -> bool:
 def cut_right(run: str, texts: Sequence[str], ends: Sequence[int]) -> str:
     """Shorten a run that ends inside a word of some text; `ends` is where it ends in each."""
     keep = len(run)
-    if run[-1:].isalnum() and any(t[e : e + 1].isalnum() for t, e in zip(texts, ends, strict=True)):
-        while keep and run[keep - 1].isalnum():
-            keep -= 1
+    if run[-1:].isalnum():
+        for text, end in zip(texts, ends, strict=True):
+            if text[end : end + 1].isalnum():
+                while keep and run[keep - 1].isalnum():
+                    keep -= 1
+                break
     return run[:keep]
 
 
 def cut_left(run: str, texts: Sequence[str], starts: Sequence[int]) -> str:
     """Shorten a run that begins inside a word of some text; `starts` is where it begins in each."""
     skip = 0
-    if run[:1].isalnum() and any(s and t[s - 1].isalnum() for t, s in zip(texts, starts, strict=True)):
-        while skip < len(run) and run[skip].isalnum():
-            skip += 1
+    if run[:1].isalnum():
+        for text, start in zip(texts, starts, strict=True):
+            if start and text[start - 1].isalnum():
+                while skip < len(run) and run[skip].isalnum():
+                    skip += 1
+                break
     return run[skip:]
 
 

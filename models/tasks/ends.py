@@ -9,23 +9,24 @@ _FIRM = "\n:" + MARKS  # edges that close an instruction, and not a sentence of 
 _LINE = "\n" + MARKS
 _STRAY = 3
 _ENOUGH = 4
+_SHORT = 16
 
 
 def common_ends(texts: list[str]) -> tuple[str, str]:
     """The longest common prefix and suffix, cut at word edges."""
     prefix = common_start(texts).partition(CUT)[0]
-    prefix = cut_right(prefix, texts, [len(prefix)] * len(texts))
+    if prefix:
+        prefix = cut_right(prefix, texts, [len(prefix)] * len(texts))
+        prefix = _settle_prefix(prefix, texts) if ALNUM.search(prefix) else ""
     suffix = common_end(texts).rpartition(CUT)[2]
-    suffix = cut_left(suffix, texts, [len(t) - len(suffix) for t in texts])
-    if not ALNUM.search(prefix):
-        prefix = ""
-    if not ALNUM.search(suffix):
+    if not suffix:
+        return prefix, suffix
+    sizes = [len(t) for t in texts]
+    suffix = cut_left(suffix, texts, [n - len(suffix) for n in sizes])
+    suffix = _settle_suffix(suffix, texts) if ALNUM.search(suffix) else ""
+    if len(prefix) + len(suffix) > min(sizes):
         suffix = ""
-    prefix, suffix = _settle_prefix(prefix, texts), _settle_suffix(suffix, texts)
-    shortest, longest = min(map(len, texts)), max(map(len, texts))
-    if len(prefix) + len(suffix) > shortest:
-        suffix = ""
-    if len(suffix) < longest:
+    if len(suffix) < max(sizes):
         suffix = trim(suffix)
     return prefix, suffix
 
@@ -33,7 +34,11 @@ def common_ends(texts: list[str]) -> tuple[str, str]:
 def common_start(texts: Sequence[str]) -> str:
     """The longest common prefix: that of the first and the last in order, found by halving."""
     first, last = min(texts), max(texts)
-    low, high = 0, min(len(first), len(last))
+    low, high = 0, _SHORT
+    most = min(len(first), len(last))
+    while high < most and first[low:high] == last[low:high]:  # most end soon
+        low, high = high, 4 * high
+    high = min(high, most)
     while low < high:
         half = (low + high + 1) // 2
         if first[low:half] == last[low:half]:

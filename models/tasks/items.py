@@ -1,11 +1,14 @@
 """The features a prompt is mined by: its clauses, and the word runs at its two ends."""
 
+from itertools import accumulate
+
 from jitr.models.tasks.text import ALNUM, CUT, HEAD, MARKS, TAIL, clauses
 
 MOST_CLAUSES = 48
 LONGEST_CLAUSE = 300
 LONGEST_TEXT = 8000
 _RUNS = (2, 3, 5, 8)
+_MOST_WORDS = max(_RUNS)
 
 
 def shorten(text: str) -> str:
@@ -53,17 +56,17 @@ def items_of(text: str) -> tuple[str, ...]:
         out[TAIL + last[-LONGEST_CLAUSE:]] = None
     start = max([text.rfind(mark) for mark in MARKS]) + 1 if text[:1] in MARKS else 0
     body = text[start:] if start else text
-    # only the ends are split: a text without blanks must not be copied again and again
-    left, right = body[:LONGEST_CLAUSE], body[-LONGEST_CLAUSE:]
+    # only the ends are split, and once: a text without blanks must not be copied again and again
+    left, right = HEAD + body[:LONGEST_CLAUSE], body[-LONGEST_CLAUSE:]
+    opening = list(accumulate(map(len, left.split(None, _MOST_WORDS))))
+    ending = list(accumulate(map(len, reversed(right.rsplit(None, _MOST_WORDS)))))
     for k in _RUNS:
-        words = left.split(None, k)
-        if len(words) <= k:
+        if len(opening) <= k:
             break
-        out[HEAD + left[: -len(words[k]) - 1]] = None  # one blank stands between two words
-        words = right.rsplit(None, k)
-        if len(words) <= k:
+        out[left[: opening[k - 1] + k - 1]] = None  # one blank stands between two words
+        if len(ending) <= k:
             break
-        out[TAIL + right[len(words[0]) + 1 :]] = None
+        out[TAIL + right[1 - k - ending[k - 1] :]] = None
     return tuple(out)
 
 

@@ -27,14 +27,12 @@ class SlotMemory:
 
     def note(self, text: str, owner: int) -> None:
         """Remember the clauses of a member."""
-        owners = self.owners
+        owners, alone = self.owners, (owner,)
         for clause in clauses(text)[:64]:
             if len(clause) > _LONG_ENOUGH:
                 key = as_payload(clause)
-                known = owners.get(key)
-                if known is None:
-                    owners[key] = (owner,)
-                elif len(known) < _MOST_OWNERS and owner not in known:
+                known = owners.setdefault(key, alone)
+                if known is not alone and owner not in known and len(known) < _MOST_OWNERS:
                     owners[key] = (*known, owner)
         if len(owners) > self.most:
             for key in list(owners)[: self.most // 2]:

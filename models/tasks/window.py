@@ -2,7 +2,8 @@
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from jitr.models.tasks.text import HEAD, TAIL
 
@@ -15,8 +16,7 @@ _MOST_OVERFLOWS = 20_000
 _MOST_WAITS = 20_000
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct, gc=False):
     """A prompt as the miner keeps it.
 
     Parameters
@@ -74,10 +74,10 @@ class Window:
         postings = self._postings
         due: list[str] = []
         for item in entry.items:
-            held = postings.get(item)
-            if held is None:
-                postings[item] = seq  # one holder needs no list
-            elif held.__class__ is int:
+            held = postings.setdefault(item, seq)  # one holder needs no list
+            if held is seq:
+                continue
+            if held.__class__ is int:
                 postings[item] = [held, seq]
             else:
                 assert isinstance(held, list)
@@ -122,7 +122,7 @@ class Window:
         out = []
         for item in items:
             held = postings.get(item)
-            if isinstance(held, list) and len(held) >= least:
+            if held.__class__ is list and len(held) >= least:
                 out.append(item)
         return out
 
@@ -133,17 +133,16 @@ class Window:
             return None
         del self._by_text[entry.text]
         self.chars -= len(entry.text)
-        postings = self._postings
+        postings, waits = self._postings, self.waits
         for item in entry.items:
             held = postings.get(item)
-            if isinstance(held, list):
-                if seq in held:
-                    held.remove(seq)
-                    self.waits.pop(item, None)  # the rest may share more
-                    if not held:
-                        del postings[item]
-            elif held == seq:
+            if held == seq:
                 del postings[item]
+            elif held.__class__ is list and seq in held:
+                held.remove(seq)
+                waits.pop(item, None)  # the rest may share more
+                if not held:
+                    del postings[item]
         return entry
 
     def oldest(self) -> Entry | None:

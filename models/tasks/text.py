@@ -66,7 +66,7 @@ def normalise(text: str) -> str:
     >>> normalise("  Sort   this: \\r\\n\\n  a\\tb ")
     'Sort this:\\na b'
     """
-    if len(text) < _SHORT and text.isprintable():  # one line without any odd character
+    if len(text) < _SHORT and "\n" not in text and text.isprintable():  # nothing odd in it
         return (_BLANKS.sub(" ", text) if "  " in text else text).strip()
     # to look for a character is far cheaper than to split, and most texts are nearly clean
     for odd in filter(text.__contains__, _ODD if text.isascii() else _ODD_WIDE):

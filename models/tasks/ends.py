@@ -9,6 +9,7 @@ _FIRM = "\n:" + MARKS  # edges that close an instruction, and not a sentence of 
 _LINE = "\n" + MARKS
 _STRAY = 3
 _ENOUGH = 4
+_EXAMPLES = 2
 
 
 def common_ends(texts: list[str]) -> tuple[str, str]:
@@ -72,6 +73,27 @@ def _settle_prefix(prefix: str, texts: list[str]) -> str:
     if at and weight(prefix[at:]) <= _STRAY and weight(prefix[:at]) >= _ENOUGH:
         return prefix[:at]
     return prefix
+
+
+def payload_start(prefix: str) -> int:
+    """Where the payload begins behind worked examples, else where the prefix ends.
+
+    Two examples and more say what is asked: what follows the heading that opened each of them is the next
+    input, however many of these inputs happen to begin alike.
+
+    Examples
+    --------
+    >>> shown = "Input: a red hat\\nOutput: hat\\nInput: a new car\\nOutput: car\\n"
+    >>> prefix = shown + "Input: a"
+    >>> prefix[payload_start(prefix):]
+    ' a'
+    >>> payload_start("Input: a") == len("Input: a")
+    True
+    """
+    at = prefix.rfind("\n") + 1
+    heading = prefix[at : prefix.find(":", at) + 1]
+    lines = f"\n{prefix[:at]}".count(f"\n{heading}") if heading else 0
+    return at + len(heading) if lines >= _EXAMPLES and weight(heading) <= _STRAY else len(prefix)
 
 
 def _settle_suffix(suffix: str, texts: list[str]) -> str:

@@ -117,3 +117,11 @@ def test_a_frame_round_many_instructions_is_not_one_task(payloads):
     texts = [frame.format(asks[i % 8], p) for i, p in enumerate(payloads(600))]
     feed(miner, texts)
     assert len({miner.match(frame.format(ask, "x")).id for ask in asks}) == 8
+
+
+def test_inputs_that_begin_alike_behind_the_same_examples_are_one_task(payloads):
+    shown = "Input: Which part of a lamp?\nOutput: A\nInput: Which part of a pen?\nOutput: B\n"
+    texts = [f"{shown}Input: Which {('part', 'use')[i % 2]} of {p}?\nOutput:" for i, p in enumerate(payloads(80))]
+    miner = Miner()
+    feed(miner, texts)
+    assert len({miner.match(text).id for text in texts}) == 1

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from jitr.models.tasks.build import Draft
 from jitr.models.tasks.evidence import terse
+from jitr.models.tasks.items import is_word
 from jitr.models.tasks.skeleton import Pattern
 from jitr.models.tasks.text import CUT, HEAD, TAIL, weight
 
@@ -79,8 +80,7 @@ def telling(item: str, pattern: Pattern) -> bool:
     """Whether an item could be a constant of a second template: an anchor where there is none, or three
     words.
     """
-    if item[0] == HEAD:
-        return not pattern.prefix and weight(item) >= 1
-    if item[0] == TAIL:
-        return not pattern.suffix and weight(item) >= 1
+    if item[0] in (HEAD, TAIL):
+        known = pattern.prefix if item[0] == HEAD else pattern.suffix
+        return not known and weight(item) >= 1 and not is_word(item)
     return weight(item) >= 3 and not any(item in run for run in pattern.runs)

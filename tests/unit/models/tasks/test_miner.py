@@ -121,7 +121,8 @@ def test_a_frame_round_many_instructions_is_not_one_task(payloads):
 
 def test_inputs_that_begin_alike_behind_the_same_examples_are_one_task(payloads):
     shown = "Input: Which part of a lamp?\nOutput: A\nInput: Which part of a pen?\nOutput: B\n"
-    texts = [f"{shown}Input: Which {('part', 'use')[i % 2]} of {p}?\nOutput:" for i, p in enumerate(payloads(80))]
+    asked = [f"Which {('part', 'use')[i % 2]} of {p}?" for i, p in enumerate(payloads(80))]
+    texts = [f"{shown}Input: {question}\nOutput:" for question in asked]
     miner = Miner()
     feed(miner, texts)
     assert len({miner.match(text).id for text in texts}) == 1

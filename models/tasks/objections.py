@@ -33,9 +33,10 @@ def stands_at_an_end(draft: Draft) -> bool:
     )
 
 
-def few_neighbours(draft: Draft) -> bool:
+def few_neighbours(draft: Draft, *, splitting: bool = False) -> bool:
     """Whether an open side of a run has nearly always the same neighbours: then the run is a piece of a
-    payload. Where a text was cut on that side, the run may end for that.
+    payload. Where a text was cut on that side, the run may end for that; in a split of a known skeleton that
+    is no excuse.
     """
     pattern = draft.pattern
     limit = max(3.0, min(0.5 * len(draft.texts), 10.0))
@@ -49,20 +50,21 @@ def few_neighbours(draft: Draft) -> bool:
                 for t, a, b in zip(draft.texts, begin, before, strict=True)
                 if t[b:a].strip(_NOTHING)
             ]
-            cut = any(CUT in t[:a] for t, a in zip(draft.texts, begin, strict=True))
+            cut = not splitting and any(CUT in t[:a] for t, a in zip(draft.texts, begin, strict=True))
             if not cut and _few(left, limit):
                 return True
         if big or (not pattern.suffix and j == last):
             right = [t[b : b + 12] for t, b in zip(draft.texts, end, strict=True)]
-            cut = any(CUT in t[b:] for t, b in zip(draft.texts, end, strict=True))
+            cut = not splitting and any(CUT in t[b:] for t, b in zip(draft.texts, end, strict=True))
             if not cut and _few(right, limit):
                 return True
     return False
 
 
 def _few(neighbours: Sequence[str], limit: float) -> bool:
-    """Whether there are neighbours, and few different ones."""
-    return bool(neighbours) and len(set(neighbours)) < limit
+    """Whether there are neighbours, and few different ones; where a text was cut there is none."""
+    known = {n for n in neighbours if CUT not in n}
+    return bool(known) and len(known) < limit
 
 
 def repeated_items(draft: Draft) -> dict[str, int]:

@@ -92,8 +92,23 @@ def payload_start(prefix: str) -> int:
     """
     at = prefix.rfind("\n") + 1
     heading = prefix[at : prefix.find(":", at) + 1]
-    lines = f"\n{prefix[:at]}".count(f"\n{heading}") if heading else 0
-    return at + len(heading) if lines >= _EXAMPLES and weight(heading) <= _STRAY else len(prefix)
+    return at + len(heading) if heading and _opens_examples(heading, prefix[:at]) else len(prefix)
+
+
+def shows_examples(prefix: str) -> bool:
+    """Whether a prefix ends with the heading that opened two worked examples in it.
+
+    Examples
+    --------
+    >>> shows_examples("In: red\\nOut: 1\\nIn: blue\\nOut: 2\\nIn:"), shows_examples("In: red\\nOut: 1\\nIn:")
+    (True, False)
+    """
+    at = prefix.rfind("\n") + 1
+    return prefix.endswith(":") and _opens_examples(prefix[at:], prefix[:at])
+
+
+def _opens_examples(heading: str, before: str) -> bool:
+    return weight(heading) <= _STRAY and f"\n{before}".count(f"\n{heading}") >= _EXAMPLES
 
 
 def _settle_suffix(suffix: str, texts: list[str]) -> str:

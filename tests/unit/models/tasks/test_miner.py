@@ -126,3 +126,13 @@ def test_inputs_that_begin_alike_behind_the_same_examples_are_one_task(payloads)
     miner = Miner()
     feed(miner, texts)
     assert len({miner.match(text).id for text in texts}) == 1
+
+
+def test_behind_examples_a_frequent_phrase_of_the_payload_splits_nothing(payloads):
+    shown = "Chat: I ran home.\nReply: Well done!\nChat: I am ill.\nReply: Get well!\n"
+    greeting = ("", " so how are you today, my friend?")
+    asked = [f"{p}.{greeting[i % 4 == 0]} {p[::-1]}" for i, p in enumerate(payloads(200))]
+    texts = [f"{shown}Chat: {text}\nReply:" for text in asked]
+    miner = Miner()
+    feed(miner, texts)
+    assert len({miner.match(text).id for text in texts}) == 1

@@ -163,7 +163,9 @@ class Miner(Catalogue):
             return None
         needed = support_needed(found)
         if brief and needed > SUPPORT and len(members) >= SUPPORT:
-            bounded = short_family(found.pattern, texts, (e.text for e in self.window.entries.values()))
+            bounded = short_family(
+                found.pattern, texts, (e.text for e in reversed(self.window.entries.values()))
+            )
             if bounded is not None:
                 found.pattern, needed = bounded, SUPPORT
         if len(members) < needed:

@@ -15,6 +15,7 @@ SUPPORT = 30
 _WORDS = 3  # of what fills a slot
 _SPARE = 1
 _SPREAD, _LONGEST = 6, 16
+_OTHERS = 5  # longer prompts that may come together before the rest is not looked at
 
 
 def short_family(pattern: Pattern, group: Sequence[str], texts: Iterable[str]) -> Pattern | None:
@@ -27,7 +28,7 @@ def short_family(pattern: Pattern, group: Sequence[str], texts: Iterable[str]) -
     group : sequence of str
         The newest prompts that begin, or end, so: they are looked at first, being few.
     texts : iterable of str
-        All unexplained prompts: of those that begin and end so nearly all must be short.
+        All unexplained prompts, newest first: of those that begin and end so nearly all must be short.
 
     Examples
     --------
@@ -39,19 +40,27 @@ def short_family(pattern: Pattern, group: Sequence[str], texts: Iterable[str]) -
     >>> short_family(Pattern("Define", (), ""), asked, asked + longer) is None
     True
     """
-    if pattern.words < 1 or _fitting(pattern, group) < tolerance(len(group)):
+    if pattern.words < 1 or sum([_fits(pattern, t) for t in group]) < tolerance(len(group)):
         return None
     at = len(pattern.prefix)
-    alike = [t for t in texts if t.startswith(pattern.prefix) and t.endswith(pattern.suffix)]
-    if at and pattern.prefix[-1].isalnum():
-        # "Define " and not "Defined"
-        alike = [t for t in alike if not t[at : at + 1].isalnum()]
-        if all(t[at : at + 1] == " " for t in alike):
-            pattern = Pattern(f"{pattern.prefix} ", pattern.inner, pattern.suffix)
-    if _fitting(pattern, alike) < max(SUPPORT, tolerance(len(alike))):
+    words = pattern.prefix[-1:].isalnum()
+    alike: list[str] = []
+    others = 0
+    for text in texts:
+        # "Define" does not begin "Defined"
+        if text.startswith(pattern.prefix) and text.endswith(pattern.suffix):
+            if words and text[at : at + 1].isalnum():
+                continue
+            alike.append(text)
+            others += not _fits(pattern, text)
+            if others > _OTHERS + len(alike) - tolerance(len(alike)):
+                return None
+    if len(alike) - others < max(SUPPORT, tolerance(len(alike))):
         return None
-    words = sum([len(run.split()) for run in pattern.runs])
-    return pattern.within(words + (len(pattern.inner) + 1) * (_WORDS + _SPARE))
+    if words and all(t[at : at + 1] == " " for t in alike):
+        pattern = Pattern(f"{pattern.prefix} ", pattern.inner, pattern.suffix)
+    bound = sum([len(run.split()) for run in pattern.runs]) + (len(pattern.inner) + 1) * (_WORDS + _SPARE)
+    return pattern.within(bound)
 
 
 def may_be_short(texts: Collection[str]) -> bool:
@@ -60,9 +69,9 @@ def may_be_short(texts: Collection[str]) -> bool:
     return counts[tolerance(len(counts)) - 1] <= min(counts[0] + _SPREAD, _LONGEST)
 
 
-def _fitting(pattern: Pattern, texts: Sequence[str]) -> int:
-    """How many texts have the skeleton, and next to nothing in its slots."""
-    return sum([pattern.matches(t) and _is_short(pattern.slots(t)) for t in texts])
+def _fits(pattern: Pattern, text: str) -> bool:
+    """Whether a text has the skeleton, and next to nothing in its slots."""
+    return pattern.matches(text) and _is_short(pattern.slots(text))
 
 
 def _is_short(slots: Sequence[str]) -> bool:

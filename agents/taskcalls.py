@@ -66,7 +66,7 @@ def slots_of(call: Call, task: Task) -> tuple[str, ...]:
     """What varies in a call of a task; all of it where no skeleton fits."""
     text = text_of(call)
     for skeleton in task.skeletons:
-        pattern = Pattern(skeleton.prefix, skeleton.inner, skeleton.suffix)
+        pattern = Pattern.of(skeleton)
         if pattern.matches(text):
             return tuple(pattern.slots(text))
     return (text,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from jitr.cli.scan_page import page
 from jitr.models.saving import saving, total
 from jitr.models.surrogates.potential import potential
 from jitr.models.tasks.finder import FinderPolicy
+from jitr.models.tasks.kinds import are_numbers
 from jitr.models.tasks.redaction import Redaction
 from jitr.models.tasks.scan import Scan
 from jitr.models.tasks.scan import scan as scan_calls
@@ -40,6 +42,11 @@ _A_TIME = 1e8
 )
 @click.option("--support", default=None, type=click.IntRange(min=2), help="Calls before a family is a task.")
 @click.option("--target", default=None, type=click.FloatRange(0.5, 0.999), help="Agreement to prove.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    help="Numbers no further apart agree.  [default: the policy's]",
+)
 @click.option("--seconds", default=90.0, show_default=True, help="Most CPU seconds for measuring tasks.")
 @click.option("--top", default=30, show_default=True, help="Show so many tasks.")
 @json_option
@@ -50,6 +57,7 @@ def scan(
     html: Path | None,
     support: int | None,
     target: float | None,
+    tolerance: float | None,
     seconds: float,
     top: int,
     as_json: bool,
@@ -65,6 +73,8 @@ def scan(
     started = time.perf_counter()
     if html is not None and not html.absolute().parent.is_dir():
         raise ConfigError(f"--html {html}: there is no folder {html.parent}")
+    if tolerance is not None and not isfinite(tolerance):
+        raise ConfigError(f"--tolerance {tolerance:g}: give a number of 0 or more")
     refused: list[Refused] = []
     target = target if target is not None else settings.policy.target
     with progress(as_json) as bar:
@@ -74,7 +84,9 @@ def scan(
             raise ConfigError(
                 f"{file} holds no call{first}; a line is an OpenAI pair (`request`, `response`) or a call"
             )
-        measured = _measured(found, target, settings.policy.delta, seconds, bar)
+        measured = _measured(found, settings, target, tolerance, seconds, bar)
+    if tolerance is not None and not any(_has_numbers(task) for task in measured.tasks):
+        click.echo("--tolerance has no effect: no task has numbers for answers", err=True)
     report = _forecast(measured, target, settings.policy.delta)
     report = msgspec.structs.replace(
         report, refused_lines=lines, refused=tuple(refused), seconds=time.perf_counter() - started
@@ -122,8 +134,11 @@ def _read(
     return found, lines
 
 
-def _measured(found: Scan, target: float, delta: float, seconds: float, bar: Progress) -> ScanReport:
+def _measured(
+    found: Scan, settings: Settings, target: float, tolerance: float | None, seconds: float, bar: Progress
+) -> ScanReport:
     """The report with what a quick surrogate could take of each task, the dearest first."""
+    delta = settings.policy.delta
     shown = bar.add_task("measuring", total=len(found.report.tasks))
     until = time.process_time() + seconds
     tasks = []
@@ -131,12 +146,17 @@ def _measured(found: Scan, target: float, delta: float, seconds: float, bar: Pro
         bar.update(shown, description=f"measuring {escape(task.name[:30])}")
         if time.process_time() < until:
             sample, space = found.samples[task.id]
-            got = potential(sample.held, space, target=target, delta=delta)
+            apart = settings.policy_of(task.tenant, task.id).tolerance if tolerance is None else tolerance
+            got = potential(sample.held, space, target=target, delta=delta, tolerance=apart)
         else:
             got = Potential(reason=f"not measured: {seconds:g} s were used up (--seconds)")
         tasks.append(msgspec.structs.replace(task, potential=got))
         bar.advance(shown)
     return msgspec.structs.replace(found.report, tasks=tuple(tasks))
+
+
+def _has_numbers(task: ScanTask) -> bool:
+    return task.kind in ("number", "json") or are_numbers([label for label, _ in task.labels])
 
 
 def _forecast(report: ScanReport, target: float, delta: float) -> ScanReport:

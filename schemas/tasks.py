@@ -13,11 +13,15 @@ ChangeKind = Literal["found", "refined", "edited", "took", "merged", "split", "r
 
 
 class Skeleton(Record, frozen=True, kw_only=True):
-    """The constant tokens of a task's prompts: what varies between them are its slots."""
+    """The constant tokens of a task's prompts: what varies between them are its slots.
+
+    ``most_words``: a prompt of more words is another's, however it begins and ends; 0 where none is too long.
+    """
 
     prefix: str = ""
     inner: tuple[str, ...] = ()
     suffix: str = ""
+    most_words: int = 0
 
 
 class Signature(Record, frozen=True, kw_only=True):

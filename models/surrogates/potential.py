@@ -21,6 +21,7 @@ from jitr.models.surrogates.fields import fields_of
 from jitr.models.surrogates.fit import fit_model
 from jitr.models.tasks.agreement import same
 from jitr.models.tasks.extract import LabelSpace
+from jitr.models.tasks.kinds import are_numbers, in_kind
 from jitr.models.tasks.sample import Answered
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.scan import Potential
@@ -34,7 +35,13 @@ _UNPARSED = "\0"
 
 
 def potential(
-    answered: Sequence[Answered], space: LabelSpace, *, target: float, delta: float, seed: int = 0
+    answered: Sequence[Answered],
+    space: LabelSpace,
+    *,
+    target: float,
+    delta: float,
+    tolerance: float = 0.0,
+    seed: int = 0,
 ) -> Potential:
     """Fit on the earlier calls, prove on the later ones.
 
@@ -52,6 +59,8 @@ def potential(
         Agreement that an accepted answer must keep, in (0, 1).
     delta : float
         Chance that the proof is wrong, in (0, 1).
+    tolerance : float
+        How far two numbers may lie apart and still agree, in the unit of the answers.
 
     Examples
     --------
@@ -66,14 +75,17 @@ def potential(
     """
     if space.kind not in TRAINABLE:
         return Potential(reason=f"answers are open ({space.kind}): nothing to choose from")
-    data = Dataset.from_examples([_example(a, space) for a in answered])
+    numbers_only = tolerance > 0 and space.kind == "label" and are_numbers(space.labels)
+    examples = [_example(a, space, as_number=numbers_only) for a in answered]
+    # labels as they are: an answer that does not parse stays, and counts
+    data = Dataset.from_examples(examples, "text", tolerance)
     early, late = later_split(data.times, data.groups, HELD_BACK)
     early = np.array([i for i in early.tolist() if data.labels[i] != _UNPARSED], dtype=np.int64)
     if len(early) < _LEAST or len(late) < _LEAST // 2:
         return Potential(reason=f"{len(data)} distinct inputs are too few to learn from and to prove on")
     known, held = data.take(early), data.take(late)
     try:
-        fields, numbers = fields_of(known.labels)
+        fields, numbers = fields_of(known.labels, tolerance)
     except TrainingError as error:
         return Potential(learned=len(known), held=len(held), reason=str(error))
     features = Features(ngrams=NgramBase.fit(known.inputs, _MOST_GRAMS))
@@ -88,7 +100,7 @@ def potential(
         seed,
     )
     said, scores = fitted.model.answer(held.inputs)
-    agrees = np.array([same(a, b) for a, b in zip(said, held.labels, strict=True)])
+    agrees = np.array([same(a, b, tolerance) for a, b in zip(said, held.labels, strict=True)])
     thresholds, forecast = fine_thresholds(fitted.scores, fitted.agrees, known.weights)
     proof = prove("split", scores, agrees, thresholds, forecast, target, delta)
     agreed = int(agrees.sum())
@@ -103,8 +115,10 @@ def potential(
     )
 
 
-def _example(answered: Answered, space: LabelSpace) -> Example:
+def _example(answered: Answered, space: LabelSpace, *, as_number: bool) -> Example:
     label = space.parse(answered.answer)
+    if label is not None and as_number:
+        label = in_kind(label, "number")
     return Example(answered.id, answered.time, answered.input, _UNPARSED if label is None else label)
 
 

@@ -81,6 +81,10 @@ class Catalogue:
         shelf, pattern = self.shelf, found.pattern
         known = shelf.same(pattern)
         if known is not None:
+            if known.pattern.most_words and not pattern.most_words:
+                shelf.change(known, pattern)
+                self.events.append(Event("changed", known.id))
+                self._explain(known, group)
             return known
         if len(shelf) >= shelf.most:
             self._remove(shelf.weakest())
@@ -96,14 +100,15 @@ class Catalogue:
             self.events.append(Event("changed", taken.id))
             mined = taken
         else:
-            if parent is None:
+            alone = parent is not None or pattern.most_words > 0
+            if not alone:
                 joined = self._join_siblings(pattern, found.members)
                 if joined is not None:
                     self._explain(joined, group)
                     return joined
             mined = Mined(self.next_id, pattern, self.clock)
             self.next_id += 1
-            if parent is None:
+            if not alone:
                 self.siblings.note(pattern, mined.id, shelf.live)
             shelf.put(mined)
         self._explain(mined, group)
@@ -182,6 +187,8 @@ class Catalogue:
 
     def _join_twin(self, mined: Mined, entries: Sequence[Entry]) -> bool:
         """Join a skeleton that differs in one word if that word makes no difference to the answers."""
+        if mined.pattern.most_words:
+            return False
         for wide, twin in self.siblings.twins(mined.pattern, mined.id, self.shelf.live):
             if same_labels(entries, twin.members) and all(wide.matches(e.text) for e in entries):
                 self._widen(wide, sorted([mined.id, twin.id]))

@@ -132,11 +132,11 @@ def narrowed(skeleton: Skeleton, slot: int, text: str) -> Skeleton:
     if not 0 <= slot < len(runs) - 1:
         raise ConfigError(f"slot {slot} was given, and the skeleton has slots 0 to {len(runs) - 2}")
     if len(runs) == 2:
-        return Skeleton(prefix=runs[0] + text, suffix=runs[1])
+        return Skeleton(prefix=runs[0] + text, suffix=runs[1], most_words=skeleton.most_words)
     runs[slot : slot + 2] = [runs[slot] + text + runs[slot + 1]]
-    return Skeleton(prefix=runs[0], inner=tuple(runs[1:-1]), suffix=runs[-1])
+    return Skeleton(prefix=runs[0], inner=tuple(runs[1:-1]), suffix=runs[-1], most_words=skeleton.most_words)
 
 
 def pattern_of(skeleton: Skeleton) -> Pattern:
     """A skeleton of a record, compiled."""
-    return Pattern(skeleton.prefix, skeleton.inner, skeleton.suffix)
+    return Pattern.of(skeleton)

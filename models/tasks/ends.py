@@ -10,6 +10,7 @@ _LINE = "\n" + MARKS
 _STRAY = 3
 _ENOUGH = 4
 _SHORT = 16
+_EXAMPLES = 2
 
 
 def common_ends(texts: list[str]) -> tuple[str, str]:
@@ -77,6 +78,42 @@ def _settle_prefix(prefix: str, texts: list[str]) -> str:
     if at and weight(prefix[at:]) <= _STRAY and weight(prefix[:at]) >= _ENOUGH:
         return prefix[:at]
     return prefix
+
+
+def payload_start(prefix: str) -> int:
+    """Where the payload begins behind worked examples, else where the prefix ends.
+
+    Two examples and more say what is asked: what follows the heading that opened each of them is the next
+    input, however many of these inputs happen to begin alike.
+
+    Examples
+    --------
+    >>> shown = "Input: a red hat\\nOutput: hat\\nInput: a new car\\nOutput: car\\n"
+    >>> prefix = shown + "Input: a"
+    >>> prefix[payload_start(prefix):]
+    ' a'
+    >>> payload_start("Input: a") == len("Input: a")
+    True
+    """
+    at = prefix.rfind("\n") + 1
+    heading = prefix[at : prefix.find(":", at) + 1]
+    return at + len(heading) if heading and _opens_examples(heading, prefix[:at]) else len(prefix)
+
+
+def shows_examples(prefix: str) -> bool:
+    """Whether a prefix ends with the heading that opened two worked examples in it.
+
+    Examples
+    --------
+    >>> shows_examples("In: red\\nOut: 1\\nIn: blue\\nOut: 2\\nIn:"), shows_examples("In: red\\nOut: 1\\nIn:")
+    (True, False)
+    """
+    at = prefix.rfind("\n") + 1
+    return prefix.endswith(":") and _opens_examples(prefix[at:], prefix[:at])
+
+
+def _opens_examples(heading: str, before: str) -> bool:
+    return weight(heading) <= _STRAY and f"\n{before}".count(f"\n{heading}") >= _EXAMPLES
 
 
 def _settle_suffix(suffix: str, texts: list[str]) -> str:

@@ -49,7 +49,7 @@ class Handwork(Lineage):
         parent = self.cases[id]
         gone = parent.parts[other]
         assert gone.task is not None, "only tasks are kept as parts"
-        first, *rest = [Pattern(s.prefix, s.inner, s.suffix) for s in gone.task.skeletons]
+        first, *rest = [Pattern.of(s) for s in gone.task.skeletons]
         for pattern in (first, *rest):
             self._free(pattern, id)
         child = self.miner.adopt(first, self.miner.shelf.live[id])

@@ -2,13 +2,15 @@
 
 from itertools import accumulate
 
-from jitr.models.tasks.text import ALNUM, CUT, HEAD, MARKS, TAIL, clauses
+from jitr.models.tasks.text import ALNUM, CUT, DELIMITERS, HEAD, MARKS, TAIL, clauses
 
 MOST_CLAUSES = 48
 LONGEST_CLAUSE = 300
 LONGEST_TEXT = 8000
 _RUNS = (2, 3, 5, 8)
 _MOST_WORDS = max(_RUNS)
+_SHORT = 5
+_ENDS = HEAD + TAIL
 
 
 def shorten(text: str) -> str:
@@ -19,13 +21,25 @@ def shorten(text: str) -> str:
     return text[:half] + CUT + text[-half:]
 
 
+def is_word(item: str) -> bool:
+    """Whether an item is one word at the start or the end, in mid sentence: it begins or ends anything.
+
+    Examples
+    --------
+    >>> is_word("\\x02Define"), is_word("\\x02Define:"), is_word("\\x02Define it"), is_word("Define")
+    (True, False, False, False)
+    """
+    return item[0] in _ENDS and item[-1] not in DELIMITERS and " " not in item
+
+
 def items_of(text: str) -> tuple[str, ...]:
     """The items of a normalised text, ordered and unique.
 
     Clauses between punctuation (from both ends where there are many), the first and the last clause marked
     as such,
-    and the runs of 2, 3, 5 and 8 words at the start and the end of the text. In a conversation the start is
-    that of the last message: what stands before it is the same for everything an application sends.
+    and the runs of 2, 3, 5 and 8 words at the start and the end of the text; of a text of few words also the
+    first and the last word. In a conversation the start is that of the last message: what stands before it is
+    the same for everything an application sends.
 
     Parameters
     ----------
@@ -35,7 +49,7 @@ def items_of(text: str) -> tuple[str, ...]:
     Examples
     --------
     >>> items_of("Sort this: pears.")
-    ('Sort this:', 'pears.', '\\x02Sort this:', '\\x03pears.', '\\x03this: pears.')
+    ('Sort this:', 'pears.', '\\x02Sort this:', '\\x03pears.', '\\x02Sort', '\\x03this: pears.')
     """
     found = clauses(text)
     if len(found) > MOST_CLAUSES:
@@ -60,6 +74,9 @@ def items_of(text: str) -> tuple[str, ...]:
     left, right = HEAD + body[:LONGEST_CLAUSE], body[-LONGEST_CLAUSE:]
     opening = list(accumulate(map(len, left.split(None, _MOST_WORDS))))
     ending = list(accumulate(map(len, reversed(right.rsplit(None, _MOST_WORDS)))))
+    if 0 < body.count(" ") < _SHORT:
+        out[left[: opening[0]]] = None
+        out[TAIL + right[-ending[0] :]] = None
     for k in _RUNS:
         if len(opening) <= k:
             break

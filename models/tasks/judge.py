@@ -40,7 +40,9 @@ class Judge:
         shelf = self.shelf
         if parent is None and self.dissolved.waits(found.pattern, clock):
             return False
-        if same_payload(found) or stands_at_an_end(found) or few_neighbours(found):
+        if same_payload(found) or stands_at_an_end(found):
+            return False
+        if few_neighbours(found, splitting=parent is not None):
             return False
         covering: set[int] | None = None
         if n < 24:

@@ -64,7 +64,7 @@ class Matcher:
         for task in sorted(tasks, key=lambda t: t.id):
             if task.status != "task":
                 continue
-            patterns = tuple([Pattern(s.prefix, s.inner, s.suffix) for s in task.skeletons])
+            patterns = tuple([Pattern.of(s) for s in task.skeletons])
             if task.caller_name is not None:
                 self._named[task.tenant, task.signature.model, task.caller_name] = (task, patterns)
                 continue

@@ -9,15 +9,17 @@ from jitr.models.tasks.build import Draft, draft, holders_of, tolerance
 from jitr.models.tasks.catalogue import Catalogue, Event, MinerPolicy
 from jitr.models.tasks.evidence import opens_or_ends, support_needed
 from jitr.models.tasks.frames import Dissolved, is_frame
-from jitr.models.tasks.items import items_of, shorten
+from jitr.models.tasks.items import is_word, items_of, shorten
 from jitr.models.tasks.judge import Judge
 from jitr.models.tasks.mined import MEMBERS, YOUNG, Mined
 from jitr.models.tasks.refine import format_drafts, split_drafts
+from jitr.models.tasks.short import SUPPORT, may_be_short, short_family
 from jitr.models.tasks.text import HEAD, TAIL
 from jitr.models.tasks.window import FEWEST, MOST_HOLDERS, Entry
 
 _ENDS = HEAD + TAIL
 _MOST_SEEN = 30_000
+_FEWEST_OF_A_WORD = 24
 
 
 class Miner(Catalogue):
@@ -126,7 +128,7 @@ class Miner(Catalogue):
         tried: set[tuple[int, ...]] = set()
         for item in due:
             group = tuple(window.holders(item))
-            if len(group) < FEWEST or group in tried:
+            if len(group) < FEWEST or group in tried or (len(group) < _FEWEST_OF_A_WORD and is_word(item)):
                 continue
             tried.add(group)
             mined = self._mine(item, group)
@@ -151,14 +153,27 @@ class Miner(Catalogue):
     def _mine(self, seed: str, group: tuple[int, ...]) -> Mined | None:
         members = [self.window.entries[seq] for seq in group]
         able = self._able(seed, members)
-        if seed[0] in _ENDS and all(item[0] == seed[0] for item in able) and opens_or_ends(members):
-            self.window.wait(seed, 2 * len(group))
+        texts = [e.text for e in members]
+        brief = len(group) > SUPPORT // 2 and may_be_short(texts)
+        if (
+            seed[0] in _ENDS
+            and not (brief and len(group) >= SUPPORT)
+            and all(item[0] == seed[0] for item in able)
+            and opens_or_ends(members)
+        ):
+            self.window.wait(seed, SUPPORT if brief else 2 * len(group))
             return None
         common, members = self._common(able, members)
         found = draft(common, members, FEWEST)
         if found is None:
             return None
         needed = support_needed(found)
+        if brief and needed > SUPPORT and len(members) >= SUPPORT:
+            bounded = short_family(
+                found.pattern, texts, (e.text for e in reversed(self.window.entries.values()))
+            )
+            if bounded is not None:
+                found.pattern, needed = bounded, SUPPORT
         if len(members) < needed:
             self.window.wait(seed, min(needed, 2 * len(group)))
             return None

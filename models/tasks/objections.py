@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from jitr.models.tasks.build import Draft
 from jitr.models.tasks.evidence import terse
+from jitr.models.tasks.items import is_word
 from jitr.models.tasks.skeleton import Pattern
 from jitr.models.tasks.text import CUT, HEAD, TAIL, weight
 
@@ -32,9 +33,10 @@ def stands_at_an_end(draft: Draft) -> bool:
     )
 
 
-def few_neighbours(draft: Draft) -> bool:
+def few_neighbours(draft: Draft, *, splitting: bool = False) -> bool:
     """Whether an open side of a run has nearly always the same neighbours: then the run is a piece of a
-    payload.
+    payload. Where a text was cut on that side, the run may end for that; in a split of a known skeleton that
+    is no excuse.
     """
     pattern = draft.pattern
     limit = max(3.0, min(0.5 * len(draft.texts), 10.0))
@@ -48,11 +50,13 @@ def few_neighbours(draft: Draft) -> bool:
                 for t, a, b in zip(draft.texts, begin, before, strict=True)
                 if t[b:a].strip(_NOTHING)
             ]
-            if _few(left, limit):
+            cut = not splitting and any(CUT in t[:a] for t, a in zip(draft.texts, begin, strict=True))
+            if not cut and _few(left, limit):
                 return True
         if big or (not pattern.suffix and j == last):
             right = [t[b : b + 12] for t, b in zip(draft.texts, end, strict=True)]
-            if _few(right, limit):
+            cut = not splitting and any(CUT in t[b:] for t, b in zip(draft.texts, end, strict=True))
+            if not cut and _few(right, limit):
                 return True
     return False
 
@@ -78,8 +82,7 @@ def telling(item: str, pattern: Pattern) -> bool:
     """Whether an item could be a constant of a second template: an anchor where there is none, or three
     words.
     """
-    if item[0] == HEAD:
-        return not pattern.prefix and weight(item) >= 1
-    if item[0] == TAIL:
-        return not pattern.suffix and weight(item) >= 1
+    if item[0] in (HEAD, TAIL):
+        known = pattern.prefix if item[0] == HEAD else pattern.suffix
+        return not known and weight(item) >= 1 and not is_word(item)
     return weight(item) >= 3 and not any(item in run for run in pattern.runs)

@@ -108,7 +108,7 @@ def opposed(first: str, second: str) -> bool:
 def instruction(task: Task) -> str:
     """The constant words of a task's current skeleton, its slots as dots."""
     first = task.skeletons[0]
-    shown = Pattern(first.prefix, first.inner, first.suffix).show()
+    shown = Pattern.of(first).show()
     return " ".join(shown.replace("{...}", _BLANK).split())
 
 

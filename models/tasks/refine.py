@@ -7,6 +7,7 @@ from itertools import chain
 
 from jitr.models.tasks.build import Draft, common_items, draft
 from jitr.models.tasks.edges import STRONG, left_edge, right_edge
+from jitr.models.tasks.ends import shows_examples
 from jitr.models.tasks.mined import Mined
 from jitr.models.tasks.shelf import Shelf
 from jitr.models.tasks.skeleton import Pattern
@@ -55,7 +56,12 @@ def _tells(item: str, pattern: Pattern) -> bool:
 def split_drafts(
     mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set[int], framed: bool
 ) -> Iterator[Draft]:
-    """Drafts of templates inside a skeleton; the caller judges each and takes its members away."""
+    """Drafts of templates inside a skeleton; the caller judges each and takes its members away.
+
+    Behind worked examples all is payload, and there is nothing to split.
+    """
+    if shows_examples(mined.pattern.prefix):
+        return
     done: set[tuple[int, ...]] = set()
     seen = shelf.changes
     for item in seeds(mined, entries, framed):

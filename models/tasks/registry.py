@@ -127,7 +127,7 @@ def record(
         The name callers gave it.
     """
     before = case.task
-    skeletons = tuple([Skeleton(prefix=p.prefix, inner=p.inner, suffix=p.suffix) for p in patterns])
+    skeletons = tuple([p.record() for p in patterns])
     if before is not None:
         name = before.name
     elif caller_name is not None:

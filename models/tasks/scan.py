@@ -144,7 +144,7 @@ def scan(
             held = sums.setdefault(task.id, _Sums())
             version = (task.id, task.version)
             if version not in patterns:
-                patterns[version] = tuple([Pattern(s.prefix, s.inner, s.suffix) for s in task.skeletons])
+                patterns[version] = tuple([Pattern.of(s) for s in task.skeletons])
             for member in found.calls:
                 usage, _ = _usage(member)
                 held.add(member, usage, _cost(member, usage, prices)[0])
@@ -225,7 +225,7 @@ def _row(task: Task, held: _Sums, calls: int) -> ScanTask:
     space = held.space
     counts: Counter[str] = space.counts()
     mix = tuple([(label, counts[label]) for label in space.labels[:_MIX]])
-    shown = [Pattern(s.prefix, s.inner, s.suffix).show() for s in task.skeletons]
+    shown = [Pattern.of(s).show() for s in task.skeletons]
     return ScanTask(
         id=task.id,
         name=task.name,

@@ -3,6 +3,7 @@
 from typing import Final
 
 from jitr.models.tasks.text import GAP, WORD, readable, weight
+from jitr.schemas.tasks import Skeleton
 
 
 class Pattern:
@@ -14,6 +15,8 @@ class Pattern:
         Literals at the very start and end of the text; empty where there is none.
     inner : tuple of str
         Literals in between, in this order, each found at its first place.
+    most_words : int
+        Texts of more words do not match; 0 for no bound.
 
     Examples
     --------
@@ -24,15 +27,29 @@ class Pattern:
     (' fine ', ' 4 ')
     """
 
-    __slots__ = ("inner", "lowered", "prefix", "size", "suffix", "words")
+    __slots__ = ("inner", "lowered", "most_words", "prefix", "size", "suffix", "words")
 
-    def __init__(self, prefix: str, inner: tuple[str, ...], suffix: str) -> None:
+    def __init__(self, prefix: str, inner: tuple[str, ...], suffix: str, most_words: int = 0) -> None:
         self.prefix: Final = prefix
         self.inner: Final = inner
         self.suffix: Final = suffix
+        self.most_words: Final = most_words
         self.words: Final = weight(prefix) + weight(suffix) + sum(map(weight, inner))
         self.size: Final = len(prefix) + len(suffix) + sum(map(len, inner))
         self.lowered: Final = GAP.join((prefix, suffix, *inner)).lower()
+
+    @classmethod
+    def of(cls, skeleton: Skeleton) -> "Pattern":
+        """A skeleton of a task's record, compiled."""
+        return cls(skeleton.prefix, skeleton.inner, skeleton.suffix, skeleton.most_words)
+
+    def record(self) -> Skeleton:
+        """The skeleton as it stands in a task's record."""
+        return Skeleton(prefix=self.prefix, inner=self.inner, suffix=self.suffix, most_words=self.most_words)
+
+    def within(self, most_words: int) -> "Pattern":
+        """The same literals, for texts of so many words at most."""
+        return Pattern(self.prefix, self.inner, self.suffix, most_words)
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -51,6 +68,9 @@ class Pattern:
     def matches(self, text: str) -> bool:
         """Whether a normalised text has this skeleton; linear in the text."""
         if not text.startswith(self.prefix) or (self.suffix and not text.endswith(self.suffix)):
+            return False
+        # words of a normalised text: one blank or line break stands between two
+        if self.most_words and text.count(" ") + text.count("\n") >= self.most_words:
             return False
         start = len(self.prefix)
         end = len(text) - len(self.suffix)

@@ -34,6 +34,16 @@ class MinedState(msgspec.Struct, array_like=True):
     quiet: int
     members: list[EntryState]
     heads: list[tuple[int, str, int]]
+    most_words: int = 0
+
+
+class PatternState(msgspec.Struct, array_like=True):
+    """A skeleton that a case had before."""
+
+    prefix: str
+    inner: tuple[str, ...]
+    suffix: str
+    most_words: int = 0
 
 
 class MinerState(msgspec.Struct):
@@ -67,7 +77,7 @@ class CaseState(msgspec.Struct):
     task: Task | None
     status: str
     last_seen: float = 0.0
-    earlier: list[tuple[str, tuple[str, ...], str]] = []
+    earlier: list[PatternState] = []
     parts: dict[str, CaseState] = {}
 
 
@@ -122,6 +132,7 @@ def save_miner(miner: Miner) -> MinerState:
                 quiet=m.quiet,
                 members=[_entry(e) for e in m.members],
                 heads=[(j, head, n) for (j, head), n in m.heads.items()],
+                most_words=m.pattern.most_words,
             )
             for m in shelf.live.values()
         ],
@@ -145,7 +156,8 @@ def load_miner(state: MinerState, policy: MinerPolicy) -> Miner:
         state.waits,
     )
     for kept in state.shelf:
-        mined = Mined(kept.id, Pattern(kept.prefix, kept.inner, kept.suffix), kept.last)
+        pattern = Pattern(kept.prefix, kept.inner, kept.suffix, kept.most_words)
+        mined = Mined(kept.id, pattern, kept.last)
         mined.n = kept.n
         mined.next_refinement = kept.next_refinement
         mined.label_slot = kept.label_slot
@@ -183,7 +195,7 @@ def save_case(case: Case) -> CaseState:
         task=case.task,
         status=case.status,
         last_seen=case.last_seen,
-        earlier=[p.key for p in case.earlier],
+        earlier=[PatternState(*p.key, p.most_words) for p in case.earlier],
         parts={id: save_case(part) for id, part in case.parts.items()},
     )
 
@@ -199,6 +211,6 @@ def load_case(state: CaseState) -> Case:
     case.task = state.task
     case.status = state.status
     case.last_seen = state.last_seen
-    case.earlier = [Pattern(*literals) for literals in state.earlier]
+    case.earlier = [Pattern(p.prefix, p.inner, p.suffix, p.most_words) for p in state.earlier]
     case.parts = {id: load_case(part) for id, part in state.parts.items()}
     return case

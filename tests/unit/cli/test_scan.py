@@ -156,3 +156,51 @@ def test_a_prompt_is_no_markup_and_moves_no_cursor(
     assert code == 0
     assert "gpt-4o[/x]" in out and "[/INST]" in out
     assert "\x1b" not in out
+
+
+def scored(n: int) -> list[str]:
+    """Calls whose answers are scores, given a point more or less at random."""
+    rng = random.Random(5)
+    made = []
+    for i in range(n):
+        mood, score = rng.choice([("please", 80), ("damn", 20)])
+        text = " ".join([*rng.choices(WORDS, k=3), mood, *rng.choices(WORDS, k=3)])
+        call = {
+            "request": {"model": "gpt-4o", "messages": [{"role": "user", "content": ASK + text}]},
+            "response": {"choices": [{"message": {"content": str(score + rng.choice([-1, 0, 1]))}}]},
+            "time": 1.76e9 + 600 * i,
+        }
+        made.append(json.dumps(call))
+    return made
+
+
+def test_numbers_agree_within_the_tolerance_that_is_asked_for_or_is_the_policys(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join(scored(600)))
+
+    def agreement(*asked: str) -> float:
+        code, out, err = run(capsys, str(log), "--json", *asked)
+        assert code == 0 and "no effect" not in err
+        (task,) = json.loads(out)["tasks"]
+        found = task["potential"]["agreement"]
+        assert isinstance(found, float)
+        return found
+
+    assert agreement() < 0.6
+    assert agreement("--tolerance", "2") > 0.95
+    monkeypatch.setenv("JITR_POLICY__TOLERANCE", "2")
+    assert agreement() > 0.95
+    assert agreement("--tolerance", "0") < 0.6
+
+
+def test_a_tolerance_that_is_none_is_refused_and_one_without_effect_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join(lines(200)))
+    code, _, err = run(capsys, str(log), "--tolerance", "nan")
+    assert code == 1 and "--tolerance nan" in err
+    code, _, err = run(capsys, str(log), "--tolerance", "1", "--json")
+    assert code == 0 and "--tolerance has no effect" in err

@@ -83,3 +83,21 @@ def test_free_text_is_left_to_the_llm() -> None:
     ]
     found = potential(made, space_of(c.answer for c in made), target=0.95, delta=0.05)
     assert found.reason.startswith("answers are open")
+
+
+def test_numbers_agree_within_the_tolerance_and_refusals_still_count_against_the_surrogate() -> None:
+    rng = random.Random(2)
+    made = [
+        Answered(c.id, c.time, c.input, f"{(80 if c.answer == 'Good' else 20) + rng.choice([-1, 0, 1])}/100")
+        for c in calls(600)
+    ]
+    refusing = [
+        Answered(c.id, c.time, c.input, "no comment") if i > 420 and i % 3 == 0 else c
+        for i, c in enumerate(made)
+    ]
+    found = [
+        potential(log, space_of(c.answer for c in log), target=0.9, delta=0.05, tolerance=tolerance).agreement
+        for log, tolerance in ((made, 0.0), (made, 2.0), (refusing, 2.0))
+    ]
+    assert None not in found
+    assert found[0] < 0.6 and found[1] > 0.95 and 0.55 < found[2] < 0.75

@@ -68,7 +68,7 @@ def test_a_question_in_mid_sentence_is_believed_for_its_closed_answers(payloads)
     def found(answers):
         miner = Miner()
         for i, payload in enumerate(payloads(60)):
-            miner.add(f"Could you fit {payload.split()[-3]} {i}", i, answers[i % len(answers)])
+            miner.add(f"Could you fit {payload} {i}", i, answers[i % len(answers)])
         return len(miner.shelf)
 
     assert found(["yes", "no"]) == 1

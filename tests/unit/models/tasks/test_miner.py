@@ -117,3 +117,22 @@ def test_a_frame_round_many_instructions_is_not_one_task(payloads):
     texts = [frame.format(asks[i % 8], p) for i, p in enumerate(payloads(600))]
     feed(miner, texts)
     assert len({miner.match(frame.format(ask, "x")).id for ask in asks}) == 8
+
+
+def test_inputs_that_begin_alike_behind_the_same_examples_are_one_task(payloads):
+    shown = "Input: Which part of a lamp?\nOutput: A\nInput: Which part of a pen?\nOutput: B\n"
+    asked = [f"Which {('part', 'use')[i % 2]} of {p}?" for i, p in enumerate(payloads(80))]
+    texts = [f"{shown}Input: {question}\nOutput:" for question in asked]
+    miner = Miner()
+    feed(miner, texts)
+    assert len({miner.match(text).id for text in texts}) == 1
+
+
+def test_behind_examples_a_frequent_phrase_of_the_payload_splits_nothing(payloads):
+    shown = "Chat: I ran home.\nReply: Well done!\nChat: I am ill.\nReply: Get well!\n"
+    greeting = ("", " so how are you today, my friend?")
+    asked = [f"{p}.{greeting[i % 4 == 0]} {p[::-1]}" for i, p in enumerate(payloads(200))]
+    texts = [f"{shown}Chat: {text}\nReply:" for text in asked]
+    miner = Miner()
+    feed(miner, texts)
+    assert len({miner.match(text).id for text in texts}) == 1

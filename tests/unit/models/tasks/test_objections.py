@@ -1,0 +1,24 @@
+from jitr.models.tasks.build import common_items, draft
+from jitr.models.tasks.items import items_of, shorten
+from jitr.models.tasks.objections import few_neighbours
+from jitr.models.tasks.window import Entry
+
+DOCUMENT = ", ".join([f"the {i}th line of a long and worn example" for i in range(200)])
+END = "\nNow write the title of the next document in five words.\nDocument: "
+
+
+def drafted(texts):
+    members = [Entry(i, shorten(t), items_of(shorten(t)), None, 0.0) for i, t in enumerate(texts)]
+    return draft(*common_items(members), 6)
+
+
+def test_a_run_with_few_neighbours_is_a_piece_of_a_payload(payloads):
+    texts = [f"{p}, as we said, in the town of {('Oslo', 'Rome')[i % 2]}" for i, p in enumerate(payloads(12))]
+    assert few_neighbours(drafted(texts))
+
+
+def test_where_texts_were_cut_the_neighbours_of_a_run_say_nothing(payloads):
+    texts = [DOCUMENT[:7000] + END + p + " and so on" * (150 * (i == 0)) for i, p in enumerate(payloads(12))]
+    found = drafted(texts)
+    assert any("Document:" in run for run in found.pattern.runs)
+    assert not few_neighbours(found)

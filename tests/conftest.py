@@ -200,7 +200,7 @@ def redis_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base `tiny` that can be tuned: three random layers, exported as any other is."""
+    """A base `tiny` that can be tuned: four random layers, exported as any other is."""
     for name in ("torch", "transformers", "onnxscript"):
         pytest.importorskip(name, reason="exporting needs the extra [train]")
     import torch
@@ -225,11 +225,11 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = BertConfig(
         vocab_size=len(words),
         hidden_size=64,
-        num_hidden_layers=3,
+        num_hidden_layers=4,
         num_attention_heads=4,
         intermediate_size=128,
         initializer_range=0.05,
     )
     BertModel(config).save_pretrained(source)
-    export(source, folder, "tiny", inner_layers=2, max_tokens=32)
+    export(source, folder, "tiny", inner_layers=3, max_tokens=32)
     return folder

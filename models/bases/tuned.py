@@ -17,7 +17,7 @@ from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.onnx_file import foreign
 from jitr.schemas.errors import ArtifactError
 
-TUNED_LAYERS = 2
+TUNED_LAYERS = 3
 LARGEST_BYTES = 25_000_000
 STATES, MASK, SUMS = "states", "mask", "sums"
 _RAM_PER_BYTE = 8  # int8 on disk, single precision in memory, and as much again while it is loaded

@@ -23,7 +23,7 @@ from jitr.schemas.trainings import Limits
 LEAST_ROWS = 30
 LONG_WORDS = 60
 _ROUNDS = (300, 1200)
-_TIE = 0.01
+_TIE = 0.005
 _MOST_ENCODERS = 2
 _NOT_LISTED = "the probe of its features on few labels was worse than those of others"
 _TIMED_TEXTS = 20
@@ -142,9 +142,8 @@ def race(
         why = heat(
             runner,
             frozen,
-            out,
             track,
-            sizes=sizes,
+            rows=len(dataset),
             limits=limits,
             left=limits.max_train_s - (clock() - started),
             target=target,

@@ -75,7 +75,8 @@ def _p99_ms(model: Model, texts: list[str], clock: Clock) -> float:
 
 def _ram_mb(fitted: Fitted) -> float:
     features = fitted.model.features
-    bases = sum(base.cost.ram_mb for base in (features.ngrams, features.encoder) if base is not None)
+    read = (features.ngrams, features.encoder, features.beside)
+    bases = sum(base.cost.ram_mb for base in read if base is not None)
     # single precision in memory, however little it takes on disk
     heads = sum(array.size * 4 for f in fitted.model.fields for array in f.head.arrays().values()) / 1e6
     return bases + heads

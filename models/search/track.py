@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,11 @@ from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.search.tuning import Tuning
-from jitr.models.surrogates.base import Encoded, Features
+from jitr.models.surrogates.base import Encoded, Features, Prediction
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.surrogates.fit import Fitted, fit_model
+from jitr.models.surrogates.linear import LinearHead
 from jitr.schemas.errors import WeightsError
 from jitr.schemas.trainings import Limits
 
@@ -83,12 +84,17 @@ class Track:
             narrowed, numbers[:, column] = spec.narrow(self.numbers[rows, column])
             fields.append(narrowed)
         weights, groups = self.dataset.weights[rows], self.dataset.groups[rows]
+        seconds: Sequence[tuple[LinearHead, Prediction] | None] = ()
+        beside = None
         if candidate.tuned:
             texts = [self.dataset.inputs[i] for i in rows]
-            return self.tuning(candidate).fit(texts, tuple(fields), numbers, weights, groups)
+            tuning, told = self.tuning(candidate), (texts, tuple(fields), numbers, weights, groups)
+            if candidate.head == "tuned":
+                return tuning.fit(*told)
+            beside, seconds = tuning.opinions(*told)
         features, encoded = self._encode(candidate, rows)
         return fit_model(
-            features,
+            replace(features, beside=beside),
             encoded,
             candidate,
             tuple(fields),
@@ -97,6 +103,7 @@ class Track:
             groups,
             self.seed,
             self._soft(fields, rows),
+            seconds,
         )
 
     def _soft(self, fields: list[FieldSpec], rows: NDArray[np.int64]) -> NDArray[np.float64] | None:

@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 
 from jitr.models.bases.cache import FeatureCache
 from jitr.models.bases.onnx_encoder import OnnxEncoder
-from jitr.models.bases.tuned import TUNED_LAYERS
+from jitr.models.bases.tuned import TUNED_LAYERS, TunedEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.surrogates.base import Encoded, Features, Head, Prediction
 from jitr.models.surrogates.constant import ConstantHead
 from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.surrogates.fit import Fitted, with_gates
+from jitr.models.surrogates.linear import LinearHead
 from jitr.schemas.errors import TrainingError, WeightsError
 from jitr.schemas.trainings import Limits
 
 if TYPE_CHECKING:
-    from jitr.models.surrogates.tuned_fit import Tuner
+    from jitr.models.surrogates.tuned_fit import Tuned, Tuner
 
 LEAST_ROWS = 300
 _NEEDED = ("torch", "onnx", "sklearn")
@@ -34,12 +35,12 @@ _IMPORT_S = 3.0
 _SAMPLE = 64
 _GPU = Path("/dev/nvidiactl")
 # what a row takes at least, in passes through a layer: one there and two back, three times an epoch (for two
-# folds and in the end), six epochs; and half precision may be three times as fast
-_LEAST_PASSES = 3 * TUNED_LAYERS * 3 * 6 / 3
+# folds and in the end), eight epochs; and half precision may be three times as fast
+_LEAST_PASSES = 3 * TUNED_LAYERS * 3 * 8 / 3
 
 
 class Tuning:
-    """One encoder's tuning, through all rounds of a race; states of its lower layers are computed once.
+    """One encoder's tuning in a race; every candidate that reads the tuned layers shares it.
 
     Parameters
     ----------
@@ -52,6 +53,7 @@ class Tuning:
     def __init__(self, weights: Weights, name: str, seed: int) -> None:
         self._weights, self._name, self._seed = weights, name, seed
         self._states = FeatureCache(most_mb=_MOST_STATES_MB)
+        self._tuned: tuple[int, Tuned] | None = None
         self._lower: OnnxEncoder | None = None
         self._tuner: Tuner | None = None
 
@@ -76,9 +78,7 @@ class Tuning:
             return str(error)
         return f"takes {spec.ram_mb:.0f} MB" if spec.ram_mb > limits.max_ram_mb else ""
 
-    def too_much(
-        self, texts: Sequence[str], rows: int, size: int, left: float, clock: Callable[[], float]
-    ) -> str:
+    def too_much(self, texts: Sequence[str], rows: int, left: float, clock: Callable[[], float]) -> str:
         """Why it would take too much; empty where it would not.
 
         torch is not even imported where ``left`` is plainly too little.
@@ -88,17 +88,19 @@ class Tuning:
         texts : sequence of str
             Some of the rows.
         rows : int
-            To be tuned on in all rounds together; ``size`` in the largest of them.
+            To be tuned on.
         left : float
             Seconds, by the clock.
         """
+        if self._tuned is not None and self._tuned[0] == rows:
+            return ""
         spec = self._weights.spec(self._name)
         assert spec.upper is not None
         lower, sample = self._below(), list(texts[:_SAMPLE])
         before = clock()
         states = lower.states(sample)
         text_s = (clock() - before) / len(sample)
-        memory_mb = sum(s.nbytes for s in states) / len(states) * size / 1e6
+        memory_mb = sum(s.nbytes for s in states) / len(states) * rows / 1e6
         if memory_mb > _MOST_STATES_MB:
             return f"would keep {memory_mb:.0f} MB of its lower layers, {_MOST_STATES_MB:.0f} MB are allowed"
         need = rows * text_s
@@ -123,27 +125,47 @@ class Tuning:
         weights: NDArray[np.float64],
         groups: NDArray[np.int64],
     ) -> Fitted:
-        """Tune on these rows; a field that has one value alone is not learned.
+        """A linear head on layers that are tuned on these rows.
 
         Raises
         ------
         TrainingError
             torch fails, or what it exports is not what it tuned; the race goes on without.
         """
+        encoder, opinions = self.opinions(texts, fields, numbers, weights, groups)
+        constant = ConstantHead()
+        alone = constant.predict(Encoded(None, np.zeros((len(texts), 1, encoder.dim), np.float32)))
+        heads: list[tuple[Head, Prediction]] = [o or (constant, alone) for o in opinions]
+        return with_gates(Features(None, encoder), fields, heads, numbers, weights, groups, self._seed)
+
+    def opinions(
+        self,
+        texts: Sequence[str],
+        fields: tuple[FieldSpec, ...],
+        numbers: NDArray[np.int64],
+        weights: NDArray[np.float64],
+        groups: NDArray[np.int64],
+    ) -> tuple[TunedEncoder, list[tuple[LinearHead, Prediction] | None]]:
+        """Tune on these rows, or take what was tuned on so many; None for a field that has one value alone.
+
+        Raises
+        ------
+        TrainingError
+            As `fit`.
+        """
         lower = self._below()
-        states = self._states.arrays(lower.form, texts, lower.states)
         learned = [f for f, spec in enumerate(fields) if len(spec.values) > 1]
         classes = tuple(len(fields[f].values) for f in learned)
-        try:
-            tuned = self._begun().fit(states, numbers[:, learned], classes, weights, groups, texts)
-        except (RuntimeError, WeightsError) as error:  # of torch: for one, a GPU without room
-            raise TrainingError(f"cannot be tuned: {error}") from error
+        if self._tuned is None or self._tuned[0] != len(texts):
+            states = self._states.arrays(lower.form, texts, lower.states)
+            try:
+                made = self._begun().fit(states, numbers[:, learned], classes, weights, groups, texts)
+            except (RuntimeError, WeightsError) as error:  # of torch: for one, a GPU without room
+                raise TrainingError(f"cannot be tuned: {error}") from error
+            self._tuned = len(texts), made
+        tuned = self._tuned[1]
         found = dict(zip(learned, zip(tuned.heads, tuned.out_of_sample, strict=True), strict=True))
-        constant = ConstantHead()
-        alone = constant.predict(Encoded(None, np.zeros((len(texts), 1, lower.dim), np.float32)))
-        heads: list[tuple[Head, Prediction]] = [found.get(f, (constant, alone)) for f in range(len(fields))]
-        features = Features(None, tuned.encoder)
-        return with_gates(features, fields, heads, numbers, weights, groups, self._seed)
+        return tuned.encoder, [found.get(f) for f in range(len(fields))]
 
     def _below(self) -> OnnxEncoder:
         if self._lower is None:

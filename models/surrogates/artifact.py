@@ -45,13 +45,15 @@ class EncoderRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The sentence encoder that a surrogate reads through: found by name, accepted by digest.
 
     ``sha256`` is that of its file, ``form`` covers how it is run too; artifacts of before there was a form
-    have none. So many of its ``upper`` layers are the surrogate's own, in ``upper.onnx``.
+    have none. So many of its ``upper`` layers are the surrogate's own, in ``upper.onnx``: in the place of its
+    own ones, or ``beside`` them.
     """
 
     name: str
     sha256: str
     form: str = ""
     upper: Annotated[int, msgspec.Meta(ge=0)] = 0
+    beside: bool = False
 
 
 class FieldEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -261,7 +263,8 @@ def read_payload(folder: Path, manifest: Manifest) -> Payload:
         if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
             raise ArtifactError(f"{folder}/{ARRAYS}: `{name}` holds what is no finite number; train it again")
     tuned = manifest.encoder is not None and manifest.encoder.upper > 0
-    if tuned != (UPPER in data):
+    aside = manifest.encoder is not None and manifest.encoder.beside
+    if tuned != (UPPER in data) or (aside and not tuned):
         raise ArtifactError(f"{folder}: {UPPER} and the manifest's encoder do not fit; train it again")
     return Payload(arrays, grams, data.get(UPPER))
 

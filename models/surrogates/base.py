@@ -19,10 +19,14 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Encoded:
-    """Texts as features: n-grams, the encoder's views of shape (n, views, dim), or both."""
+    """Texts as features: n-grams, the encoder's views of shape (n, views, dim), or both.
+
+    ``tuned`` are sentence vectors (n, dim) of layers that were tuned for the task, beside the frozen views.
+    """
 
     ngrams: SparseRows | None
     views: NDArray[np.float32] | None
+    tuned: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         if self.ngrams is not None:
@@ -32,21 +36,28 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Features:
-    """The bases that a surrogate reads its input through."""
+    """The bases that a surrogate reads through; ``beside`` has tuned what ``encoder`` has frozen."""
 
     ngrams: NgramBase | None = None
     encoder: OnnxEncoder | TunedEncoder | None = None
+    beside: TunedEncoder | None = None
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Encode once for all heads."""
         return Encoded(
             ngrams=self.ngrams.rows(texts) if self.ngrams else None,
             views=self.encoder.encode_views(texts) if self.encoder else None,
+            tuned=self.beside.encode_views(texts)[:, 0] if self.beside else None,
         )
 
     def uncached(self) -> Features:
         """The same, computing every time: what is timed."""
-        return Features(self.ngrams, self.encoder.uncached() if self.encoder else None)
+        return Features(self.ngrams, self.encoder.uncached() if self.encoder else None, self.beside)
+
+    @property
+    def upper(self) -> TunedEncoder | None:
+        """The layers that are the surrogate's own, wherever it reads them."""
+        return self.encoder if isinstance(self.encoder, TunedEncoder) else self.beside
 
 
 @dataclass(frozen=True)
@@ -121,3 +132,25 @@ def top_two(scores: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.stack([scores[:, 0], np.zeros(len(scores))], axis=1).astype(np.float64)
     top = np.partition(scores, -2, axis=1)[:, -2:]
     return np.stack([top[:, 1], top[:, 1] - top[:, 0]], axis=1).astype(np.float64)
+
+
+def best_temperature(
+    scores: NDArray[np.float32],
+    y: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    tried: NDArray[np.float64],
+) -> float:
+    """The factor of scores with the least log-loss of their softmax; of scores that were made out of sample.
+
+    Examples
+    --------
+    >>> scores = np.array([[1.0, -1.0], [1.0, -1.0], [1.0, -1.0], [-1.0, 1.0]], np.float32)
+    >>> best_temperature(scores, np.array([0, 0, 1, 1]), np.ones(4), np.array([0.1, 0.5, 5.0]))
+    0.5
+    """
+    rows = np.arange(len(y))
+    losses = []
+    for t in tried:
+        p = softmax(np.float32(t) * scores)[rows, y]
+        losses.append(float(np.average(-np.log(p + 1e-9), weights=weights)))
+    return float(tried[int(np.argmin(losses))])

@@ -15,15 +15,16 @@ class Candidate:
 
     Attributes
     ----------
-    head : "linear", "ridge", "mixture" or "tuned"
-        Tuned is a linear head on an encoder whose upper layers are fitted with it.
+    head : "linear", "ridge", "mixture", "tuned" or "joined"
+        Tuned is a linear head on an encoder whose upper layers are fitted with it; joined is a ridge on
+        frozen features with tuned layers as its second opinion.
     ngrams : bool
         Whether it reads n-grams.
     encoder : str or None
         Name of the sentence encoder it reads.
     """
 
-    head: Literal["linear", "ridge", "mixture", "tuned"]
+    head: Literal["linear", "ridge", "mixture", "tuned", "joined"]
     ngrams: bool
     encoder: str | None
 
@@ -40,16 +41,16 @@ class Candidate:
     @property
     def tuned(self) -> bool:
         """Whether layers of its encoder are fitted too, which takes torch."""
-        return self.head == "tuned"
+        return self.head in ("tuned", "joined")
 
     @property
     def growth(self) -> float:
-        """Exponent with which its fitting time grows with the rows."""
-        return {"ridge": 2.6, "tuned": 1.0}.get(self.head, 1.4)
+        """Exponent with which its fitting time grows with the rows, where no layers are tuned."""
+        return 2.6 if self.head == "ridge" else 1.4
 
     def too_large(self, rows: int) -> bool:
         """Whether so many rows are more than its head takes."""
-        return self.head == "ridge" and rows > MAX_ROWS
+        return self.head in ("ridge", "joined") and rows > MAX_ROWS
 
 
 def candidates(encoders: Iterable[str], *, long: bool = False) -> tuple[Candidate, ...]:
@@ -58,8 +59,8 @@ def candidates(encoders: Iterable[str], *, long: bool = False) -> tuple[Candidat
     Examples
     --------
     >>> [c.name for c in candidates(["minilm"])]
-    ['ngrams linear', 'minilm linear', 'minilm+ngrams ridge', 'minilm tuned']
-    >>> candidates(["minilm"], long=True)[-2].name
+    ['ngrams linear', 'minilm linear', 'minilm+ngrams ridge', 'minilm tuned', 'minilm+ngrams joined']
+    >>> candidates(["minilm"], long=True)[-3].name
     'minilm+ngrams mixture'
     """
     found, names = [Candidate("linear", True, None)], tuple(encoders)
@@ -67,4 +68,6 @@ def candidates(encoders: Iterable[str], *, long: bool = False) -> tuple[Candidat
         found += [Candidate("linear", False, encoder), Candidate("ridge", True, encoder)]
         if long:
             found.append(Candidate("mixture", True, encoder))
-    return (*found, *(Candidate("tuned", False, encoder) for encoder in names))
+    for encoder in names:
+        found += [Candidate("tuned", False, encoder), Candidate("joined", True, encoder)]
+    return tuple(found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from jitr.models.bases.tuned import TunedEncoder
 from jitr.models.datasets.examples import Dataset
 from jitr.models.surrogates.artifact import Manifest, Measured
 from jitr.models.surrogates.fit import Fitted
@@ -85,12 +84,14 @@ def size_line(measured: Measured) -> str:
 
 def _own_layers(fitted: Fitted) -> list[str]:
     """What a tuned encoder adds to the folder, and why where it is much."""
-    encoder = fitted.model.features.encoder
-    if not isinstance(encoder, TunedEncoder):
+    features = fitted.model.features
+    if features.upper is None:
         return []
-    size_mb = len(encoder.upper) / 1e6
+    size_mb = len(features.upper.upper) / 1e6
+    beside = ", beside those of the base" if features.beside else ""
     why = "; more than 15 MB, for in int8 they would give something else" if size_mb > _MUCH_MB else ""
-    return [f"- the {encoder.layers} upper layers of its encoder are its own: {size_mb:.1f} MB{why}"]
+    layers = features.upper.layers
+    return [f"- the {layers} upper layers of its encoder are its own{beside}: {size_mb:.1f} MB{why}"]
 
 
 def _cell(text: str) -> str:

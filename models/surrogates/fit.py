@@ -16,6 +16,7 @@ from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.constant import ConstantHead
 from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.surrogates.forecast import Forecast, forecast
+from jitr.models.surrogates.linear import LinearHead
 from jitr.models.surrogates.linear_fit import fit_linear
 from jitr.models.surrogates.mixture_fit import fit_mixture
 from jitr.models.surrogates.model import FieldModel, Model, joint_signals
@@ -60,6 +61,7 @@ def fit_model(
     groups: NDArray[np.int64],
     seed: int,
     soft: NDArray[np.float64] | None = None,
+    seconds: Sequence[tuple[LinearHead, Prediction] | None] = (),
 ) -> Fitted:
     """Fit heads and gates of every field, and the joint gate where there are several.
 
@@ -75,19 +77,23 @@ def fit_model(
     seed : int
     soft : array of shape (n, classes), optional
         How probable each class was to the teacher, where there is one field and it told.
+    seconds : sequence of (LinearHead, Prediction) or None
+        Per field of a joined candidate: a head on tuned layers, and what it said of the rows out of sample.
     """
     fold = group_folds(groups, _FOLDS, seed)
     heads: list[tuple[Head, Prediction]] = []
     for column, spec in enumerate(fields):
         y = numbers[:, column]
+        second = seconds[column] if seconds else None
 
         def fit_head(
             y: NDArray[np.int64],
             classes: int,
             soft: NDArray[np.float64] | None = None,
             names: Encoded | None = None,
+            second: tuple[LinearHead, Prediction] | None = second,
         ) -> tuple[Head, Prediction]:
-            return _fit_head(encoded, candidate, y, classes, weights, groups, fold, soft, names)
+            return _fit_head(encoded, candidate, y, classes, weights, groups, fold, soft, names, second)
 
         if spec.scale is not None:
             heads.append(fit_number(fit_head, spec, y, weights, near=candidate.head == "ridge"))
@@ -152,12 +158,13 @@ def _fit_head(
     fold: NDArray[np.int64],
     soft: NDArray[np.float64] | None,
     names: Encoded | None,
+    second: tuple[LinearHead, Prediction] | None,
 ) -> tuple[Head, Prediction]:
     if classes == 1:
         constant = ConstantHead()
         return constant, constant.predict(encoded)
-    if candidate.head == "ridge":
-        return fit_ridge(encoded, y, classes, weights, groups, soft, names)
+    if candidate.head in ("ridge", "joined"):
+        return fit_ridge(encoded, y, classes, weights, groups, soft, names, second)
     if candidate.head == "mixture":
         return fit_mixture(encoded, y, classes, weights, fold)
     return fit_linear(encoded, y, classes, weights, fold, soft)
@@ -165,6 +172,7 @@ def _fit_head(
 
 def _names(features: Features, candidate: Candidate, spec: FieldSpec) -> Encoded | None:
     """What a field's values are called, as one would say it: an example of each that costs no call."""
-    if candidate.head != "ridge" or features.encoder is None:
+    if candidate.head not in ("ridge", "joined") or features.encoder is None:
         return None
-    return features.encode([value.strip('"').replace("_", " ") for value in spec.values])
+    named = [value.strip('"').replace("_", " ") for value in spec.values]
+    return Features(features.ngrams, features.encoder).encode(named)

@@ -2,7 +2,8 @@
 
 Kernel: exp(4 (F F' - 1)) + exp(2 (X X' - 1)) + w N N', where F is the encoder's sentence vector, X its inner
 layers (concatenated, centred, projected, normalised) and N the n-grams. The n-gram part is linear, so it is
-served in primal form, as one weight per n-gram and class. A vote of the nearest neighbours is mixed in.
+served in primal form, as one weight per n-gram and class. A vote of the nearest neighbours is mixed in. Where
+layers were tuned for the task, a linear head on them is a second opinion: the two err on different inputs.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.surrogates.base import Arrays, Encoded, Features, Prediction, softmax, top_two
+from jitr.models.surrogates.linear import LinearHead
 from jitr.schemas.errors import ArtifactError
 
 GAMMA_SENTENCE = 4.0
 GAMMA_LAYERS = 2.0
 VOTE_SHARE = 0.2
+SECOND_SHARE = 0.5
 NEIGHBOURS = 12
 VOTE_WIDTH = 0.05
 _BLOCK = 128
+_SECOND = "second."
 
 
 @dataclass(frozen=True)
@@ -60,22 +64,27 @@ class RidgeHead:
     Parameters
     ----------
     temperature : float
-    intercept : float32 array of shape (classes,)
-        Score of an input of which nothing is known.
     ngrams : float16 array of shape (n-grams, classes), optional
         Primal weights of the n-gram kernel.
     memory : Memory, optional
         The encoder's part.
+    second : LinearHead, optional
+        On the tuned sentence vectors; needs a memory beside it.
     """
 
     kind: ClassVar[str] = "ridge"
 
     def __init__(
-        self, temperature: float, classes: int, ngrams: NDArray[np.float16] | None, memory: Memory | None
+        self,
+        temperature: float,
+        classes: int,
+        ngrams: NDArray[np.float16] | None,
+        memory: Memory | None,
+        second: LinearHead | None = None,
     ) -> None:
         self._temperature, self._classes = temperature, classes
-        self._ngrams, self._memory = ngrams, memory
-        self.signals = 2 if memory is None else 8
+        self._ngrams, self._memory, self._second = ngrams, memory, second
+        self.signals = 2 if memory is None else 8 if second is None else 10
 
     @property
     def classes(self) -> int:
@@ -100,7 +109,10 @@ class RidgeHead:
             block = slice(at, at + len(views))
             scores[block] += kernel @ m.dual
             votes[block], nearest[block] = neighbours(similar[:, : m.calls], m.start, self._classes)
-        return self.prediction(scores, self._temperature, votes, nearest)
+        second = None
+        if self._second is not None and encoded.tuned is not None:
+            second = self._second.predict(Encoded(None, encoded.tuned[:, None])).probs
+        return self.prediction(scores, self._temperature, votes, nearest, second)
 
     @staticmethod
     def prediction(
@@ -108,23 +120,23 @@ class RidgeHead:
         temperature: float,
         votes: NDArray[np.float32] | None,
         nearest: NDArray[np.float32] | None,
+        second: NDArray[np.float32] | None = None,
     ) -> Prediction:
-        """Mix scores and votes; tell the gate what each of them thinks of the answer."""
+        """Mix scores, votes and the second opinion; tell the gate what each of them thinks of the answer."""
         probs = softmax(temperature * scores)
         signals = top_two(scores)
         if votes is None or nearest is None:
             return Prediction(probs, signals)
         ridge, probs = probs, (1 - VOTE_SHARE) * probs + VOTE_SHARE * votes
+        if second is not None:
+            probs = (1 - SECOND_SHARE) * probs + SECOND_SHARE * second
         rows, first = np.arange(len(probs)), probs.argmax(1)
-        rest = ridge.copy()
-        rest[rows, first] = 0
         other = nearest.copy()
         other[rows, first] = -1
-        own = ridge[rows, first]
         near, far = nearest[rows, first], other.max(1)
         more = [
-            np.log(own + 1e-4) - np.log(rest.max(1) + 1e-4),
-            (ridge.argmax(1) == first).astype(np.float32),
+            *_opinion(ridge, first),
+            *(() if second is None else _opinion(second, first)),
             votes[rows, first],
             (votes.argmax(1) == first).astype(np.float32),
             near,
@@ -148,6 +160,8 @@ class RidgeHead:
                 "centre": m.centre,
                 "projection": m.projection.astype(np.float16),
             }
+        if self._second is not None:
+            saved |= {f"{_SECOND}{name}": array for name, array in self._second.arrays().items()}
         return saved
 
     @classmethod
@@ -161,9 +175,23 @@ class RidgeHead:
         memory = _memory(arrays, classes, features) if "sentences" in arrays else None
         if ngrams is None and memory is None:
             raise ArtifactError("a ridge head needs n-grams, an encoder or both; train it again")
-        return cls(
-            float(temperature[0]), classes, None if ngrams is None else ngrams.astype(np.float16), memory
-        )
+        own = {name.removeprefix(_SECOND): a for name, a in arrays.items() if name.startswith(_SECOND)}
+        if bool(own) != (features.beside is not None) or (own and memory is None):
+            raise ArtifactError("the ridge head's second opinion and its layers do not fit; train it again")
+        second = LinearHead.from_arrays(own, classes, Features(encoder=features.beside)) if own else None
+        weights = None if ngrams is None else ngrams.astype(np.float16)
+        return cls(float(temperature[0]), classes, weights, memory, second)
+
+
+def _opinion(
+    probs: NDArray[np.float32], said: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """How far one opinion puts what is said above all else, and whether it would say it too."""
+    rows = np.arange(len(said))
+    rest = probs.copy()
+    rest[rows, said] = 0
+    margin = np.log(probs[rows, said] + 1e-4) - np.log(rest.max(1) + 1e-4)
+    return margin, (probs.argmax(1) == said).astype(np.float32)
 
 
 def in_steps(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float16]]:

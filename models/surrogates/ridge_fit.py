@@ -13,7 +13,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.linalg import eigh, lapack
 
-from jitr.models.surrogates.base import Encoded, Prediction, softmax
+from jitr.models.surrogates.base import Encoded, Prediction, best_temperature
+from jitr.models.surrogates.linear import LinearHead
 from jitr.models.surrogates.linear_fit import csr
 from jitr.models.surrogates.ridge import (
     GAMMA_LAYERS,
@@ -41,6 +42,7 @@ def fit_ridge(
     groups: NDArray[np.int64],
     soft: NDArray[np.float64] | None = None,
     names: Encoded | None = None,
+    second: tuple[LinearHead, Prediction] | None = None,
 ) -> tuple[RidgeHead, Prediction]:
     """Fit on all rows; every row is also predicted without itself and its near-duplicates.
 
@@ -58,6 +60,8 @@ def fit_ridge(
         How probable each class was to the teacher.
     names : Encoded, optional
         The classes' names, in their order: one more example of each, which no neighbour is.
+    second : (LinearHead, Prediction), optional
+        A head on layers that were tuned, and what it said of the rows out of sample.
 
     Raises
     ------
@@ -111,16 +115,18 @@ def fit_ridge(
         targets[np.arange(n, rows), np.arange(classes)] = 1.0
     dual, held_out = _solve(kernel, targets, penalty, twins)
     held_out = held_out[:n]
-    temperature = _temperature(held_out, y, weights[order])
+    temperature = best_temperature(held_out, y, weights[order], _TEMPERATURES)
     head = RidgeHead(
         temperature,
         classes,
         None if sparse is None else (share * (sparse.T @ dual)).astype(np.float16),
         None if votes is None else Memory(sentences, layers, dual, n, start, centre, projection),
+        None if second is None else second[0],
     )
     back = np.empty(n, dtype=np.int64)
     back[order] = np.arange(n)
-    found = RidgeHead.prediction(held_out, temperature, votes, nearest)
+    opinion = None if second is None else second[1].probs[order]
+    found = RidgeHead.prediction(held_out, temperature, votes, nearest, opinion)
     return head, Prediction(found.probs[back], found.signals[back])
 
 
@@ -173,13 +179,3 @@ def _principal(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.
         norm = np.linalg.norm(vectors, axis=0, keepdims=True)
         vectors = np.divide(vectors, norm, out=np.zeros_like(vectors), where=norm > 1e-4)
     return centre, np.ascontiguousarray(vectors[:, ::-1], dtype=np.float32)
-
-
-def _temperature(scores: NDArray[np.float32], y: NDArray[np.int64], weights: NDArray[np.float64]) -> float:
-    """The softmax temperature with the least out-of-sample log-loss."""
-    rows = np.arange(len(y))
-    losses = []
-    for t in _TEMPERATURES:
-        p = softmax(np.float32(t) * scores)[rows, y]
-        losses.append(float(np.average(-np.log(p + 1e-9), weights=weights)))
-    return float(_TEMPERATURES[int(np.argmin(losses))])

@@ -94,17 +94,20 @@ class Surrogate:
                 raise ArtifactError(f"{folder}: n-grams and their weights do not fit; train it again")
             ngrams = NgramBase(grams, idf)
         encoder: OnnxEncoder | TunedEncoder | None = None
+        beside: TunedEncoder | None = None
         if manifest.encoder is not None:
-            ref = manifest.encoder
-            encoder = (weights or Weights()).encoder(ref.name, ref.sha256, ref.upper)
+            ref, known = manifest.encoder, weights or Weights()
+            encoder = known.encoder(ref.name, ref.sha256, 0 if ref.beside else ref.upper)
             if ref.form != encoder.form:  # its rows are others now, and so would be the answers
                 raise ArtifactError(
                     f"{folder} was trained on `{ref.name}` in form {ref.form[:12] or 'none'}, which runs"
                     f" here in form {encoder.form[:12]}; train the surrogate again"
                 )
-            if upper is not None:
+            if upper is not None and ref.beside:
+                beside = TunedEncoder(known.encoder(ref.name, ref.sha256, ref.upper), upper, ref.upper)
+            elif upper is not None:
                 encoder = TunedEncoder(encoder, upper, ref.upper)
-        model = build_model(manifest, arrays, Features(ngrams, encoder))
+        model = build_model(manifest, arrays, Features(ngrams, encoder, beside))
         return cls(model, manifest, found, read_measured(folder))
 
     def answer(self, text: str) -> Answer:

@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 import jitr
-from jitr.models.bases.tuned import TunedEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.parts import digest_of, read_parts
@@ -203,7 +202,7 @@ def save(
         features.ngrams.grams if features.ngrams else None,
         measured,
         lambda measured: card(manifest, measured, won.fitted, dataset),
-        features.encoder.upper if isinstance(features.encoder, TunedEncoder) else None,
+        None if features.upper is None else features.upper.upper,
     )
     return load_result(folder, version)
 
@@ -242,7 +241,8 @@ def _manifest(won: Race, dataset: Dataset, recipe: Recipe, version: str, lineage
             name=encoder.name,
             sha256=encoder.sha256,
             form=encoder.form,
-            upper=encoder.layers if isinstance(encoder, TunedEncoder) else 0,
+            upper=model.features.upper.layers if model.features.upper else 0,
+            beside=model.features.beside is not None,
         ),
         fields=tuple(FieldEntry(spec=f.spec, head=f.head.kind) for f in model.fields),
         renderings=written,

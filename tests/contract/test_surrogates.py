@@ -34,6 +34,7 @@ KINDS = {
     "minilm+ngrams ridge": Candidate("ridge", True, "minilm"),
     "minilm+ngrams mixture": Candidate("mixture", True, "minilm"),
     "tiny tuned": Candidate("tuned", False, "tiny"),
+    "tiny+ngrams joined": Candidate("joined", True, "tiny"),
 }
 ODD = ["", "  ", "日本語", "🎉" * 40, "long " * 30_000, "\ud800", "\x00\x01"]
 
@@ -70,12 +71,16 @@ def fitted(kind: str, dataset: Dataset, weights: Weights, seed: int = 0) -> Fitt
     except WeightsError as missing:
         pytest.skip(str(missing))
     fields, numbers = fields_of(dataset.labels, TOLERANCE)
+    beside, seconds = None, ()
     if candidate.tuned:
         tuning = Tuning(weights, "tiny", seed)
         if why := tuning.refuse(LEAST_ROWS, fields, Limits(max_ram_mb=1e6)):
             pytest.skip(f"it {why}")
-        return tuning.fit(dataset.inputs, fields, numbers, dataset.weights, dataset.groups)
-    features = Features(NgramBase.fit(dataset.inputs) if candidate.ngrams else None, encoder)
+        told = (dataset.inputs, fields, numbers, dataset.weights, dataset.groups)
+        if candidate.head == "tuned":
+            return tuning.fit(*told)
+        beside, seconds = tuning.opinions(*told)
+    features = Features(NgramBase.fit(dataset.inputs) if candidate.ngrams else None, encoder, beside)
     return fit_model(
         features,
         features.encode(dataset.inputs),
@@ -85,6 +90,8 @@ def fitted(kind: str, dataset: Dataset, weights: Weights, seed: int = 0) -> Fitt
         dataset.weights,
         dataset.groups,
         seed,
+        None,
+        seconds,
     )
 
 

@@ -66,19 +66,19 @@ def test_states_are_those_of_the_layer_and_stop_where_the_text_does(weights: Wei
 
 
 def test_more_layers_are_not_left_out_than_the_base_names(weights: Weights) -> None:
-    with pytest.raises(WeightsError, match="names 2 inner layers, 3 upper ones"):
-        weights.encoder("tiny", below=3)
+    with pytest.raises(WeightsError, match="names 3 inner layers, 4 upper ones"):
+        weights.encoder("tiny", below=4)
 
 
 def test_an_export_that_answers_otherwise_is_refused(
     weights: Weights, model: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jitr.models.surrogates import tuned_fit
+    from jitr.models.surrogates import tuned_export, tuned_fit
 
-    lower, spec = weights.encoder("tiny", below=2), weights.spec("tiny").upper
+    lower, spec = weights.encoder("tiny", below=3), weights.spec("tiny").upper
     assert spec is not None
     tuner = tuned_fit.Tuner(lower, weights.find(spec.file), spec, 0)
-    monkeypatch.setattr(tuned_fit, "to_onnx", lambda upper: model)  # the layers as they were before
+    monkeypatch.setattr(tuned_export, "to_onnx", lambda upper: model)  # the layers as they were before
     texts = [f"{word} case" for word in ("red", "blue") for _ in range(20)]
     y = np.repeat([[0], [1]], 20, axis=0)
     with pytest.raises(TrainingError, match="the exported layers differ"):

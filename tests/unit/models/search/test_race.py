@@ -94,7 +94,7 @@ def test_encoders_join_where_their_weights_are() -> None:
         pytest.skip(str(missing))
     names = {entry.candidate for entry in run(weights=weights, n=200).entries}
     encoders = {f"{base} {head}" for base in registry() for head in ("linear", "tuned")}
-    assert names == {"ngrams linear", *encoders, "minilm+ngrams ridge"}
+    assert names == {"ngrams linear", *encoders, "minilm+ngrams ridge", "minilm+ngrams joined"}
 
 
 def test_an_encoder_that_would_take_too_long_is_left_out_before_it_runs() -> None:

@@ -25,6 +25,7 @@ from jitr.schemas.trainings import Limits
 
 ROOMY = Limits(max_train_s=500.0, max_latency_ms=1e6, max_ram_mb=1e6)
 TUNED = Candidate("tuned", False, "tiny")
+JOINED = Candidate("joined", True, "tiny")
 
 
 def which_came_first(n: int = LEAST_ROWS, kind: str = "label") -> list[Example]:
@@ -90,9 +91,9 @@ def test_a_tuned_surrogate_goes_through_training_to_answers(
     recipe = Recipe(task="t", kind=kind, encoders=("tiny",))
     made = train(parts, recipe, ROOMY, tmp_path / "out", 7, weights=weights)
     assert made.manifest.candidate == "tiny tuned" and made.manifest.base == "tiny"
-    assert made.manifest.encoder is not None and made.manifest.encoder.upper == 2
+    assert made.manifest.encoder is not None and made.manifest.encoder.upper == 3
     assert 0 < made.measured.size_mb < 15
-    assert "2 upper layers of its encoder are its own" in (Path(made.path) / "card.md").read_text()
+    assert "3 upper layers of its encoder are its own" in (Path(made.path) / "card.md").read_text()
     surrogate = Surrogate.load(made.path, made.digest, weights)
     answers = surrogate.answer_many([row.input for row in rows])
     agreed = np.mean([a.label == row.label for a, row in zip(answers, rows, strict=True)])
@@ -111,6 +112,37 @@ def test_a_tuned_surrogate_goes_through_training_to_answers(
         [sys.executable, "-c", script, str(tmp_path / "away"), rows[0].input], capture_output=True, text=True
     )
     assert (away.stdout.strip(), away.stderr) == (answers[0].label, "")
+
+
+def test_tuned_layers_are_a_second_opinion_beside_frozen_features(
+    weights: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jitr.models.surrogates.tuned_fit import Tuner
+
+    tunings = []
+    fit = Tuner.fit
+
+    def counted(self: Tuner, *told: object) -> object:
+        tunings.append(len(told))
+        return fit(self, *told)
+
+    monkeypatch.setattr(Tuner, "fit", counted)
+    only(monkeypatch, Candidate("linear", True, None), TUNED, JOINED)
+    found = run(which_came_first(), weights)
+    assert len(tunings) == 1, "both candidates read the same tuned layers"
+    assert {entry.candidate for entry in found.entries} == {"ngrams linear", "tiny tuned", JOINED.name}
+    joined = next(entry for entry in found.entries if entry.candidate == JOINED.name)
+    assert joined.rows == LEAST_ROWS and joined.accuracy > 0.75
+    monkeypatch.setattr(Tuner, "fit", fit)
+    only(monkeypatch, JOINED)
+    rows = which_came_first()
+    parts = write_parts(str(tmp_path / "data"), "t", 0, rows, list(range(len(rows))))
+    made = train(parts, Recipe(task="t", encoders=("tiny",)), ROOMY, tmp_path / "out", 7, weights=weights)
+    ref = made.manifest.encoder
+    assert ref is not None and ref.beside and ref.upper == 3
+    assert "beside those of the base" in (Path(made.path) / "card.md").read_text()
+    answers = Surrogate.load(made.path, made.digest, weights).answer_many([row.input for row in rows])
+    assert np.mean([a.label == row.label for a, row in zip(answers, rows, strict=True)]) > 0.75
 
 
 class Without:
@@ -161,10 +193,10 @@ def test_without_torch_the_race_goes_on_and_says_how_to_get_it(tiny_base: Path) 
 def test_a_tuning_that_fails_is_told_and_the_race_goes_on(
     weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jitr.models.surrogates import tuned_fit
+    from jitr.models.surrogates import tuned_export, tuned_fit
 
     only(monkeypatch, Candidate("linear", True, None), TUNED)
-    monkeypatch.setattr(tuned_fit, "LARGEST_BYTES", 1000)
+    monkeypatch.setattr(tuned_export, "LARGEST_BYTES", 1000)
     found = run(which_came_first(), weights)
     assert found.candidate.name == "ngrams linear" and "tune a smaller encoder" in lost(found)
 

@@ -59,7 +59,7 @@ def test_rows_kept_in_int8_answer_as_those_that_were_fitted_and_stay_the_same_by
     arrays = head.arrays()
     assert arrays["sentences"].dtype == arrays["layers"].dtype == np.int8
     encoder = SimpleNamespace(dim=DIM, views=2)
-    read = RidgeHead.from_arrays(arrays, CLASSES, SimpleNamespace(ngrams=None, encoder=encoder))
+    read = RidgeHead.from_arrays(arrays, CLASSES, SimpleNamespace(ngrams=None, encoder=encoder, beside=None))
     calls, *_ = made(400, seed=1)
     assert np.allclose(read.predict(calls).probs, head.predict(calls).probs, atol=0.01)
     assert {name: array.tobytes() for name, array in read.arrays().items()} == {
@@ -70,6 +70,6 @@ def test_rows_kept_in_int8_answer_as_those_that_were_fitted_and_stay_the_same_by
 def test_steps_that_are_not_one_a_row_are_refused() -> None:
     arrays = fit(40, names=True)[0].arrays()
     arrays["layers.step"] = arrays["layers.step"][:-1]
-    features = SimpleNamespace(ngrams=None, encoder=SimpleNamespace(dim=DIM, views=2))
+    features = SimpleNamespace(ngrams=None, encoder=SimpleNamespace(dim=DIM, views=2), beside=None)
     with pytest.raises(ArtifactError, match="layers and their steps do not fit"):
         RidgeHead.from_arrays(arrays, CLASSES, features)

@@ -20,7 +20,7 @@ from jitr.models.bases.onnx_file import with_outputs
 from jitr.schemas.errors import WeightsError
 
 _LONGEST_TEXT = 20_000
-_MOST_TOKENS = 512  # of a batch: more do not fit the processor's nearer caches, and are slower
+_MOST_TOKENS = 256  # of a batch: more do not fit the nearer caches of a processor, and are slower
 # one operator in the place of three, and five times as slow as they are (ONNX Runtime 1.31)
 _SLOW = ["SkipLayerNormFusion"]
 

@@ -90,8 +90,6 @@ class OnnxEncoder:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # without it sums of int8 products overflow on processors that lack VNNI
-        options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             graph = with_int8_products(model.read_bytes())
             graph = with_outputs(graph, layers) if until is None else with_outputs(graph, [until], only=True)

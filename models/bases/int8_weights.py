@@ -1,4 +1,4 @@
-"""The matrices and tables of an exported encoder stored in int8, in the form that `int8` lets multiply in int8.
+"""An exported encoder's matrices and tables stored in int8, in the form that `int8` lets multiply in int8.
 
 Needs the package `onnx`, which whoever exports has. Activations are left alone: how they are quantised is
 decided where the file is loaded, and a text's row must not depend on its company.

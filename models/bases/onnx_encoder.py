@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +20,16 @@ from jitr.models.bases.onnx_file import with_outputs
 from jitr.schemas.errors import WeightsError
 
 _LONGEST_TEXT = 20_000
-_BATCH = 32
+_MOST_TOKENS = 256  # of a batch: more do not fit the nearer caches of a processor, and are slower
+# one operator in the place of three, and five times as slow as they are (ONNX Runtime 1.31)
+_SLOW = ["SkipLayerNormFusion"]
 
 
 class OnnxEncoder:
     """Mean-pooled sentence vectors, and on request those of inner layers.
 
-    One thread inside a run, so that a router's pool decides what runs beside what. Batches are sorted by
-    length, so that little padding is computed.
+    One thread inside a run, so that a router's pool decides what runs beside what. The texts of a batch have
+    as many tokens as each other: nothing is padded, and a row is the same, bit for bit, in any company.
 
     Parameters
     ----------
@@ -91,7 +93,9 @@ class OnnxEncoder:
         try:
             graph = with_int8_products(model.read_bytes())
             graph = with_outputs(graph, layers) if until is None else with_outputs(graph, [until], only=True)
-            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOW
+            )
             self._tokenizer = Tokenizer.from_file(str(tokenizer))
         except Exception as error:  # onnxruntime and tokenizers raise types of their own
             raise WeightsError(
@@ -102,11 +106,11 @@ class OnnxEncoder:
             self._tokenizer.enable_truncation(max_tokens)
         else:
             self._tokenizer.no_truncation()
-        # activations are quantised by the range of their batch: alone, a text's row is always the same
-        self._batch = 1 if b"DynamicQuantizeLinear" in graph else _BATCH
+        # a file may quantise by the range of its whole batch: alone, a text's row is always the same
+        self._most_tokens = 1 if b"DynamicQuantizeLinear" in graph else _MOST_TOKENS
         self._inputs = {i.name for i in self._session.get_inputs()}
         self._last = self._session.get_outputs()[0].name
-        settings = f"{self._batch} {max_tokens} {chunks} {prefix}".encode()
+        settings = f"{self._most_tokens} {_SLOW} {max_tokens} {chunks} {prefix}".encode()
         self.form = hashlib.sha256(
             b"".join(hashlib.sha256(part).digest() for part in (graph, tokenizer.read_bytes(), settings))
         ).hexdigest()
@@ -139,31 +143,30 @@ class OnnxEncoder:
     def runs(
         self, texts: Sequence[str], inner: Sequence[str] = ()
     ) -> Iterator[tuple[list[int], NDArray[np.float32], list[NDArray[np.float32]]]]:
-        """Run batch by batch, the shortest first.
+        """Run batch by batch, the shortest first; the rows of a batch have the same number of tokens.
 
         Yields
         ------
         owner : list of int
             Which text each row of the batch is of: a long text has several rows, its chunks.
         mask : array of shape (rows, tokens)
-            1 where there is a token, 0 where there is padding.
+            All 1; 0 where there is no token at all.
         states : list of arrays of shape (rows, tokens, dim)
             The last layer, then the inner ones that were asked for.
         """
         tokens, owner = self._tokens(texts)
         order = sorted(range(len(tokens)), key=lambda i: (len(tokens[i]), i))
-        for start in range(0, len(order), self._batch):
-            rows = order[start : start + self._batch]
-            width = max(1, len(tokens[rows[-1]]))
-            ids = np.zeros((len(rows), width), dtype=np.int64)
-            mask = np.zeros((len(rows), width), dtype=np.int64)
-            for r, i in enumerate(rows):
-                ids[r, : len(tokens[i])] = tokens[i]
-                mask[r, : len(tokens[i])] = 1
-            feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-            feed = {key: value for key, value in feed.items() if key in self._inputs}
-            states = self._session.run([self._last, *inner], feed)
-            yield [owner[i] for i in rows], mask.astype(np.float32), states
+        for length, group in groupby(order, key=lambda i: len(tokens[i])):
+            alike, most = list(group), max(1, self._most_tokens // max(1, length))
+            for start in range(0, len(alike), most):
+                rows = alike[start : start + most]
+                # without a token there is one that nothing looks at
+                ids = np.array([tokens[i] or [0] for i in rows], dtype=np.int64)
+                mask = np.full_like(ids, length > 0)
+                feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+                feed = {key: value for key, value in feed.items() if key in self._inputs}
+                states = self._session.run([self._last, *inner], feed)
+                yield [owner[i] for i in rows], mask.astype(np.float32), states
 
     def states(self, texts: Sequence[str]) -> list[NDArray[np.float16]]:
         """The last layer token by token: for each text an array (chunks, tokens, dim).
@@ -187,12 +190,15 @@ class OnnxEncoder:
         total = np.zeros((len(texts), len(layers) + 1, self.dim), dtype=np.float32)
         most = np.full((len(texts), self.dim), -np.inf, dtype=np.float32)
         count = np.zeros((len(texts), 1, 1), dtype=np.float32)
-        for whose, mask, states in self.runs(texts, layers):
-            weight = mask[..., None]
-            for v, hidden in enumerate(states):
-                np.add.at(total, (whose, v), (hidden * weight).sum(1))
-            np.add.at(count, (whose, 0), weight.sum(1))
-            np.maximum.at(most, whose, np.where(weight > 0, states[0], -np.inf).max(1))
+        for owner, mask, states in self.runs(texts, layers):
+            if not mask.any():
+                continue
+            sums = np.stack([hidden.sum(1) for hidden in states], axis=1)
+            greatest = states[0].max(1)
+            for row, i in enumerate(owner):  # faster than `np.add.at` for so few rows
+                total[i] += sums[row]
+                count[i] += mask.shape[1]
+                np.maximum(most[i], greatest[row], out=most[i])
         mean = total / np.maximum(count, 1)
         out = np.concatenate([mean[:, :1], most[:, None], mean[:, 1:]], axis=1)
         out[~np.isfinite(out)] = 0

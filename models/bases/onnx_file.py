@@ -163,11 +163,18 @@ def _read_varint(view: memoryview, at: int) -> tuple[int, int]:
 
 def field(number: int, payload: bytes) -> bytes:
     """A field whose value is bytes: a text or a message."""
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
 
 
-def _varint(n: int) -> bytes:
-    out = b""
+def varint(n: int) -> bytes:
+    """A whole number as it stands in the file; a negative one is taken for that of 64 bits.
+
+    Examples
+    --------
+    >>> varint(300), len(varint(-1))
+    (b'\\xac\\x02', 10)
+    """
+    out, n = b"", n % (1 << 64)
     while n > 127:
         out += bytes([n & 127 | 128])
         n >>= 7

@@ -61,8 +61,9 @@ class TunedEncoder:
         """Mean of the tuned last layer over the tokens, of norm 1; shape (texts, 1, dim)."""
         sums = np.zeros((len(texts), 1, self.dim), dtype=np.float32)
         for owner, mask, (states,) in self._lower.runs(texts):
-            (part,) = self._session.run([SUMS], {STATES: states, MASK: mask})
-            np.add.at(sums, (owner, 0), part)
+            for i, row in enumerate(owner):  # as fast, and the same bit for bit in any company
+                one = {STATES: states[i : i + 1], MASK: mask[i : i + 1]}
+                sums[row, 0] += self._session.run([SUMS], one)[0][0]
         norm = np.linalg.norm(sums, axis=2, keepdims=True)
         return np.asarray(np.divide(sums, norm, out=sums, where=norm > 0), np.float32)
 

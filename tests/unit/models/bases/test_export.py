@@ -50,3 +50,16 @@ def test_a_source_that_is_none_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(WeightsError, match="cannot be loaded"):
         export(tmp_path / "nowhere", tmp_path / "out", "x")
+
+
+@needs_torch
+@pytest.mark.slow
+def test_in_int8_it_is_a_quarter_of_the_size_and_a_row_keeps_to_itself(tmp_path: Path) -> None:
+    from jitr.models.bases.export import export
+
+    spec = export(minilm_folder(), tmp_path, "small", quantise=True)
+    assert spec.model.size < 30e6 and 0.995 < spec.cosine < 1
+    small = Weights([tmp_path]).encoder("small")
+    texts = ["where is my card?", "", "please refund me", "please refund him"]
+    alone = np.concatenate([small.encode_views([text]) for text in texts])
+    assert np.array_equal(small.encode_views(texts), alone)

@@ -1,9 +1,9 @@
 """Surrogates from recorded answers: how much they take over at a promised agreement, at what cost; and peers.
 
 `--data DIR` holds labelled or LLM-answered sets; cases are `SET/n=LABELS/target=T/proof=KIND`. Proof `later`:
-calls after training, apart from the rows that measure; `split`: a fifth held back; `loo`: leave-one-out
-(measured, not proved). `SET-official` has the set's own split, all others random re-splits with groups of
-near-duplicates on one side. Peers on the same rows and sentence vectors: `tracer`, `tracer-trees`,
+calls after training, apart from the rows that measure; `split`: a fifth to a third held back; `loo`:
+leave-one-out (measured, not proved). `SET-official` has the set's own split, all others random re-splits with
+groups of near-duplicates on one side. Peers on the same rows and sentence vectors: `tracer`, `tracer-trees`,
 `linear-probe`.
 JITR_WEIGHTS names folders with more bases, JITR_CACHE one that keeps features between runs.
 """
@@ -23,6 +23,7 @@ from labelled.sets import LabelledSet, flipped, load
 
 from jitr.models.bases.cache import FeatureCache
 from jitr.models.bases.weights import Weights
+from jitr.models.promise.held_back import share_held_back
 from jitr.schemas.trainings import Limits
 
 SIZES = (300, 1_000, 3_000)
@@ -66,7 +67,7 @@ def names(data: LabelledSet, n: int, official: bool) -> list[str]:
 
 
 def run(report: Report, options: Options, case: Case, weights: Weights, plain: Weights) -> None:
-    """Train once for all targets, once more with a fifth held back; then the peers."""
+    """Train once for all targets, once more with some rows held back; then the peers."""
     data, n, official = case
     repeats = 1 if options.quick or official else SPLITS
     wanted = {c.rsplit("/target=", 1)[1]: c for c in names(data, n, official) if options.wants_case(c)}
@@ -113,7 +114,7 @@ def ours(add, report, data, rows, weights, plain, seed, wanted) -> None:  # type
     if "later" in kinds:
         later_scores, later_agrees, _ = trial.scores_of(trained, data, rows.later)
     if "split" in kinds:
-        held = rows.train[: round(len(rows.train) * trial.HELD_BACK)]
+        held = rows.train[: round(len(rows.train) * share_held_back(len(rows.train)))]
         smaller = trial.train(data, rows.train[len(held) :], weights, plain, seed, LIMITS)
         held_scores, held_agrees, _ = trial.scores_of(smaller, data, held)
         split_scores, split_agrees, _ = trial.scores_of(smaller, data, rows.test)

@@ -27,7 +27,6 @@ from labelled.sets import LabelledSet
 DELTA = 0.05
 MOST_LATER = 5_000
 TEST_SHARE, MOST_TEST = 0.25, 3_080
-HELD_BACK = 0.2
 CURVE = (200, 500, 1_000, 1_540, 3_000, 5_000)
 _TIMED_S = 1.0
 

@@ -18,6 +18,22 @@ from jitr.models.promise.bounds import lower_bound
 from jitr.schemas.routes import Proof
 
 _HOPELESS = 1e-6
+_ROWS_TO_HOLD, _LEAST_SHARE, _MOST_SHARE = 750, 0.2, 0.35
+
+
+def share_held_back(rows: int) -> float:
+    """Which share of some rows to hold back for a proof: 750 rows, if that is a fifth to a third of them.
+
+    With fewer the exact bound lies so far below what is seen that it costs more than these rows would have
+    taught: on 77 classes a proof covers 0.88 of calls where a quarter of 3,000 rows is held back, 0.865 with
+    a fifth; of 1,000 rows 0.35 and 0.06.
+
+    Examples
+    --------
+    >>> [share_held_back(rows) for rows in (1_000, 3_000, 10_000)]
+    [0.35, 0.25, 0.2]
+    """
+    return min(_MOST_SHARE, max(_LEAST_SHARE, _ROWS_TO_HOLD / max(1, rows)))
 
 
 def prove(

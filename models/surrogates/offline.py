@@ -20,7 +20,7 @@ import jitr
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.splits import later_split
-from jitr.models.promise.held_back import fine_thresholds, prove
+from jitr.models.promise.held_back import fine_thresholds, prove, share_held_back
 from jitr.models.search.race import LEAST_ROWS, Progress, race
 from jitr.models.search.track import Clock
 from jitr.models.surrogates.artifact import Budget, Lineage
@@ -38,7 +38,6 @@ from jitr.models.tasks.agreement import same
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
 
-HELD_BACK = 0.2
 _SPENT = Budget(refits="halved")
 
 
@@ -87,7 +86,7 @@ def fit_offline(
     weights = weights or Weights()
     known, held = dataset, None
     if proof == "split":
-        early, late = later_split(dataset.times, dataset.groups, HELD_BACK)
+        early, late = later_split(dataset.times, dataset.groups, share_held_back(len(dataset)))
         if len(early) < LEAST_ROWS or not len(late):
             raise TrainingError(
                 f"{len(dataset)} distinct inputs are too few to hold some back; collect more, or ask for loo"

@@ -22,7 +22,6 @@ from jitr.cli.config import redacted
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json
 from jitr.models.bases.weights import Weights
-from jitr.schemas.errors import WeightsError
 from jitr.schemas.settings import Settings
 
 
@@ -94,14 +93,9 @@ def _weights() -> list[Finding]:
     weights = Weights()
     found = []
     for name in weights.names:
-        spec = weights.spec(name)
-        try:
-            for file in (spec.model, spec.tokenizer):
-                weights.find(file)
-        except WeightsError as error:
-            found.append(Finding(f"base {name}", False, str(error), needed=False))
-        else:
-            found.append(Finding(f"base {name}", True, f"{spec.title}, {spec.licence}", needed=False))
+        spec, missing = weights.spec(name), weights.missing(name)
+        says = missing or ", ".join(filter(None, (spec.title, spec.licence)))
+        found.append(Finding(f"base {name}", not missing, says, needed=False))
     return found
 
 

@@ -42,6 +42,7 @@ VERBS = {
     "ledger": ("jitr.cli.routes:ledger", "Every transition, with its evidence."),
     "why": ("jitr.cli.why:why", "Who answered one call, and on what grounds."),
     "dlq": ("jitr.cli.dlq:dlq", "Events that could not be used."),
+    "bases": ("jitr.cli.bases:bases", "Encoders to train on: those known, and more of them."),
     "doctor": ("jitr.cli.doctor:doctor", "What is here, what is missing, and the mend."),
     "config": ("jitr.cli.config:config", "The settings in force."),
     "sandbox": ("jitr.cli.sandbox:sandbox", "Parts for one machine: broker, Redis, simulated LLM, traffic."),

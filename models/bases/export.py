@@ -8,7 +8,7 @@ its name from then on.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.bases.onnx_encoder import OnnxEncoder
-from jitr.models.bases.weights import BaseSpec, UpperSpec, WeightFile
+from jitr.models.bases.registry import BaseSpec, UpperSpec, WeightFile
 from jitr.schemas.errors import WeightsError
 
 _LARGEST_DIFFERENCE = 1e-3
@@ -37,6 +37,7 @@ def export(
     chunks: int = 1,
     quantise: bool = False,
     sample: Sequence[str] = _SAMPLE,
+    progress: Callable[[str], None] = lambda stage: None,
 ) -> BaseSpec:
     """Export an encoder and describe it.
 
@@ -61,27 +62,39 @@ def export(
         faster; `BaseSpec.cosine` says what it changed.
     sample : sequence of str
         Texts on which both must give the same vectors.
+    progress : callable
+        Told what is being done, before it is.
 
     Raises
     ------
     WeightsError
-        torch is missing, the source cannot be loaded, or the exported model answers otherwise.
+        torch is missing, the source cannot be loaded or exported, or the exported model answers otherwise.
     """
     try:
         import onnx
+        import onnxscript  # noqa: F401  # torch's exporter is written in it
         import torch
         import transformers
     except ImportError as error:
-        raise WeightsError(f"exporting a base needs `pip install jitr[train]`: {error}") from error
+        raise WeightsError(f"exporting a base needs `pip install 'jitr[train]'`: {error}") from error
+    progress("loading it into torch")
     try:
         model: Any = transformers.AutoModel.from_pretrained(
             str(source), revision=revision, attn_implementation="eager", use_safetensors=True
         ).eval()
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(source), revision=revision)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # those of transformers, tokenizers and safetensors have no common root
         raise WeightsError(
-            f"{source} cannot be loaded: {error}; give a folder or a Hugging Face id"
+            f"{source} cannot be loaded: {_line(error)}; give a folder with config.json, model.safetensors"
+            " and tokenizer.json, or a Hugging Face id that the hub or its cache has"
         ) from error
+    positions = getattr(model.config, "max_position_embeddings", max_tokens)
+    room = min(tokenizer.model_max_length, positions)
+    if max_tokens > room:
+        raise WeightsError(
+            f"{source} reads at most {room} tokens, max_tokens={max_tokens} is asked for; longer texts take"
+            " chunks"
+        )
 
     depth = int(model.config.num_hidden_layers)
     layers = tuple(f"layer_{i}" for i in range(max(1, depth - inner_layers), depth))
@@ -98,22 +111,28 @@ def export(
             inner = tuple(found.hidden_states[int(layer.split("_")[1])] for layer in layers)
             return found.last_hidden_state, *inner
 
+    progress("exporting to ONNX by torch, which takes longest")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.onnx"
     example = tokenizer(list(sample[:2]), padding=True, return_tensors="pt")
     batch, tokens = torch.export.Dim("batch", min=1), torch.export.Dim("tokens", min=1)
-    with torch.inference_mode():
-        torch.onnx.export(
-            Encoder().eval(),
-            (example["input_ids"], example["attention_mask"]),
-            str(path),
-            input_names=["input_ids", "attention_mask"],
-            output_names=["last_hidden_state", *layers],
-            dynamic_shapes=({0: batch, 1: tokens}, {0: batch, 1: tokens}),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
+    try:
+        with torch.inference_mode():
+            torch.onnx.export(
+                Encoder().eval(),
+                (example["input_ids"], example["attention_mask"]),
+                str(path),
+                input_names=["input_ids", "attention_mask"],
+                output_names=["last_hidden_state", *layers],
+                dynamic_shapes=({0: batch, 1: tokens}, {0: batch, 1: tokens}),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    except Exception as error:  # as above
+        raise WeightsError(
+            f"{source} cannot be exported: {_line(error)}; encoders of the kind of BERT can"
+        ) from error
     graph = onnx.load(str(path))
     del graph.graph.output[1:]  # the encoder asks for the inner layers itself, where they are wanted
     onnx.save(graph, str(path))
@@ -130,6 +149,7 @@ def export(
         chunks=chunks,
         ram_mb=round(path.stat().st_size * 2 / 1e6 + 100),
     )
+    progress("checking that it gives the same vectors")
     encoder = _encoder(spec, folder)
     for text, row in zip(sample, encoder.encode_views(sample), strict=True):
         given = tokenizer(prefix + text, truncation=True, max_length=max_tokens, return_tensors="pt")
@@ -144,6 +164,7 @@ def export(
                 raise WeightsError(f"the export of {source} differs by {difference:.1e} on {text[:40]!r}")
     spec = msgspec.structs.replace(spec, upper=_upper(model, folder, len(layers), example))
     if quantise:
+        progress("turning its weights into int8, and comparing")
         spec = _quantise(spec, folder, encoder.encode_views(sample), sample)
     (folder / "base.json").write_bytes(msgspec.json.format(msgspec.json.encode(spec), indent=1))
     return spec
@@ -210,6 +231,11 @@ def _quantise(spec: BaseSpec, folder: Path, exact: NDArray[np.float32], sample: 
     if cosine < _LEAST_COSINE:
         raise WeightsError(f"in int8 `{spec.name}` has a cosine of {cosine:.3f} to itself; keep it as it is")
     return msgspec.structs.replace(spec, cosine=round(cosine, 4))
+
+
+def _line(error: Exception) -> str:
+    """The first line of an error of others, which may have a page of them."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _describe(path: Path) -> WeightFile:

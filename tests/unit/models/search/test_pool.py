@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jitr.models.bases.base import Cost
-from jitr.models.bases.weights import BaseSpec, WeightFile
+from jitr.models.bases.registry import BaseSpec, WeightFile
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.search.logme import logme
 from jitr.models.search.pool import choose

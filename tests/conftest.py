@@ -199,22 +199,20 @@ def redis_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base `tiny` that can be tuned: four random layers, exported as any other is."""
+def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as Hugging Face has them, of four random layers."""
     for name in ("torch", "transformers", "onnxscript"):
         pytest.importorskip(name, reason="exporting needs the extra [train]")
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import BertConfig, BertModel
 
-    from jitr.models.bases.export import export
-
     said = (
         "[PAD] [UNK] please now today my the a urgent again help with about case hello refund money back"
         " return card debit plastic red blue thing before after first then"
     )
     words = said.split()
-    source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("tiny")
+    source = tmp_path_factory.mktemp("source")
     tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.save(str(source / "tokenizer.json"))
@@ -231,5 +229,14 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         initializer_range=0.05,
     )
     BertModel(config).save_pretrained(source)
-    export(source, folder, "tiny", inner_layers=3, max_tokens=32)
+    return source
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base `tiny` that can be tuned, exported as any other is."""
+    from jitr.models.bases.export import export
+
+    folder = tmp_path_factory.mktemp("tiny")
+    export(tiny_source, folder, "tiny", inner_layers=3, max_tokens=32)
     return folder

@@ -78,8 +78,10 @@ def add(
         place = weights.find(known.file)
     elif isinstance(place, Path) and place.is_file():
         known = _of_file(place)
-    elif "/" not in source and place == source and (hint := nearest(source, sources())):
-        raise WeightsError(f"`{source}` is no folder, file or name{hint}")
+    elif place == source:
+        hint = "" if "/" in source else nearest(source, sources())
+        if hint or source.startswith((".", "/", "~")):
+            raise WeightsError(f"`{source}` is no folder, file or name{hint}")
     if wanted.revision is not None and place != source:
         raise WeightsError(f"a revision is of a Hugging Face id, {source} is here; leave --revision out")
 

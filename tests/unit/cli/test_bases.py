@@ -113,6 +113,8 @@ def test_a_folder_becomes_a_base_that_is_known_by_the_line_that_is_printed(
     assert Weights().encoder("mine").encode(["hello refund"]).shape == (1, 64)
     (mine,) = [base for base in json.loads(jitr("bases", "--json")[1]) if base["name"] == "mine"]
     assert mine["here"] and mine["texts_per_s"] > 0
+    code, _, err = jitr("bases", "add", tiny_source, "--into", tmp_path / "other", "--name", "mine")
+    assert code == 1 and "`mine` is a base already" in err
     code, _, err = jitr("bases", "add", tiny_source, "--into", into)
     assert code == 1 and "holds something already (base.json); give a new folder" in err
 

@@ -18,6 +18,7 @@ from jitr.models.bases.onnx_file import foreign
 from jitr.schemas.errors import ArtifactError
 
 TUNED_LAYERS = 3
+TUNED_FOLDS = 3  # every row is predicted by layers that were tuned without its fold
 LARGEST_BYTES = 25_000_000
 STATES, MASK, SUMS = "states", "mask", "sums"
 _RAM_PER_BYTE = 8  # int8 on disk, single precision in memory, and as much again while it is loaded

@@ -33,7 +33,7 @@ PROOFS = ("later", "split", "loo")
 FLIP = 0.07
 SPLITS = 3
 TRACER_LIMIT_S, TREES_LIMIT_S = 240.0, 120.0
-LIMITS = Limits(max_latency_ms=1_000.0, max_ram_mb=2_000.0, max_train_s=1_200.0)
+LIMITS = Limits(max_latency_ms=1_000.0, max_ram_mb=2_000.0, max_train_s=600.0)
 FOLDERS = tuple(Path(p) for p in os.environ.get("JITR_WEIGHTS", "").split(os.pathsep) if p)
 
 Case = tuple[LabelledSet, int, bool]

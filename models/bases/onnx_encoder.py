@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
 
@@ -23,6 +23,8 @@ _LONGEST_TEXT = 20_000
 _MOST_TOKENS = 256  # of a batch: more do not fit the nearer caches of a processor, and are slower
 # one operator in the place of three, and five times as slow as they are (ONNX Runtime 1.31)
 _SLOW = ["SkipLayerNormFusion"]
+
+Watch = Callable[[list[int], NDArray[np.float32], list[NDArray[np.float32]]], None]
 
 
 class OnnxEncoder:
@@ -186,11 +188,29 @@ class OnnxEncoder:
             out.append(together)
         return out
 
-    def _encode(self, texts: Sequence[str], layers: tuple[str, ...]) -> NDArray[np.float32]:
+    def encode_watched(self, texts: Sequence[str], watch: Watch) -> NDArray[np.float32]:
+        """`encode_views`, computing everything; shows all layers' tokens on the way.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        watch : callable
+            Told of each batch what `runs` yields, with the states of the last layer and of all inner ones.
+        """
+        return self._encode(texts, self._layers, watch)
+
+    def _encode(
+        self,
+        texts: Sequence[str],
+        layers: tuple[str, ...],
+        watch: Watch | None = None,
+    ) -> NDArray[np.float32]:
         total = np.zeros((len(texts), len(layers) + 1, self.dim), dtype=np.float32)
         most = np.full((len(texts), self.dim), -np.inf, dtype=np.float32)
         count = np.zeros((len(texts), 1, 1), dtype=np.float32)
         for owner, mask, states in self.runs(texts, layers):
+            if watch is not None:
+                watch(owner, mask, states)
             if not mask.any():
                 continue
             sums = np.stack([hidden.sum(1) for hidden in states], axis=1)

@@ -18,6 +18,7 @@ from jitr.models.bases.onnx_file import foreign
 from jitr.schemas.errors import ArtifactError
 
 TUNED_LAYERS = 3
+TUNED_FOLDS = 3  # every row is predicted by layers that were tuned without its fold
 LARGEST_BYTES = 25_000_000
 STATES, MASK, SUMS = "states", "mask", "sums"
 _RAM_PER_BYTE = 8  # int8 on disk, single precision in memory, and as much again while it is loaded
@@ -61,15 +62,47 @@ class TunedEncoder:
         """Mean of the tuned last layer over the tokens, of norm 1; shape (texts, 1, dim)."""
         sums = np.zeros((len(texts), 1, self.dim), dtype=np.float32)
         for owner, mask, (states,) in self._lower.runs(texts):
-            for i, row in enumerate(owner):  # as fast, and the same bit for bit in any company
-                one = {STATES: states[i : i + 1], MASK: mask[i : i + 1]}
-                sums[row, 0] += self._session.run([SUMS], one)[0][0]
-        norm = np.linalg.norm(sums, axis=2, keepdims=True)
-        return np.asarray(np.divide(sums, norm, out=sums, where=norm > 0), np.float32)
+            self._add(sums, owner, mask, states)
+        return _normalised(sums)
+
+    def encode_beside(
+        self, whole: OnnxEncoder, texts: Sequence[str]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The views of the whole base, and `encode_views`, in one pass through the layers that they share.
+
+        Parameters
+        ----------
+        whole : OnnxEncoder
+            The base with its own upper layers.
+        texts : sequence of str
+        """
+        sums = np.zeros((len(texts), 1, self.dim), dtype=np.float32)
+
+        def watch(owner: list[int], mask: NDArray[np.float32], states: list[NDArray[np.float32]]) -> None:
+            self._add(sums, owner, mask, states[-self.layers])
+
+        views = whole.encode_watched(texts, watch)
+        return views, _normalised(sums)
+
+    def _add(
+        self,
+        sums: NDArray[np.float32],
+        owner: list[int],
+        mask: NDArray[np.float32],
+        states: NDArray[np.float32],
+    ) -> None:
+        for i, row in enumerate(owner):  # as fast, and the same bit for bit in any company
+            one = {STATES: states[i : i + 1], MASK: mask[i : i + 1]}
+            sums[row, 0] += self._session.run([SUMS], one)[0][0]
 
     def uncached(self) -> TunedEncoder:
         """Itself: it keeps nothing."""
         return self
+
+
+def _normalised(sums: NDArray[np.float32]) -> NDArray[np.float32]:
+    norm = np.linalg.norm(sums, axis=2, keepdims=True)
+    return np.asarray(np.divide(sums, norm, out=sums, where=norm > 0), np.float32)
 
 
 def _session(upper: bytes, dim: int) -> onnxruntime.InferenceSession:

@@ -12,6 +12,7 @@ from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
+from jitr.models.datasets.splits import group_folds
 from jitr.models.search.tuning import Tuning
 from jitr.models.surrogates.base import Encoded, Features, Prediction
 from jitr.models.surrogates.candidates import Candidate
@@ -74,8 +75,11 @@ class Track:
         """The first texts in racing order."""
         return [self.dataset.inputs[i] for i in self._order[:most]]
 
-    def fit(self, candidate: Candidate, size: int) -> Fitted:
-        """Fit on the first rows in racing order; values that none of them has are left out."""
+    def fit(self, candidate: Candidate, size: int, folds: int = 0) -> Fitted:
+        """Fit on the first rows in racing order; values that none of them has are left out.
+
+        With ``folds`` a row is predicted without its whole fold, as rows of tuned candidates are.
+        """
         rows = self._order[:size]
         if size == len(self.dataset):
             rows = np.arange(size)  # the model that serves is fitted in order of time
@@ -84,6 +88,8 @@ class Track:
             narrowed, numbers[:, column] = spec.narrow(self.numbers[rows, column])
             fields.append(narrowed)
         weights, groups = self.dataset.weights[rows], self.dataset.groups[rows]
+        if folds:
+            groups = group_folds(groups, folds, self.seed)
         seconds: Sequence[tuple[LinearHead, Prediction] | None] = ()
         beside = None
         if candidate.tuned:

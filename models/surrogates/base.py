@@ -44,11 +44,11 @@ class Features:
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Encode once for all heads."""
-        return Encoded(
-            ngrams=self.ngrams.rows(texts) if self.ngrams else None,
-            views=self.encoder.encode_views(texts) if self.encoder else None,
-            tuned=self.beside.encode_views(texts)[:, 0] if self.beside else None,
-        )
+        ngrams = self.ngrams.rows(texts) if self.ngrams else None
+        if self.beside is not None and isinstance(self.encoder, OnnxEncoder):
+            views, tuned = self.beside.encode_beside(self.encoder, texts)
+            return Encoded(ngrams, views, tuned[:, 0])
+        return Encoded(ngrams, self.encoder.encode_views(texts) if self.encoder else None)
 
     def uncached(self) -> Features:
         """The same, computing every time: what is timed."""

@@ -26,14 +26,13 @@ from torch.nn import functional
 
 from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.registry import UpperSpec
-from jitr.models.bases.tuned import TUNED_LAYERS, TunedEncoder
+from jitr.models.bases.tuned import TUNED_FOLDS, TUNED_LAYERS, TunedEncoder
 from jitr.models.bases.upper import STEP, Upper, padded, read_upper
 from jitr.models.datasets.splits import group_folds
 from jitr.models.surrogates.base import Prediction, best_temperature
 from jitr.models.surrogates.linear import LinearHead
 from jitr.models.surrogates.tuned_export import exported
 
-FOLDS = 3
 EPOCHS = 8
 _LEAST_SEEN = 5_000  # few rows are gone through more often
 _BATCH = 32
@@ -117,8 +116,8 @@ class Tuner:
         # among many rows each is in a batch with rows of its own length
         alike = sum(map(_width, length)) / padded_to
         per_row = max(took[2] - took[1], 0.0) / _TIMED_EPOCHS / len(states) * alike
-        # in an epoch the folds' models see a row FOLDS - 1 times, the last one once; and once it is predicted
-        return (FOLDS + 1) * took[1] + per_row * rows * (FOLDS * _epochs_of(rows) + 1)
+        # in an epoch the folds' models see a row once less than there are folds, the last one once
+        return (TUNED_FOLDS + 1) * took[1] + per_row * rows * (TUNED_FOLDS * _epochs_of(rows) + 1)
 
     def fit(
         self,
@@ -148,10 +147,10 @@ class Tuner:
             The exported layers answer otherwise than the tuned ones.
         """
         with _alone(self._seed):
-            fold, epochs = group_folds(groups, FOLDS, self._seed), _epochs_of(len(y))
+            fold, epochs = group_folds(groups, TUNED_FOLDS, self._seed), _epochs_of(len(y))
             frozen = self._vectors(self._start, states)
             logits = np.zeros((len(y), sum(classes)), dtype=np.float32)
-            for k in range(FOLDS):
+            for k in range(TUNED_FOLDS):
                 rest, own = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
                 if len(rest) and len(own):
                     net = self._begin(frozen[rest], y[rest], classes)

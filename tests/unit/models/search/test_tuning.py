@@ -20,7 +20,7 @@ from jitr.models.search.tuning import LEAST_ROWS
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.eject import eject
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import Recipe, train
+from jitr.models.surrogates.train import Recipe, TrainingResult, train
 from jitr.schemas.trainings import Limits
 
 ROOMY = Limits(max_train_s=500.0, max_latency_ms=1e6, max_ram_mb=1e6)
@@ -81,6 +81,21 @@ def test_where_the_others_fail_the_tuned_encoder_wins(
     assert found.fitted.accuracy > ngrams.accuracy + 0.2
 
 
+def said_away_from_home(made: TrainingResult, tmp_path: Path, weights: Weights, text: str) -> str:
+    """What the ejected surrogate answers, in a process without jitr and torch."""
+    eject(Path(made.path), tmp_path / "away", weights)
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from answer import surrogate\n"
+        "print(surrogate.answer(sys.argv[2]).label)\n"
+        "assert not {'jitr', 'torch', 'onnx', 'scipy'} & set(sys.modules)"
+    )
+    away = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "away"), text], capture_output=True, text=True
+    )
+    assert away.stderr == ""
+    return away.stdout.strip()
+
+
 @pytest.mark.parametrize("kind", ["label", "json"])
 def test_a_tuned_surrogate_goes_through_training_to_answers(
     kind: str, weights: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -102,16 +117,7 @@ def test_a_tuned_surrogate_goes_through_training_to_answers(
     assert made.manifest.accuracy < agreed + 0.02
     again = train(parts, recipe, ROOMY, tmp_path / "elsewhere", 7, weights=weights)
     assert again.digest == made.digest
-    eject(Path(made.path), tmp_path / "away", weights)
-    script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from answer import surrogate\n"
-        "print(surrogate.answer(sys.argv[2]).label)\n"
-        "assert not {'jitr', 'torch', 'onnx', 'scipy'} & set(sys.modules)"
-    )
-    away = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "away"), rows[0].input], capture_output=True, text=True
-    )
-    assert (away.stdout.strip(), away.stderr) == (answers[0].label, "")
+    assert said_away_from_home(made, tmp_path, weights, rows[0].input) == answers[0].label
 
 
 def test_tuned_layers_are_a_second_opinion_beside_frozen_features(
@@ -143,6 +149,7 @@ def test_tuned_layers_are_a_second_opinion_beside_frozen_features(
     assert "beside those of the base" in (Path(made.path) / "card.md").read_text()
     answers = Surrogate.load(made.path, made.digest, weights).answer_many([row.input for row in rows])
     assert np.mean([a.label == row.label for a, row in zip(answers, rows, strict=True)]) > 0.75
+    assert said_away_from_home(made, tmp_path, weights, rows[0].input) == answers[0].label
 
 
 class Without:

@@ -5,7 +5,8 @@ round on few rows: with few rows a class tuning is behind, and ahead with more.
 
 What tuned layers say out of sample was learned from the other folds alone, and looks worse beside a ridge
 that leaves out one row. So both are compared with the same folds left out, and a tuned candidate is credited
-with what the ridge gains by leaving out single rows.
+with what the ridge gains by leaving out single rows. A joined candidate is that ridge and a second opinion:
+only the one of the two stays that is surer of where it agrees (the log-loss of their gates, row by row).
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from jitr.models.bases.tuned import TUNED_FOLDS
 from jitr.models.search.runner import Clock, Runner
 from jitr.models.search.track import Track
+from jitr.models.surrogates.fit import Fitted
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
 
@@ -61,19 +65,38 @@ def heat(
     except TrainingError as error:
         return str(error)
     runner.record(rows, fitted, target, clock() - before)
-    ridge = next((r for r in standing if r.candidate.head == "ridge"), None)
-    if ridge is not None:
-        own, rival = (track.fit(c, rows, TUNED_FOLDS) for c in (runner.candidate, ridge.candidate))
-        covered = own.forecast.coverage(target), rival.forecast.coverage(target)
-        runner.entry = msgspec.structs.replace(
-            runner.entry,
-            coverage=_credited(*covered, ridge.entry.coverage),
-            accuracy=_credited(own.accuracy, rival.accuracy, ridge.entry.accuracy),
-        )
+    like = ("ridge", runner.candidate.encoder)
+    ridge = next((r for r in standing if (r.candidate.head, r.candidate.encoder) == like), None)
+    if ridge is not None and (why := _duel(runner, ridge, track, rows, target)):
+        return why
     if why := runner.outside(fitted, limits, texts, clock):
         return why
     runner.fitted = fitted
     return ""
+
+
+def _duel(runner: Runner, ridge: Runner, track: Track, rows: int, target: float) -> str:
+    """Compare both with the same folds left out; why a joined candidate adds nothing, or nothing."""
+    own, rival = (track.fit(c, rows, TUNED_FOLDS) for c in (runner.candidate, ridge.candidate))
+    covered = own.forecast.coverage(target), rival.forecast.coverage(target)
+    runner.entry = msgspec.structs.replace(
+        runner.entry,
+        coverage=_credited(*covered, ridge.entry.coverage),
+        accuracy=_credited(own.accuracy, rival.accuracy, ridge.entry.accuracy),
+    )
+    if runner.candidate.head != "joined":
+        return ""
+    gains = _losses(rival) - _losses(own)
+    gain, off = float(gains.mean()), float(gains.std() / rows**0.5)
+    if gain <= off:
+        return f"no surer than {ridge.candidate.name}: log-loss less by {gain:.4f} +-{off:.4f}"
+    runner.beaten = ridge
+    return ""
+
+
+def _losses(fitted: Fitted) -> NDArray[np.float64]:
+    """Log-loss of the gate's scores, row by row."""
+    return -np.log(np.where(fitted.agrees, fitted.scores, 1 - fitted.scores) + 1e-9)
 
 
 def _credited(own: float, rival: float, rival_by_rows: float) -> float:

@@ -152,8 +152,11 @@ def race(
         )
         if why:
             out.append(runner.lost(why))
-        else:
-            runners.append(runner)
+            continue
+        runners.append(runner)
+        if runner.beaten in runners:
+            runners.remove(runner.beaten)
+            out.append(runner.beaten.lost(f"{runner.candidate.name} is surer, with the same folds left out"))
     found = _finish(runners, out)
     tell(f"{found.candidate.name} won", 1.0)
     return found

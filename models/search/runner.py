@@ -21,11 +21,15 @@ _TIMED_TRIES = 2
 
 @dataclass
 class Runner:
-    """A candidate, its entry in the report, and its model once that is fitted on all rows."""
+    """A candidate, its entry in the report, and its model once that is fitted on all rows.
+
+    ``beaten`` is the one that it was compared with alone, and won.
+    """
 
     candidate: Candidate
     entry: RaceEntry
     fitted: Fitted | None = None
+    beaten: Runner | None = None
 
     def record(self, size: int, fitted: Fitted, target: float, seconds: float) -> None:
         """Enter a fit on so many rows."""

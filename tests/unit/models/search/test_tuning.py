@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -150,6 +151,27 @@ def test_tuned_layers_are_a_second_opinion_beside_frozen_features(
     answers = Surrogate.load(made.path, made.digest, weights).answer_many([row.input for row in rows])
     assert np.mean([a.label == row.label for a, row in zip(answers, rows, strict=True)]) > 0.75
     assert said_away_from_home(made, tmp_path, weights, rows[0].input) == answers[0].label
+
+
+def test_of_a_ridge_and_the_same_with_a_second_opinion_only_the_surer_stays(
+    weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only(monkeypatch, Candidate("ridge", True, "tiny"), JOINED)
+    rng = np.random.default_rng(1)
+    # a teacher who often errs: no frozen candidate covers enough
+    rows = [
+        Example(row.call_id, row.time, row.input, str(rng.choice(["red", "blue"])))
+        if rng.random() < 0.5
+        else row
+        for row in which_came_first()
+    ]
+    found = run(rows, weights)
+    told = {entry.candidate: entry.lost for entry in found.entries}
+    ridge, joined = told["tiny+ngrams ridge"], told["tiny+ngrams joined"]
+    if found.candidate == JOINED:
+        assert ridge == "tiny+ngrams joined is surer, with the same folds left out"
+    else:
+        assert joined.startswith("no surer than tiny+ngrams ridge: log-loss less by ")
 
 
 class Without:

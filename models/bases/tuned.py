@@ -6,6 +6,7 @@ lie in the artifact, as one ONNX file: states of the lower layers and a mask in,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,6 +31,61 @@ _PLAIN = (
 _OPERATORS = frozenset(_PLAIN.split())
 
 
+class TunedLayers:
+    """Upper layers that were tuned for one task.
+
+    Parameters
+    ----------
+    upper : bytes
+        Their ONNX file.
+    dim : int
+        Of the states that they read.
+    layers : int
+        How many they are.
+
+    Raises
+    ------
+    ArtifactError
+        The file is not the upper half of such an encoder.
+    """
+
+    def __init__(self, upper: bytes, dim: int, layers: int = TUNED_LAYERS) -> None:
+        self.upper, self.layers, self.dim = upper, layers, dim
+        self.cost = Cost(texts_per_s=math.inf, ram_mb=_RAM_PER_BYTE * len(upper) / 1e6)
+        self._session = _session(upper, dim)
+
+    def encode_beside(
+        self, whole: OnnxEncoder, texts: Sequence[str]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The views of a whole base, and the tuned sentence vectors (texts, 1, dim), in one pass.
+
+        Parameters
+        ----------
+        whole : OnnxEncoder
+            The base with its own upper layers: the lower ones are shared.
+        texts : sequence of str
+        """
+        sums = np.zeros((len(texts), 1, self.dim), dtype=np.float32)
+
+        def watch(owner: list[int], mask: NDArray[np.float32], states: list[NDArray[np.float32]]) -> None:
+            self.add(sums, owner, mask, states[-self.layers])
+
+        views = whole.encode_watched(texts, watch)
+        return views, _normalised(sums)
+
+    def add(
+        self,
+        sums: NDArray[np.float32],
+        owner: list[int],
+        mask: NDArray[np.float32],
+        states: NDArray[np.float32],
+    ) -> None:
+        """Add the sums over the tokens of these rows of states to those of the texts that own them."""
+        for i, row in enumerate(owner):  # as fast, and the same bit for bit in any company
+            one = {STATES: states[i : i + 1], MASK: mask[i : i + 1]}
+            sums[row, 0] += self._session.run([SUMS], one)[0][0]
+
+
 class TunedEncoder:
     """A base's lower layers with upper layers of its own; in the place of an encoder for a linear head.
 
@@ -52,48 +108,22 @@ class TunedEncoder:
 
     def __init__(self, lower: OnnxEncoder, upper: bytes, layers: int = TUNED_LAYERS) -> None:
         self.name, self.sha256, self.form, self.dim = lower.name, lower.sha256, lower.form, lower.dim
-        self.upper, self.layers = upper, layers
-        ram_mb = lower.cost.ram_mb + _RAM_PER_BYTE * len(upper) / 1e6
+        self.tuned = TunedLayers(upper, lower.dim, layers)
+        ram_mb = lower.cost.ram_mb + self.tuned.cost.ram_mb
         self.cost = Cost(texts_per_s=lower.cost.texts_per_s, ram_mb=ram_mb)
         self._lower = lower
-        self._session = _session(upper, lower.dim)
+
+    @property
+    def upper(self) -> bytes:
+        """The ONNX file of the tuned layers."""
+        return self.tuned.upper
 
     def encode_views(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Mean of the tuned last layer over the tokens, of norm 1; shape (texts, 1, dim)."""
         sums = np.zeros((len(texts), 1, self.dim), dtype=np.float32)
         for owner, mask, (states,) in self._lower.runs(texts):
-            self._add(sums, owner, mask, states)
+            self.tuned.add(sums, owner, mask, states)
         return _normalised(sums)
-
-    def encode_beside(
-        self, whole: OnnxEncoder, texts: Sequence[str]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The views of the whole base, and `encode_views`, in one pass through the layers that they share.
-
-        Parameters
-        ----------
-        whole : OnnxEncoder
-            The base with its own upper layers.
-        texts : sequence of str
-        """
-        sums = np.zeros((len(texts), 1, self.dim), dtype=np.float32)
-
-        def watch(owner: list[int], mask: NDArray[np.float32], states: list[NDArray[np.float32]]) -> None:
-            self._add(sums, owner, mask, states[-self.layers])
-
-        views = whole.encode_watched(texts, watch)
-        return views, _normalised(sums)
-
-    def _add(
-        self,
-        sums: NDArray[np.float32],
-        owner: list[int],
-        mask: NDArray[np.float32],
-        states: NDArray[np.float32],
-    ) -> None:
-        for i, row in enumerate(owner):  # as fast, and the same bit for bit in any company
-            one = {STATES: states[i : i + 1], MASK: mask[i : i + 1]}
-            sums[row, 0] += self._session.run([SUMS], one)[0][0]
 
     def uncached(self) -> TunedEncoder:
         """Itself: it keeps nothing."""

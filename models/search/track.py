@@ -97,7 +97,8 @@ class Track:
             tuning, told = self.tuning(candidate), (texts, tuple(fields), numbers, weights, groups)
             if candidate.head == "tuned":
                 return tuning.fit(*told)
-            beside, seconds = tuning.opinions(*told)
+            encoder, seconds = tuning.opinions(*told)
+            beside = encoder.tuned
         features, encoded = self._encode(candidate, rows)
         return fit_model(
             replace(features, beside=beside),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.sparse import SparseRows
-from jitr.models.bases.tuned import TunedEncoder
+from jitr.models.bases.tuned import TunedEncoder, TunedLayers
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -40,7 +40,7 @@ class Features:
 
     ngrams: NgramBase | None = None
     encoder: OnnxEncoder | TunedEncoder | None = None
-    beside: TunedEncoder | None = None
+    beside: TunedLayers | None = None
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Encode once for all heads."""
@@ -55,9 +55,9 @@ class Features:
         return Features(self.ngrams, self.encoder.uncached() if self.encoder else None, self.beside)
 
     @property
-    def upper(self) -> TunedEncoder | None:
-        """The layers that are the surrogate's own, wherever it reads them."""
-        return self.encoder if isinstance(self.encoder, TunedEncoder) else self.beside
+    def own_layers(self) -> TunedLayers | None:
+        """The layers that are the surrogate's own: in the encoder's place, or beside its frozen ones."""
+        return self.encoder.tuned if isinstance(self.encoder, TunedEncoder) else self.beside
 
 
 @dataclass(frozen=True)

@@ -85,13 +85,13 @@ def size_line(measured: Measured) -> str:
 def _own_layers(fitted: Fitted) -> list[str]:
     """What a tuned encoder adds to the folder, and why where it is much."""
     features = fitted.model.features
-    if features.upper is None:
+    own = features.own_layers
+    if own is None:
         return []
-    size_mb = len(features.upper.upper) / 1e6
+    size_mb = len(own.upper) / 1e6
     beside = ", beside those of the base" if features.beside else ""
     why = "; more than 15 MB, for in int8 they would give something else" if size_mb > _MUCH_MB else ""
-    layers = features.upper.layers
-    return [f"- the {layers} upper layers of its encoder are its own{beside}: {size_mb:.1f} MB{why}"]
+    return [f"- the {own.layers} upper layers of its encoder are its own{beside}: {size_mb:.1f} MB{why}"]
 
 
 def _cell(text: str) -> str:

@@ -175,10 +175,9 @@ class RidgeHead:
         memory = _memory(arrays, classes, features) if "sentences" in arrays else None
         if ngrams is None and memory is None:
             raise ArtifactError("a ridge head needs n-grams, an encoder or both; train it again")
-        own = {name.removeprefix(_SECOND): a for name, a in arrays.items() if name.startswith(_SECOND)}
-        if bool(own) != (features.beside is not None) or (own and memory is None):
-            raise ArtifactError("the ridge head's second opinion and its layers do not fit; train it again")
-        second = LinearHead.from_arrays(own, classes, Features(encoder=features.beside)) if own else None
+        second = _second(arrays, classes, features)
+        if second is not None and memory is None:
+            raise ArtifactError("a ridge head's second opinion needs an encoder beside it; train it again")
         weights = None if ngrams is None else ngrams.astype(np.float16)
         return cls(float(temperature[0]), classes, weights, memory, second)
 
@@ -244,6 +243,15 @@ def _rows(arrays: Arrays, name: str) -> NDArray[np.float32]:
     if whole.ndim != 2 or step.shape != (len(whole), 1):
         raise ArtifactError(f"the ridge head's {name} and their steps do not fit; train it again")
     return np.asarray(whole.astype(np.float32) * step.astype(np.float32), np.float32)
+
+
+def _second(arrays: Arrays, classes: int, features: Features) -> LinearHead | None:
+    own = {name.removeprefix(_SECOND): a for name, a in arrays.items() if name.startswith(_SECOND)}
+    dim = None if features.beside is None else features.beside.dim
+    wanted = {} if dim is None else {"bias": (classes,), "dense": (dim, classes)}
+    if {name: array.shape for name, array in own.items()} != wanted:
+        raise ArtifactError("the ridge head's second opinion does not fit its tuned layers; train it again")
+    return LinearHead(own["bias"].astype(np.float32), None, own["dense"].astype(np.float32)) if own else None
 
 
 def _memory(arrays: Arrays, classes: int, features: Features) -> Memory:

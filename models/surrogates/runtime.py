@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.onnx_encoder import OnnxEncoder
-from jitr.models.bases.tuned import TunedEncoder
+from jitr.models.bases.tuned import TunedEncoder, TunedLayers
 from jitr.models.bases.weights import Weights as Weights  # for who loads many surrogates
 from jitr.models.promise.gate import Gate
 from jitr.models.surrogates.artifact import Manifest, Measured, read_manifest, read_measured, read_payload
@@ -94,7 +94,7 @@ class Surrogate:
                 raise ArtifactError(f"{folder}: n-grams and their weights do not fit; train it again")
             ngrams = NgramBase(grams, idf)
         encoder: OnnxEncoder | TunedEncoder | None = None
-        beside: TunedEncoder | None = None
+        beside: TunedLayers | None = None
         if manifest.encoder is not None:
             ref, known = manifest.encoder, weights or Weights()
             encoder = known.encoder(ref.name, ref.sha256, 0 if ref.beside else ref.upper)
@@ -104,7 +104,11 @@ class Surrogate:
                     f" here in form {encoder.form[:12]}; train the surrogate again"
                 )
             if upper is not None and ref.beside:
-                beside = TunedEncoder(known.encoder(ref.name, ref.sha256, ref.upper), upper, ref.upper)
+                if ref.upper >= encoder.views - 1:
+                    raise ArtifactError(
+                        f"{folder} has more layers of its own than its base names; train again"
+                    )
+                beside = TunedLayers(upper, encoder.dim, ref.upper)
             elif upper is not None:
                 encoder = TunedEncoder(encoder, upper, ref.upper)
         model = build_model(manifest, arrays, Features(ngrams, encoder, beside))

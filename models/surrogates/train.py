@@ -202,7 +202,7 @@ def save(
         features.ngrams.grams if features.ngrams else None,
         measured,
         lambda measured: card(manifest, measured, won.fitted, dataset),
-        None if features.upper is None else features.upper.upper,
+        None if features.own_layers is None else features.own_layers.upper,
     )
     return load_result(folder, version)
 
@@ -241,7 +241,7 @@ def _manifest(won: Race, dataset: Dataset, recipe: Recipe, version: str, lineage
             name=encoder.name,
             sha256=encoder.sha256,
             form=encoder.form,
-            upper=model.features.upper.layers if model.features.upper else 0,
+            upper=0 if model.features.own_layers is None else model.features.own_layers.layers,
             beside=model.features.beside is not None,
         ),
         fields=tuple(FieldEntry(spec=f.spec, head=f.head.kind) for f in model.fields),

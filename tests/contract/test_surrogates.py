@@ -79,7 +79,8 @@ def fitted(kind: str, dataset: Dataset, weights: Weights, seed: int = 0) -> Fitt
         told = (dataset.inputs, fields, numbers, dataset.weights, dataset.groups)
         if candidate.head == "tuned":
             return tuning.fit(*told)
-        beside, seconds = tuning.opinions(*told)
+        tuned, seconds = tuning.opinions(*told)
+        beside = tuned.tuned
     features = Features(NgramBase.fit(dataset.inputs) if candidate.ngrams else None, encoder, beside)
     return fit_model(
         features,

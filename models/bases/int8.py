@@ -20,7 +20,7 @@ _GRAPH, _OPSETS = 7, 8
 _NODE, _INITIALIZER = 1, 5
 _INPUT, _OUTPUT, _OPERATOR, _ATTRIBUTE = 1, 2, 4, 5
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
-_FLOAT, _UINT8, _INT8, _INT64 = 1, 2, 3, 7
+_FLOAT, _UINT8, _INT8, _INT32, _INT64 = 1, 2, 3, 6, 7
 _STEP, _ZERO, _AXIS = "int8/step", "int8/zero", "int8/axis"
 _AXES_ARE_INPUTS = 18
 
@@ -38,6 +38,26 @@ def with_int8_products(model: bytes) -> bytes:
         field(number, _graph(value, opset)) if number == _GRAPH else bytes(whole)
         for number, value, whole in fields(model)
     )
+
+
+def largest_products() -> bytes:
+    """An ONNX file whose sums of products are as large as they come: ``x`` (uint8, 64 columns) in, ``y`` out.
+
+    Processors without instructions for sums of byte products may add them in pairs of 16 bits that saturate:
+    there, and only there, something else than the exact sum comes out, and texts have other rows.
+    """
+    dims = b"".join(varint(_TENSOR_DIMS << 3) + varint(n) for n in (64, 16))
+    parts = [
+        _make("MatMulInteger", ("x", "w"), ("y",)).whole,
+        field(2, b"largest products"),
+        _tensor("w", _INT8, bytes([127]) * 64 * 16, dims),
+        *(
+            field(where, field(1, name) + field(2, field(1, bytes([8, kind]))))
+            for where, name, kind in ((11, b"x", _UINT8), (12, b"y", _INT32))
+        ),
+    ]
+    # ModelProto: ir_version (1) 8, opset_import (8) of version (2) 13
+    return bytes([8, 8]) + field(_GRAPH, b"".join(parts)) + field(_OPSETS, bytes([16, 13]))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from jitr.models.bases.base import Cost
 from jitr.models.bases.cache import FeatureCache
-from jitr.models.bases.int8 import with_int8_products
+from jitr.models.bases.int8 import largest_products, with_int8_products
 from jitr.models.bases.onnx_file import with_outputs
 from jitr.schemas.errors import WeightsError
 
@@ -59,7 +59,8 @@ class OnnxEncoder:
     Attributes
     ----------
     form : str
-        Digest of all that a row depends on besides its text: the graph as it is run, tokens, prefix, chunks.
+        Digest of all that a row depends on besides its text: the graph as it is run, tokens, prefix, chunks,
+        and whether this processor adds products of integers up exactly.
     """
 
     def __init__(
@@ -112,9 +113,12 @@ class OnnxEncoder:
         self._most_tokens = 1 if b"DynamicQuantizeLinear" in graph else _MOST_TOKENS
         self._inputs = {i.name for i in self._session.get_inputs()}
         self._last = self._session.get_outputs()[0].name
+        sums = _sums(options) if b"MatMulInteger" in graph else b""
         settings = f"{self._most_tokens} {_SLOW} {max_tokens} {chunks} {prefix}".encode()
         self.form = hashlib.sha256(
-            b"".join(hashlib.sha256(part).digest() for part in (graph, tokenizer.read_bytes(), settings))
+            b"".join(
+                hashlib.sha256(part).digest() for part in (graph, tokenizer.read_bytes(), settings, sums)
+            )
         ).hexdigest()
 
     @property
@@ -250,3 +254,10 @@ class OnnxEncoder:
         cuts = [round(len(spans) * k / parts) for k in range(parts + 1)]
         pieces = [self._prefix + text[spans[a][0] : spans[b - 1][1]] for a, b in pairwise(cuts) if b > a]
         return [e.ids[: self._max_tokens] for e in self._tokenizer.encode_batch(pieces)] or [[]]
+
+
+def _sums(options: onnxruntime.SessionOptions) -> bytes:
+    """The largest sums of integer products, as they come out here."""
+    session = onnxruntime.InferenceSession(largest_products(), options, providers=["CPUExecutionProvider"])
+    (sums,) = session.run(None, {"x": np.full((8, 64), 255, np.uint8)})
+    return bytes(sums.tobytes())

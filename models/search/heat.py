@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,19 +56,24 @@ def heat(
     for other in standing:
         if other.entry.coverage >= _ENOUGH:
             return f"not tried: {other.candidate.name} forecasts a coverage of {other.entry.coverage:.2f}"
+    like = ("ridge", runner.candidate.encoder)
+    ridge = next((r for r in standing if (r.candidate.head, r.candidate.encoder) == like), None)
+    joined = runner.candidate.head == "joined"
+    if joined and ridge is None:
+        return "not tried: the ridge that it would join is out"
+    # the duel fits the ridge anew, a joined candidate twice more
+    more = 0.0 if ridge is None else ridge.entry.seconds * (3 if joined else 1)
     before = clock()
-    if why := track.tuning(runner.candidate).too_much(track.some(rows), rows, left, clock):
+    if why := track.tuning(runner.candidate).too_much(track.some(rows), rows, left - more, clock):
         return why
     try:
         fitted = track.fit(runner.candidate, rows)
     except TrainingError as error:
         return str(error)
     runner.record(rows, fitted, target, clock() - before)
-    like = ("ridge", runner.candidate.encoder)
-    ridge = next((r for r in standing if (r.candidate.head, r.candidate.encoder) == like), None)
-    if ridge is not None and (why := _duel(runner, ridge, track, rows, target)):
-        return why
     if why := runner.outside(fitted, limits, texts, clock):
+        return why
+    if ridge is not None and (why := _duel(runner, ridge, track, rows, target)):
         return why
     runner.fitted = fitted
     return ""
@@ -77,12 +81,13 @@ def heat(
 
 def _duel(runner: Runner, ridge: Runner, track: Track, rows: int, target: float) -> str:
     """Compare both with the same folds left out; why a joined candidate adds nothing, or nothing."""
-    own, rival = (track.fit(c, rows, TUNED_FOLDS) for c in (runner.candidate, ridge.candidate))
-    covered = own.forecast.coverage(target), rival.forecast.coverage(target)
-    runner.entry = msgspec.structs.replace(
-        runner.entry,
-        coverage=_credited(*covered, ridge.entry.coverage),
-        accuracy=_credited(own.accuracy, rival.accuracy, ridge.entry.accuracy),
+    own = track.fit(runner.candidate, rows, TUNED_FOLDS)
+    rival = ridge.apart = ridge.apart or track.fit(ridge.candidate, rows, TUNED_FOLDS)
+    runner.credit = (
+        max(0.0, ridge.entry.coverage - rival.forecast.coverage(target))
+        + own.forecast.coverage(target)
+        - runner.entry.coverage,
+        max(0.0, ridge.entry.accuracy - rival.accuracy) + own.accuracy - runner.entry.accuracy,
     )
     if runner.candidate.head != "joined":
         return ""
@@ -97,8 +102,3 @@ def _duel(runner: Runner, ridge: Runner, track: Track, rows: int, target: float)
 def _losses(fitted: Fitted) -> NDArray[np.float64]:
     """Log-loss of the gate's scores, row by row."""
     return -np.log(np.where(fitted.agrees, fitted.scores, 1 - fitted.scores) + 1e-9)
-
-
-def _credited(own: float, rival: float, rival_by_rows: float) -> float:
-    """What a candidate would reach if single rows were left out, not folds."""
-    return min(1.0, own + max(0.0, rival_by_rows - rival))

@@ -181,19 +181,15 @@ def _finish(standing: list[Runner], out: list[RaceEntry]) -> Race:
         raise TrainingError(
             f"no candidate is within the limits ({told}); raise them or install what is missing"
         )
-    best = max(standing, key=lambda r: (r.entry.coverage, r.entry.accuracy))
-    level = [
-        r
-        for r in standing
-        if r.entry.coverage >= best.entry.coverage - _TIE and r.entry.accuracy >= best.entry.accuracy - _TIE
-    ]
-    winner = min(level, key=lambda r: r.entry.p99_ms) if level else best
+    best = max(runner.ranked for runner in standing)
+    level = [r for r in standing if all(x >= b - _TIE for x, b in zip(r.ranked, best, strict=True))]
+    winner = min(level, key=lambda r: r.entry.p99_ms) if level else max(standing, key=lambda r: r.ranked)
     for runner in standing:
         if runner is not winner:
             lost = (
-                f"forecasts a coverage of {runner.entry.coverage:.2f} at an agreement of"
-                f" {runner.entry.accuracy:.3f}; {winner.candidate.name}: {winner.entry.coverage:.2f} at"
-                f" {winner.entry.accuracy:.3f}, in {winner.entry.p99_ms:.1f} ms instead of"
+                f"forecasts a coverage of {runner.ranked[0]:.2f} at an agreement of"
+                f" {runner.ranked[1]:.3f}; {winner.candidate.name}: {winner.ranked[0]:.2f} at"
+                f" {winner.ranked[1]:.3f}, in {winner.entry.p99_ms:.1f} ms instead of"
                 f" {runner.entry.p99_ms:.1f}"
             )
             out.append(runner.lost(lost))

@@ -23,13 +23,21 @@ _TIMED_TRIES = 2
 class Runner:
     """A candidate, its entry in the report, and its model once that is fitted on all rows.
 
-    ``beaten`` is the one that it was compared with alone, and won.
+    ``beaten`` is the one that it was compared with alone, and won; ``apart`` its fit with whole folds left
+    out; ``credit`` what its coverage and accuracy would gain if single rows were left out in their place.
     """
 
     candidate: Candidate
     entry: RaceEntry
     fitted: Fitted | None = None
     beaten: Runner | None = None
+    apart: Fitted | None = None
+    credit: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def ranked(self) -> tuple[float, float]:
+        """Coverage and accuracy, in which all are comparable."""
+        return self.entry.coverage + self.credit[0], self.entry.accuracy + self.credit[1]
 
     def record(self, size: int, fitted: Fitted, target: float, seconds: float) -> None:
         """Enter a fit on so many rows."""

@@ -55,7 +55,7 @@ class Track:
         return f"takes {ram:.0f} MB" if ram > limits.max_ram_mb else ""
 
     def tuning(self, candidate: Candidate) -> Tuning:
-        """The tuning of a candidate's encoder; one for all rounds."""
+        """The tuning of a candidate's encoder; one for all candidates."""
         assert candidate.encoder is not None
         if candidate.encoder not in self._tunings:
             self._tunings[candidate.encoder] = Tuning(self.weights, candidate.encoder, self.seed)

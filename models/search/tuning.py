@@ -40,7 +40,7 @@ _LEAST_PASSES = 3 * TUNED_LAYERS * 3 * 8 / 3
 
 
 class Tuning:
-    """One encoder's tuning in a race; every candidate that reads the tuned layers shares it.
+    """One encoder's tuning in one race: all candidates that read the tuned layers share it, as do all folds.
 
     Parameters
     ----------
@@ -54,6 +54,7 @@ class Tuning:
         self._weights, self._name, self._seed = weights, name, seed
         self._states = FeatureCache(most_mb=_MOST_STATES_MB)
         self._tuned: tuple[int, Tuned] | None = None
+        self._failed = ""
         self._lower: OnnxEncoder | None = None
         self._tuner: Tuner | None = None
 
@@ -92,8 +93,10 @@ class Tuning:
         left : float
             Seconds, by the clock.
         """
+        if self._failed:
+            return self._failed
         if self._tuned is not None and self._tuned[0] == rows:
-            return ""
+            return "" if left >= 0 else f"would take {-left:.0f} s more than are left"
         spec = self._weights.spec(self._name)
         assert spec.upper is not None
         lower, sample = self._below(), list(texts[:_SAMPLE])
@@ -161,7 +164,11 @@ class Tuning:
             try:
                 made = self._begun().fit(states, numbers[:, learned], classes, weights, groups, texts)
             except (RuntimeError, WeightsError) as error:  # of torch: for one, a GPU without room
-                raise TrainingError(f"cannot be tuned: {error}") from error
+                self._failed = f"cannot be tuned: {error}"
+                raise TrainingError(self._failed) from error
+            except TrainingError as error:
+                self._failed = str(error)
+                raise
             self._tuned = len(texts), made
         tuned = self._tuned[1]
         found = dict(zip(learned, zip(tuned.heads, tuned.out_of_sample, strict=True), strict=True))

@@ -86,7 +86,9 @@ def fit_offline(
     weights = weights or Weights()
     known, held = dataset, None
     if proof == "split":
-        early, late = later_split(dataset.times, dataset.groups, share_held_back(len(dataset)))
+        spare = max(0.01, 1 - LEAST_ROWS / max(1, len(dataset)))
+        share = min(share_held_back(len(dataset)), spare)
+        early, late = later_split(dataset.times, dataset.groups, share)
         if len(early) < LEAST_ROWS or not len(late):
             raise TrainingError(
                 f"{len(dataset)} distinct inputs are too few to hold some back; collect more, or ask for loo"

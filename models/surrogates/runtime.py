@@ -153,6 +153,8 @@ def build_model(manifest: Manifest, arrays: Mapping[str, NDArray[Any]], features
         else:
             head = kind.from_arrays(own, len(entry.spec.values), features)
         fields.append(FieldModel(entry.spec, head, Gate.from_arrays(own, head.classes, head.signals)))
+    if features.beside is not None and not any(isinstance(field.head, RidgeHead) for field in fields):
+        raise ArtifactError("there are tuned layers beside the base, and no head reads them; train it again")
     joint = Gate.from_arrays(_under(arrays, "joint."), 1, 2) if len(fields) > 1 else None
     return Model(features, tuple(fields), joint)
 

@@ -86,3 +86,17 @@ def test_in_single_precision_and_with_chunks_the_rows_are_the_same_too(tiny_base
     texts = ["please now " * n + "hello" for n in range(30)] * 2
     alone = np.concatenate([tiny.encode_views([text]) for text in texts])
     assert np.array_equal(tiny.encode_views(texts), alone)
+
+
+def test_a_processor_that_adds_products_otherwise_has_another_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    from jitr.models.bases import onnx_encoder
+
+    options = onnx_encoder.onnxruntime.SessionOptions()
+    sums = np.frombuffer(onnx_encoder._sums(options), np.int32)
+    assert sums.shape == (8 * 16,) and len(set(sums.tolist())) == 1
+    try:
+        here = Weights().encoder("minilm").form
+    except WeightsError as missing:
+        pytest.skip(str(missing))
+    monkeypatch.setattr(onnx_encoder, "_sums", lambda options: b"saturated")
+    assert Weights().encoder("minilm").form != here

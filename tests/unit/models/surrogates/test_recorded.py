@@ -45,7 +45,11 @@ def test_a_thousand_labels_of_77_intents_cover_most_calls_at_the_target(tmp_path
         Example(str(i), float(i), known[i]["text"], str(known[i]["label"])) for i in pick
     )
     result = train_dataset(
-        dataset, Recipe(task="t"), Limits(max_latency_ms=1e4), tmp_path / "v", weights=weights
+        dataset,
+        Recipe(task="t"),
+        Limits(max_latency_ms=1e4, max_train_s=60.0),
+        tmp_path / "v",
+        weights=weights,
     )
     assert result.manifest.base == "minilm+ngrams" and result.measured.size_mb < 10
     surrogate = Surrogate.load(result.path, result.digest, weights)

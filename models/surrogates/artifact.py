@@ -32,7 +32,6 @@ MANIFEST, ARRAYS, GRAMS, UPPER = "manifest.json", "model.safetensors", "ngrams.j
 MEASURED, CARD, CERTIFICATE = "measured.json", "card.md", "certificate.json"
 _LARGEST = {MANIFEST: 16 << 20, ARRAYS: 1 << 30, GRAMS: 64 << 20, UPPER: LARGEST_BYTES, MEASURED: 1 << 20}
 _LARGEST_HEADER = 1 << 20
-_LARGEST_NUMBER = 3e38  # what single precision holds
 
 
 class FileDigest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -261,7 +260,9 @@ def read_payload(folder: Path, manifest: Manifest) -> Payload:
     except Exception as error:  # safetensors raises a type of its own
         raise ArtifactError(f"{folder} cannot be read: {error}; fetch or train it again") from error
     for name, array in arrays.items():
-        if array.dtype.kind not in "iuf" or not (np.abs(array) < _LARGEST_NUMBER).all():
+        with np.errstate(over="ignore"):  # what single precision does not hold becomes infinite
+            held = np.asarray(array, np.float32) if array.dtype.kind in "iuf" else np.array(np.nan)
+        if not np.isfinite(held).all():
             raise ArtifactError(f"{folder}/{ARRAYS}: `{name}` holds what is no finite number; train it again")
     tuned = manifest.encoder is not None and manifest.encoder.upper > 0
     aside = manifest.encoder is not None and manifest.encoder.beside

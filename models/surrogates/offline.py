@@ -86,8 +86,8 @@ def fit_offline(
     weights = weights or Weights()
     known, held = dataset, None
     if proof == "split":
-        spare = max(0.01, 1 - LEAST_ROWS / max(1, len(dataset)))
-        share = min(share_held_back(len(dataset)), spare)
+        spare = 1 - LEAST_ROWS / max(1, len(dataset))  # enough must be left to train on
+        share = max(0.2, min(share_held_back(len(dataset)), spare))
         early, late = later_split(dataset.times, dataset.groups, share)
         if len(early) < LEAST_ROWS or not len(late):
             raise TrainingError(

@@ -10,7 +10,6 @@ without its fold, and what these say is calibrated together.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from jitr.models.bases.deterministic import deterministic
 from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.registry import UpperSpec
 from jitr.models.bases.tuned import TUNED_FOLDS, TUNED_LAYERS, TunedEncoder
@@ -103,7 +103,7 @@ class Tuner:
     def seconds(self, states: States, rows: int, clock: Callable[[], float]) -> float:
         """Forecast of `fit` on so many rows, by a few steps on some of them."""
         y, classes = np.arange(len(states))[:, None] % 2, (2,)
-        with _alone(self._seed):
+        with deterministic(self._seed):
             take, ones, took = np.arange(len(states)), np.ones(len(states)), []
             net = self._begin(self._vectors(self._start, states), y, classes)
             # the first warms up, the second shows what each begins with
@@ -146,7 +146,7 @@ class Tuner:
         TrainingError
             The exported layers answer otherwise than the tuned ones.
         """
-        with _alone(self._seed):
+        with deterministic(self._seed):
             fold, epochs = group_folds(groups, TUNED_FOLDS, self._seed), _epochs_of(len(y))
             frozen = self._vectors(self._start, states)
             logits = np.zeros((len(y), sum(classes)), dtype=np.float32)
@@ -282,26 +282,3 @@ def _batches(
     starts = np.arange(0, len(order), _BATCH)
     for start in rng.permutation(starts) if rng else starts:
         yield order[start : start + _BATCH]
-
-
-@contextlib.contextmanager
-def _alone(seed: int) -> Iterator[None]:
-    """Deterministic, on one thread, and nothing of torch's own state changed afterwards."""
-    threads = torch.get_num_threads()
-    strict, fill = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
-    )
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    torch.set_flush_denormal(True)  # gradients that have all but vanished would take ten times as long
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict)
-        torch.utils.deterministic.fill_uninitialized_memory = fill
-        torch.set_flush_denormal(False)

@@ -15,8 +15,10 @@ import pytest
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import write_parts
+from jitr.models.search import heat
 from jitr.models.search import race as racing
 from jitr.models.search.race import Race, race
+from jitr.models.search.runner import Runner
 from jitr.models.search.tuning import LEAST_ROWS
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.eject import eject
@@ -44,6 +46,15 @@ def which_came_first(n: int = LEAST_ROWS, kind: str = "label") -> list[Example]:
             label = f'{{"again":{str(again).lower()},"first":"{label}","source":"mail"}}'
         rows.append(Example(str(i), float(i), said, label))
     return rows
+
+
+def by_an_erring_teacher() -> list[Example]:
+    """The same with a third of the labels drawn at random: no frozen candidate covers enough."""
+    rng = np.random.default_rng(1)
+    return [
+        msgspec.structs.replace(row, label=str(rng.choice(["red", "blue", row.label])))
+        for row in which_came_first()
+    ]
 
 
 def run(rows: list[Example], weights: Weights, limits: Limits = ROOMY) -> Race:
@@ -133,23 +144,22 @@ def test_tuned_layers_are_a_second_opinion_beside_frozen_features(
         tunings.append(len(told))
         return fit(self, *told)
 
+    def won(runner: Runner, ridge: Runner, *told: object) -> str:
+        runner.beaten = ridge
+        return ""
+
     monkeypatch.setattr(Tuner, "fit", counted)
-    only(monkeypatch, Candidate("linear", True, None), TUNED, JOINED)
-    found = run(which_came_first(), weights)
-    assert len(tunings) == 1, "both candidates read the same tuned layers"
-    assert {entry.candidate for entry in found.entries} == {"ngrams linear", "tiny tuned", JOINED.name}
-    joined = next(entry for entry in found.entries if entry.candidate == JOINED.name)
-    assert joined.rows == LEAST_ROWS and joined.accuracy > 0.75
-    monkeypatch.setattr(Tuner, "fit", fit)
-    only(monkeypatch, JOINED)
-    rows = which_came_first()
+    monkeypatch.setattr(heat, "_duel", won)
+    only(monkeypatch, Candidate("ridge", True, "tiny"), JOINED)
+    rows = by_an_erring_teacher()
     parts = write_parts(str(tmp_path / "data"), "t", 0, rows, list(range(len(rows))))
     made = train(parts, Recipe(task="t", encoders=("tiny",)), ROOMY, tmp_path / "out", 7, weights=weights)
     ref = made.manifest.encoder
     assert ref is not None and ref.beside and ref.upper == 3
     assert "beside those of the base" in (Path(made.path) / "card.md").read_text()
     answers = Surrogate.load(made.path, made.digest, weights).answer_many([row.input for row in rows])
-    assert np.mean([a.label == row.label for a, row in zip(answers, rows, strict=True)]) > 0.75
+    assert np.mean([a.label == row.label for a, row in zip(answers, rows, strict=True)]) > 0.6
+    assert len(tunings) == 1
     assert said_away_from_home(made, tmp_path, weights, rows[0].input) == answers[0].label
 
 
@@ -157,13 +167,7 @@ def test_of_a_ridge_and_the_same_with_a_second_opinion_only_the_surer_stays(
     weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only(monkeypatch, Candidate("ridge", True, "tiny"), JOINED)
-    rng = np.random.default_rng(1)
-    # a teacher who often errs: no frozen candidate covers enough
-    rows = [
-        msgspec.structs.replace(row, label=str(rng.choice(["red", "blue", row.label])))
-        for row in which_came_first()
-    ]
-    found = run(rows, weights)
+    found = run(by_an_erring_teacher(), weights)
     told = {entry.candidate: entry.lost for entry in found.entries}
     ridge, joined = told["tiny+ngrams ridge"], told["tiny+ngrams joined"]
     if found.candidate == JOINED:

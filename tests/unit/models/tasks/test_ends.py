@@ -34,8 +34,11 @@ def test_only_what_begins_an_input_is_left_to_the_payload(shown, behind, kept):
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        (f"{CHAT} translate to French the following sentence: {{}}", f"{CHAT} summarise in three words: {{}}"),
-        (f"{RULES} answer in French, and translate this: {{}}", f"{RULES} answer in English, in short: {{}}"),
+        (
+            f"{CHAT} translate to French the following sentence: {{}}",
+            f"{CHAT} summarise in three words: {{}}",
+        ),
+        (f"{RULES} answer in French, and translate: {{}}", f"{RULES} in English, make this short: {{}}"),
         (f"{PAIRS} {{}}\nTranslate it to French.", f"{PAIRS} {{}}\nSummarise it in one line."),
     ],
 )

@@ -57,8 +57,8 @@ class Pattern:
         Examples
         --------
         >>> short = Pattern("Define", (), "", 5)
-        >>> short.is_as_wide(short.within(4)), short.is_as_wide(short.within(6)), short.is_as_wide(short.within(0))
-        (True, False, False)
+        >>> [short.is_as_wide(short.within(n)) for n in (4, 6, 0)]
+        [True, False, False]
         """
         return not self.most_words or 0 < other.most_words <= self.most_words
 

@@ -10,14 +10,15 @@ from jitr.models.tasks.text import ALNUM, clauses, tail_of, weight
 
 
 def covered(pattern: Pattern, others: Iterable[Mined]) -> list[Mined]:
-    """Those of some skeletons that are longer than a pattern and whose first member it matches.
+    """Those of some skeletons that are longer than a pattern and whose first member it matches; none whose
+    texts may have more words than it allows.
 
     They are few: only these are worth to be asked whether the pattern `absorbs` them.
     """
     size, prefix, suffix = pattern.size, pattern.prefix, pattern.suffix
     found = []
     for other in others:
-        if other.pattern.size > size and other.members:
+        if other.pattern.size > size and other.members and pattern.is_as_wide(other.pattern):
             text = other.members[0].text
             if text.startswith(prefix) and text.endswith(suffix) and pattern.matches(text):
                 found.append(other)
@@ -39,6 +40,9 @@ def absorbs(pattern: Pattern, texts: Sequence[str], n: int, other: Mined) -> boo
         The skeleton that may be taken over.
     """
     if pattern.size >= other.pattern.size or not other.members:
+        return False
+    # the members seen may all be short, and longer calls would lose their skeleton
+    if not pattern.is_as_wide(other.pattern):
         return False
     theirs = other.texts()
     if not all(pattern.matches(t) for t in theirs):

@@ -164,12 +164,15 @@ class Catalogue:
         self.events.append(Event("merged", mined.id, into.id))
 
     def adopt(self, pattern: Pattern, beside: Mined) -> Mined:
-        """File a skeleton that a person gave; members of another that it fits move to it."""
+        """File a skeleton that a person gave, with its bound; members of another that it fits move to it."""
         child = self.shelf.same(pattern)
         if child is None:
             child = Mined(self.next_id, pattern, self.clock)
             self.next_id += 1
             self.shelf.put(child)
+        elif child.pattern.most_words != pattern.most_words:
+            self.shelf.change(child, pattern)
+            self.events.append(Event("changed", child.id))
         moved = [e for e in beside.members if self.shelf.find(e.text) is child]
         child.members = moved[:MEMBERS]
         child.n = max(child.n, len(moved))

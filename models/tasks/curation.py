@@ -96,10 +96,9 @@ def split(task: Task, skeleton: Skeleton) -> Task:
     if task.caller_name is not None:
         raise ConfigError(f"{task.id} is named by its callers ({task.caller_name}): let them give two names")
     first, *further = task.skeletons
-    if skeleton == first:
+    if pattern_of(skeleton).key == pattern_of(first).key:
         raise ConfigError(f"{task.id} lives by its first skeleton; give another, or the text of a slot")
-    shown = "x".join([skeleton.prefix, *skeleton.inner, skeleton.suffix])
-    if skeleton not in further and not pattern_of(first).matches(shown):
+    if skeleton not in further and not pattern_of(first).covers(pattern_of(skeleton)):
         raise ConfigError(f"the skeleton given is none of {task.id}'s, and none inside its first")
     return msgspec.structs.replace(task, skeletons=(first, *[s for s in further if s != skeleton]))
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from jitr.models.tasks.edges import STRONG, cut_left, cut_right, left_edge, right_edge, trim
-from jitr.models.tasks.text import ALNUM, CUT, MARKS, weight
+from jitr.models.tasks.edges import STRONG, cut_left, cut_right, edge, left_edge, right_edge, trim
+from jitr.models.tasks.text import ALNUM, CUT, MARKS, tail_of, weight
 
 _FIRM = "\n:" + MARKS  # edges that close an instruction, and not a sentence of the payload
 _LINE = "\n" + MARKS
@@ -83,8 +83,9 @@ def _settle_prefix(prefix: str, texts: list[str]) -> str:
 def payload_start(prefix: str) -> int:
     """Where the payload begins behind worked examples, else where the prefix ends.
 
-    Two examples and more say what is asked: what follows the heading that opened each of them is the next
-    input, however many of these inputs happen to begin alike.
+    Two examples and more say what is asked: what follows the heading that opened each of them begins the next
+    input where it is a few words in mid sentence, or where an example's input begins much alike. All else is
+    an instruction, and stays.
 
     Examples
     --------
@@ -92,28 +93,57 @@ def payload_start(prefix: str) -> int:
     >>> prefix = shown + "Input: a"
     >>> prefix[payload_start(prefix):]
     ' a'
-    >>> payload_start("Input: a") == len("Input: a")
+    >>> all(payload_start(p) == len(p) for p in ("Input: a", shown + "Input: now in French:"))
     True
     """
-    at = prefix.rfind("\n") + 1
-    heading = prefix[at : prefix.find(":", at) + 1]
-    return at + len(heading) if heading and _opens_examples(heading, prefix[:at]) else len(prefix)
+    behind = prefix.find(":", prefix.rfind("\n") + 1) + 1
+    shown = _examples(prefix)
+    if len(shown) < _EXAMPLES:
+        return len(prefix)
+    more = prefix[behind:]
+    return behind if _is_stray(more) or any(_begins_as(more, example) for example in shown) else len(prefix)
 
 
 def shows_examples(prefix: str) -> bool:
-    """Whether a prefix ends with the heading that opened two worked examples in it.
+    """Whether the last line of a prefix has the heading that opened two worked examples in it.
 
     Examples
     --------
     >>> shows_examples("In: red\\nOut: 1\\nIn: blue\\nOut: 2\\nIn:"), shows_examples("In: red\\nOut: 1\\nIn:")
     (True, False)
+    >>> shows_examples("Rule: be brief.\\nRule: no lists.\\nRule: now")
+    False
     """
+    return len(_examples(prefix)) >= _EXAMPLES
+
+
+def _is_stray(text: str) -> bool:
+    """Whether a text is a few words that stop in mid sentence: the first of a payload."""
+    return weight(text) <= _STRAY and edge(tail_of(text)) < STRONG
+
+
+def _examples(prefix: str) -> list[str]:
+    """What follows the heading of the last line where it stood before, and another heading after it."""
     at = prefix.rfind("\n") + 1
-    return prefix.endswith(":") and _opens_examples(prefix[at:], prefix[:at])
+    heading = prefix[at : prefix.find(":", at) + 1]
+    if not heading or weight(heading) > _STRAY:
+        return []
+    _, *found = f"\n{prefix[:at]}".split(f"\n{heading}")
+    return [example for example in found if _is_answered(example)]
 
 
-def _opens_examples(heading: str, before: str) -> bool:
-    return weight(heading) <= _STRAY and f"\n{before}".count(f"\n{heading}") >= _EXAMPLES
+def _begins_as(text: str, example: str) -> bool:
+    """Whether most words of a text begin an example too, and only a few do not."""
+    at = len(common_start((text, example)))
+    if at < len(text):
+        at = text.rfind(" ", 0, at) + 1
+    return weight(text[at:]) <= min(_STRAY, weight(text[:at]) - 1)
+
+
+def _is_answered(example: str) -> bool:
+    """Whether a line behind the first one of an example has a heading."""
+    _, *lines = example.split("\n")
+    return any(":" in line and weight(line.partition(":")[0]) <= _STRAY for line in lines)
 
 
 def _settle_suffix(suffix: str, texts: list[str]) -> str:

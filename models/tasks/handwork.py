@@ -19,7 +19,7 @@ class Handwork(Lineage):
         pattern = live[other].pattern
         case, gone = self.cases[into], self.cases.pop(other)
         assert case.task is not None and gone.task is not None, "people merge tasks, not candidates"
-        covered = live[into].pattern.matches("x".join(pattern.runs))
+        covered = live[into].pattern.covers(pattern)
         self.miner.supersede(live[other], live[into])
         if not covered:
             case.earlier.append(pattern)

@@ -8,6 +8,7 @@ from jitr.models.tasks.evidence import terse
 from jitr.models.tasks.items import is_word
 from jitr.models.tasks.skeleton import Pattern
 from jitr.models.tasks.text import CUT, HEAD, TAIL, weight
+from jitr.models.tasks.window import FEWEST
 
 _NOTHING = " \n" + CUT
 
@@ -35,36 +36,47 @@ def stands_at_an_end(draft: Draft) -> bool:
 
 def few_neighbours(draft: Draft, *, splitting: bool = False) -> bool:
     """Whether an open side of a run has nearly always the same neighbours: then the run is a piece of a
-    payload. Where a text was cut on that side, the run may end for that; in a split of a known skeleton that
-    is no excuse.
+    payload. Texts that were cut on that side are not asked, and none is where the run goes on to a cut; in a
+    split of a known skeleton that is no excuse.
     """
     pattern = draft.pattern
-    limit = max(3.0, min(0.5 * len(draft.texts), 10.0))
     last = len(draft.places) - 1
     for j, (begin, end) in enumerate(draft.places):
         big = weight(pattern.inner[j]) > 20
         if big or (not pattern.prefix and j == 0):
             before = draft.places[j - 1][1] if j else [len(pattern.prefix)] * len(begin)
-            left = [
-                t[max(0, a - 12) : a]
-                for t, a, b in zip(draft.texts, begin, before, strict=True)
-                if t[b:a].strip(_NOTHING)
-            ]
-            cut = not splitting and any(CUT in t[:a] for t, a in zip(draft.texts, begin, strict=True))
-            if not cut and _few(left, limit):
+            sides = [t[:a] for t, a in zip(draft.texts, begin, strict=True)]
+            asked = _asked([side[::-1] for side in sides], splitting)
+            left = [sides[i][-12:] for i in asked if sides[i][before[i] :].strip(_NOTHING)]
+            if _few(left, len(asked)):
                 return True
         if big or (not pattern.suffix and j == last):
-            right = [t[b : b + 12] for t, b in zip(draft.texts, end, strict=True)]
-            cut = not splitting and any(CUT in t[b:] for t, b in zip(draft.texts, end, strict=True))
-            if not cut and _few(right, limit):
+            sides = [t[b:] for t, b in zip(draft.texts, end, strict=True)]
+            asked = _asked(sides, splitting)
+            if _few([sides[i][:12] for i in asked], len(asked)):
                 return True
     return False
 
 
-def _few(neighbours: Sequence[str], limit: float) -> bool:
-    """Whether there are neighbours, and few different ones; where a text was cut there is none."""
-    known = {n for n in neighbours if CUT not in n}
-    return bool(known) and len(known) < limit
+def _asked(sides: Sequence[str], splitting: bool) -> list[int]:
+    """Which texts say why a run ends, given what stands beside it, from the run outwards."""
+    whole = [i for i, side in enumerate(sides) if splitting or CUT not in side]
+    if len(whole) == len(sides):
+        return whole
+    if len(whole) < FEWEST:
+        return []
+    # all others go on as a text does up to its cut: but for that the run would go on too
+    for side in sides:
+        kept, cut, _ = side.partition(CUT)
+        if cut and all(sides[i].startswith(kept) for i in whole):
+            return []
+    return whole
+
+
+def _few(neighbours: Sequence[str], asked: int) -> bool:
+    """Whether there are neighbours in the texts asked, and few different ones; a cut is none."""
+    known = {text for text in neighbours if CUT not in text}
+    return bool(known) and len(known) < max(3.0, min(0.5 * asked, 10.0))
 
 
 def repeated_items(draft: Draft) -> dict[str, int]:

@@ -56,12 +56,7 @@ def _tells(item: str, pattern: Pattern) -> bool:
 def split_drafts(
     mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set[int], framed: bool
 ) -> Iterator[Draft]:
-    """Drafts of templates inside a skeleton; the caller judges each and takes its members away.
-
-    Behind worked examples all is payload, and there is nothing to split.
-    """
-    if shows_examples(mined.pattern.prefix):
-        return
+    """Drafts of templates inside a skeleton; the caller judges each and takes its members away."""
     done: set[tuple[int, ...]] = set()
     seen = shelf.changes
     for item in seeds(mined, entries, framed):
@@ -95,7 +90,7 @@ def _adds(
     framed: bool,
 ) -> bool:
     """A split must add an aligned anchored run of two words, an inner run of three, or a heading; no mere
-    slot value.
+    slot value. Behind worked examples what recurs in mid slot is payload, whatever its words.
     """
     child, parent = found.pattern, mined.pattern
     texts = [e.text for e in part]
@@ -109,9 +104,10 @@ def _adds(
     if weight(child.suffix) - weight(parent.suffix) >= 2 and left_edge(child.suffix, texts) == STRONG:
         new.append((child.suffix.removesuffix(parent.suffix) if parent.suffix else child.suffix, False))
     known = [q for q in parent.runs if q]
+    behind_examples = shows_examples(parent.prefix)
     for run in child.inner:
         if not any(run in q or q in run for q in known):
-            if weight(run) >= 3:
+            if weight(run) >= 3 and not behind_examples:
                 new.append((run, False))
             elif ":" in tail_of(run) and "\n" in head_of(run):
                 new.append((run, True))

@@ -66,7 +66,11 @@ class Case:
         self.count += other.count
         self.first_seen = min(self.first_seen, other.first_seen)
         self.last_seen = max(self.last_seen, other.last_seen)
-        self.earlier += [p for p in other.earlier if p.key not in {q.key for q in self.earlier}]
+        wide: dict[tuple[str, tuple[str, ...], str], Pattern] = {}
+        for pattern in (*self.earlier, *other.earlier):  # of the same literals those for longer texts
+            if pattern.key not in wide or pattern.is_as_wide(wide[pattern.key]):
+                wide[pattern.key] = pattern
+        self.earlier = list(wide.values())
         self.labels.absorb(other.labels)
         self.parts |= other.parts
         self.inputs = (self.inputs + [i for i in other.inputs if i not in self.inputs])[:_EXAMPLES]

@@ -51,6 +51,31 @@ class Pattern:
         """The same literals, for texts of so many words at most."""
         return Pattern(self.prefix, self.inner, self.suffix, most_words)
 
+    def is_as_wide(self, other: "Pattern") -> bool:
+        """Whether texts may have as many words here as there.
+
+        Examples
+        --------
+        >>> short = Pattern("Define", (), "", 5)
+        >>> [short.is_as_wide(short.within(n)) for n in (4, 6, 0)]
+        [True, False, False]
+        """
+        return not self.most_words or 0 < other.most_words <= self.most_words
+
+    def covers(self, other: "Pattern") -> bool:
+        """Whether what has another skeleton has this one too: its literals hold ours, and its bound is no
+        wider.
+
+        Examples
+        --------
+        >>> Pattern("Define", (), "").covers(Pattern("Define the word:", (), ""))
+        True
+        >>> Pattern("Define", (), "", 5).covers(Pattern("Define the word:", (), ""))
+        False
+        """
+        # the bounds are compared, so that of the stand-in need not hold
+        return self.is_as_wide(other) and self.within(0).matches("x".join(other.runs))
+
     @property
     def runs(self) -> tuple[str, ...]:
         """All literals in reading order, the ends included even where they are empty."""

@@ -4,6 +4,9 @@ import pytest
 from jitr.models.tasks.curation import bring_back, merge, narrowed, split
 from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.matcher import Matcher
+from jitr.models.tasks.miner import Miner
+from jitr.models.tasks.registry import Case
+from jitr.models.tasks.skeleton import Pattern
 from jitr.schemas.errors import ConfigError, NotFoundError
 from jitr.schemas.tasks import Signature, Skeleton, Task, TaskCommand
 
@@ -72,6 +75,16 @@ def test_a_task_is_not_split_to_nothing_nor_by_what_it_is_not():
         split(task("a", "Sum up:"), Skeleton(prefix="Sum up:"))
     with pytest.raises(ConfigError, match="none of a's"):
         split(task("a", "Sum up:"), Skeleton(prefix="Translate:"))
+
+
+def test_a_skeleton_for_longer_prompts_is_not_inside_one_for_short_ones():
+    short = msgspec.structs.replace(task("a", ""), skeletons=(Skeleton(prefix="Define ", most_words=5),))
+    inside = Skeleton(prefix="Define a", most_words=5)
+    assert split(short, inside) == short
+    with pytest.raises(ConfigError, match="none inside its first"):
+        split(short, msgspec.structs.replace(inside, most_words=0))
+    with pytest.raises(ConfigError, match="lives by its first skeleton"):
+        split(short, Skeleton(prefix="Define "))
 
 
 def test_a_slot_can_be_filled_for_good():
@@ -154,3 +167,36 @@ def test_a_person_can_split_a_task_by_the_text_of_a_slot_and_merge_it_back(finde
 def test_what_is_no_task_cannot_be_merged(finder):
     with pytest.raises(NotFoundError, match="'t0'"):
         finder.obey(word("merge", finder.tasks[0].id, "t0"))
+
+
+def test_a_task_of_short_prompts_that_takes_another_keeps_its_skeleton_for_long_ones(make, payloads):
+    finder = Finder("acme", FinderPolicy(support=20))
+    for i, text in enumerate(payloads(100)):
+        finder.learn(make(f"a{i}", f"Define the word: {text}", time=float(i)))
+    for i in range(100):
+        finder.learn(make(f"b{i}", f"Define x{i}y", time=100.0 + i))
+    long, short = finder.tasks
+    assert (long.skeletons[0].most_words, short.skeletons[0].most_words) == (0, 5)
+    finder.obey(word("merge", short.id, long.id))
+    (left,) = finder.tasks
+    assert left.skeletons == (*short.skeletons, *long.skeletons)
+    assert Matcher([left]).match(make("x", "Define the word: " + "so long " * 20)).task_id == short.id
+
+
+def test_of_two_earlier_skeletons_the_wider_is_kept():
+    short, wide = Pattern("Define", (), "", 5), Pattern("Define", (), "")
+    for first, second in ((short, wide), (wide, short)):
+        case, other = Case(0, "a", 0.0), Case(1, "b", 0.0)
+        case.earlier, other.earlier = [first], [second]
+        case.absorb(other)
+        assert [p.most_words for p in case.earlier] == [0]
+
+
+def test_a_skeleton_that_a_person_gives_has_the_bound_it_is_given():
+    miner = Miner()
+    for i in range(40):
+        miner.add(f"Define x{i}y", i)
+    live = miner.match("Define me")
+    assert live.pattern.most_words
+    assert miner.adopt(live.pattern.within(0), live) is live
+    assert miner.match("Define a word that is not short at all, and say why") is live

@@ -1,6 +1,8 @@
-from jitr.models.tasks.build import common_items, draft
+from jitr.models.tasks.build import Draft, common_items, draft
 from jitr.models.tasks.items import items_of, shorten
 from jitr.models.tasks.objections import few_neighbours
+from jitr.models.tasks.skeleton import Pattern
+from jitr.models.tasks.text import CUT
 from jitr.models.tasks.window import Entry
 
 DOCUMENT = ", ".join([f"the {i}th line of a long and worn example" for i in range(200)])
@@ -15,6 +17,19 @@ def drafted(texts):
 def test_a_run_with_few_neighbours_is_a_piece_of_a_payload(payloads):
     texts = [f"{p}, as we said, in the town of {('Oslo', 'Rome')[i % 2]}" for i, p in enumerate(payloads(12))]
     assert few_neighbours(drafted(texts))
+
+
+def test_one_text_that_was_cut_does_not_speak_for_the_others():
+    run = "Rocket fuel burns at night over the sea."
+    texts = [f"see the same words: {run} tail {i} {'xyz'[i % 3] * (i + 3)}" for i in range(30)]
+
+    def found(cut):
+        some = [f"a{CUT}b {t}" if i < cut else t for i, t in enumerate(texts)]
+        at = [t.index(run) for t in some]
+        return Draft(Pattern("", (run,), ""), [], some, [], [(at, [a + len(run) for a in at])])
+
+    assert [few_neighbours(found(cut)) for cut in (0, 1, 24, 25)] == [True, True, True, False]
+    assert few_neighbours(found(25), splitting=True)
 
 
 def test_where_texts_were_cut_the_neighbours_of_a_run_say_nothing(payloads):

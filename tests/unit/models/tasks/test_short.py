@@ -101,3 +101,22 @@ def test_the_bound_falls_when_long_prompts_turn_out_to_be_of_the_family(payloads
         miner.add(f"{payload} or not?", 100 + i, ("yes", "no")[i % 2])
     assert miner.match("humble or not?") is before
     assert miner.match("a long question that goes on and on or not?") is before
+
+
+def test_a_short_family_takes_over_no_skeleton_whose_prompts_may_be_longer():
+    miner = mined([f"Sort the list: {phrase}" for phrase in phrases(60)])
+    before = miner.match("Sort the list: pebble")
+    assert not before.pattern.most_words
+    for i, phrase in enumerate(phrases(120, 1)):
+        miner.add(f"Sort {phrase}", 100 + i)
+    assert miner.match("Sort pebble").pattern.most_words
+    assert miner.match("Sort the list: " + "pebble, " * 30) is before
+
+
+def test_a_short_family_takes_over_no_wider_one():
+    miner = mined([f"Synonym for {phrase}" for phrase in phrases(60)])
+    longest = "Synonym for one two three four"
+    before = miner.match(longest)
+    for i, phrase in enumerate(phrases(120, 1)):
+        miner.add(f"Synonym {phrase}", 100 + i)
+    assert miner.match(longest) is before

@@ -1,7 +1,7 @@
 """Surrogates from recorded answers: how much they take over at a promised agreement, at what cost; and peers.
 
 `--data DIR` holds labelled or LLM-answered sets; cases are `SET/n=LABELS/target=T/proof=KIND`. Proof `later`:
-calls after training, apart from the rows that measure; `split`: a fifth to a third held back; `loo`:
+calls after training, apart from the rows that measure; `split`: 20 to 35% held back; `loo`:
 leave-one-out (measured, not proved). `SET-official` has the set's own split, all others random re-splits with
 groups of near-duplicates on one side. Peers on the same rows and sentence vectors: `tracer`, `tracer-trees`,
 `linear-probe`.

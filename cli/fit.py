@@ -55,7 +55,7 @@ class FitReport(msgspec.Struct, frozen=True, kw_only=True):
     type=click.Choice(["split", "loo"]),
     default="split",
     show_default=True,
-    help="Hold the latest fifth to third back and prove on it, or train on all and measure by leave-one-out.",
+    help="Prove on the latest rows (20 to 35%), held back, or train on all and measure by leave-one-out.",
 )
 @click.option("--target", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.999))
 @click.option(

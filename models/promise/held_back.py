@@ -22,7 +22,7 @@ _ROWS_TO_HOLD, _LEAST_SHARE, _MOST_SHARE = 750, 0.2, 0.35
 
 
 def share_held_back(rows: int) -> float:
-    """Which share of some rows to hold back for a proof: 750 rows, if that is a fifth to a third of them.
+    """Which share of some rows to hold back for a proof: 750 rows, but from a fifth to 35% of them.
 
     With fewer the exact bound lies so far below what is seen that it costs more than these rows would have
     taught: on 77 classes a proof covers 0.88 of calls where a quarter of 3,000 rows is held back, 0.865 with

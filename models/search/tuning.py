@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.bases.cache import FeatureCache
 from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.tuned import TUNED_LAYERS, TunedEncoder
 from jitr.models.bases.weights import Weights
@@ -52,7 +51,6 @@ class Tuning:
 
     def __init__(self, weights: Weights, name: str, seed: int) -> None:
         self._weights, self._name, self._seed = weights, name, seed
-        self._states = FeatureCache(most_mb=_MOST_STATES_MB)
         self._tuned: tuple[int, Tuned] | None = None
         self._failed = ""
         self._lower: OnnxEncoder | None = None
@@ -160,9 +158,10 @@ class Tuning:
         learned = [f for f, spec in enumerate(fields) if len(spec.values) > 1]
         classes = tuple(len(fields[f].values) for f in learned)
         if self._tuned is None or self._tuned[0] != len(texts):
-            states = self._states.arrays(lower.form, texts, lower.states)
             try:
-                made = self._begun().fit(states, numbers[:, learned], classes, weights, groups, texts)
+                made = self._begun().fit(
+                    lower.states(texts), numbers[:, learned], classes, weights, groups, texts
+                )
             except (RuntimeError, WeightsError) as error:  # of torch: for one, a GPU without room
                 self._failed = f"cannot be tuned: {error}"
                 raise TrainingError(self._failed) from error

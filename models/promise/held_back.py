@@ -1,8 +1,8 @@
 """Proving an agreement on a fixed set of rows: one look, thresholds tried in an order fixed beforehand.
 
-The order comes from training alone. A threshold that passes hands its part of delta to the next, so that
-delta is spent once however many there are (fixed sequence, Maurer, Hothorn and Lehmacher, 1995; fallback,
-Wiens, 2003). For rows that come one after another see `jitr.models.promise.shadow`.
+The order comes from training alone. A threshold that passes hands delta to the next, so that it is spent once
+however many there are (fixed sequence; Maurer, Hothorn and Lehmacher, 1995). For rows that come one after
+another see `jitr.models.promise.shadow`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy.stats import binom
 from jitr.models.promise.bounds import lower_bound
 from jitr.schemas.routes import Proof
 
-_HOPELESS = 1e-6
+_HOPELESS, _ALMOST = 1e-6, 0.05
 _ROWS_TO_HOLD, _LEAST_SHARE, _MOST_SHARE = 750, 0.2, 0.35
 
 
@@ -79,16 +79,12 @@ def prove(
     agreed_before = np.concatenate([[0], np.cumsum(agrees[order], dtype=np.int64)])
     calls = np.searchsorted(-scores[order], -np.asarray(thresholds, np.float64), side="right")
     agreed = agreed_before[calls]
-    entries = _entries(_chances(calls, np.asarray(forecast, np.float64), target, delta), calls)
-    passes = {level: _passes(calls, agreed, target, level * delta) for level in (0.5, 1.0)}
-    proved, level = -1, 0.0
-    level_proved = 0.0
-    for j in range(min(entries, default=len(thresholds)), len(thresholds)):
-        level += entries.get(j, 0.0)
-        if level and passes[level][j]:
-            proved, level_proved = j, level
-        else:
-            level = 0.0
+    proved = -1
+    passes = (calls > 0) & (binom.cdf(calls - agreed, calls, 1 - target) <= delta)
+    for j in range(_start(calls, np.asarray(forecast, np.float64), target, delta), len(thresholds)):
+        if not passes[j]:
+            break
+        proved = j
     if proved < 0:
         return None
     n, a = int(calls[proved]), int(agreed[proved])
@@ -96,7 +92,7 @@ def prove(
         kind=kind,
         target=target,
         delta=delta,
-        bound=lower_bound(a, n, level_proved * delta),
+        bound=lower_bound(a, n, delta),
         calls=n,
         agreed=a,
         coverage=n / len(scores),
@@ -104,19 +100,18 @@ def prove(
     )
 
 
-def _entries(chances: NDArray[np.float64], calls: NDArray[np.int64]) -> dict[int, float]:
-    """Where the walk may begin, and the share of delta that each place brings; nowhere without a chance.
+def _start(calls: NDArray[np.int64], forecast: NDArray[np.float64], target: float, delta: float) -> int:
+    """Where the walk begins: the strictest place that is almost as likely to pass as any.
 
-    Half at the strictest place that is almost as likely to pass as any, half at the loosest: where the
-    first passes, the second is tested at the whole delta, and where it fails by bad luck not all is lost
-    (the fallback procedure of Wiens, 2003). Places that accept the same rows are one.
+    All of delta begins there. Half of it there and half at the loosest such place, which gains where the
+    first fails by bad luck, loses more: 77 classes, 350 rows held back, 0.41 of calls covered and not 0.51;
+    750 rows, the same.
     """
+    most = binom.ppf(delta, calls, 1 - target)
+    most -= binom.cdf(most, calls, 1 - target) > delta
+    chances = np.where((calls > 0) & (most >= 0), binom.cdf(most, calls, 1 - forecast), 0.0)
     best = float(chances.max())
-    if best < _HOPELESS:
-        return {}
-    good = np.flatnonzero(chances >= best - 0.02)
-    first, last = int(good[0]), int(good[-1])
-    return {first: 1.0} if calls[first] == calls[last] else {first: 0.5, last: 0.5}
+    return len(calls) if best < _HOPELESS else int(np.argmax(chances >= best - _ALMOST))
 
 
 def fine_thresholds(
@@ -132,19 +127,3 @@ def fine_thresholds(
     thresholds = scores[order[at]].astype(float)
     thresholds[-1] = 0.0
     return thresholds.tolist(), agreement.tolist()
-
-
-def _passes(
-    calls: NDArray[np.int64], agreed: NDArray[np.int64], target: float, delta: float
-) -> NDArray[np.bool_]:
-    """Whether so many disagreements or fewer would be rare if agreement were just the target."""
-    return np.asarray((calls > 0) & (binom.cdf(calls - agreed, calls, 1 - target) <= delta))
-
-
-def _chances(
-    calls: NDArray[np.int64], agreement: NDArray[np.float64], target: float, delta: float
-) -> NDArray[np.float64]:
-    """Probability that each test passes if the forecast is right."""
-    most = binom.ppf(delta, calls, 1 - target)
-    most -= binom.cdf(most, calls, 1 - target) > delta
-    return np.where((calls > 0) & (most >= 0), binom.cdf(most, calls, 1 - agreement), 0.0)

@@ -24,6 +24,7 @@ LEAST_ROWS = 30
 LONG_WORDS = 60
 _ROUNDS = (300, 1200)
 _TIE = 0.005
+_DEARER = 1.5
 _MOST_ENCODERS = 2
 _NOT_LISTED = "the probe of its features on few labels was worse than those of others"
 _TIMED_TEXTS = 20
@@ -157,7 +158,7 @@ def race(
         if runner.beaten in runners:
             runners.remove(runner.beaten)
             out.append(runner.beaten.lost(f"{runner.candidate.name} is surer, with the same folds left out"))
-    found = _finish(runners, out)
+    found = decide(runners, out)
     tell(f"{found.candidate.name} won", 1.0)
     return found
 
@@ -174,8 +175,8 @@ def _halve(runners: list[Runner], size: int, out: list[RaceEntry]) -> list[Runne
     return [r for r in runners if r.entry.accuracy >= bar - error]
 
 
-def _finish(standing: list[Runner], out: list[RaceEntry]) -> Race:
-    """Rank by forecast coverage; within a tie the cheaper wins."""
+def decide(standing: list[Runner], out: list[RaceEntry]) -> Race:
+    """Rank by forecast coverage, then by agreement; within a tie what costs half as much again is out."""
     if not standing:
         told = "; ".join(f"{entry.candidate}: {entry.lost}" for entry in out)
         raise TrainingError(
@@ -183,7 +184,9 @@ def _finish(standing: list[Runner], out: list[RaceEntry]) -> Race:
         )
     best = max(runner.ranked for runner in standing)
     level = [r for r in standing if all(x >= b - _TIE for x, b in zip(r.ranked, best, strict=True))]
-    winner = min(level, key=lambda r: r.entry.p99_ms) if level else max(standing, key=lambda r: r.ranked)
+    dearest = _DEARER * min((r.cost for r in level), default=0.0)
+    cheap = [r for r in level if r.cost <= dearest]
+    winner = max(cheap or standing, key=lambda r: (r.ranked, -r.cost))
     for runner in standing:
         if runner is not winner:
             lost = (

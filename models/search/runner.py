@@ -39,6 +39,11 @@ class Runner:
         """Coverage and accuracy, in which all are comparable."""
         return self.entry.coverage + self.credit[0], self.entry.accuracy + self.credit[1]
 
+    @property
+    def cost(self) -> float:
+        """What answering takes, by the second and by the megabyte: their product."""
+        return self.entry.p99_ms * self.entry.size_mb
+
     def record(self, size: int, fitted: Fitted, target: float, seconds: float) -> None:
         """Enter a fit on so many rows."""
         self.entry = msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""Proving on held-back rows: exact, in a fixed order, with a second entry."""
+"""Proving on held-back rows: exact, in an order fixed by training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_what_agrees_everywhere_is_proved_in_full() -> None:
     assert proof is not None and proof.threshold == 0.0 and proof.coverage == 1.0 and proof.bound > 0.95
 
 
-def test_a_share_past_a_failure_is_not_proved_at_the_same_entry() -> None:
+def test_a_share_past_a_failure_is_not_proved() -> None:
     scores = np.linspace(0, 1, 1000)
     agrees = (scores > 0.6) | (scores < 0.3)
     proof = prove("split", scores, agrees, GRID, [0.999, 0.99, 0.5, 0.5, 0.5], 0.95, 0.05)
@@ -34,7 +34,7 @@ def test_nothing_is_proved_where_the_forecast_has_no_hope_or_the_rows_are_too_fe
     assert prove("split", scores, agrees, GRID, [0.9] * 5, 0.95, 0.05) is None
 
 
-def test_thresholds_that_accept_the_same_rows_share_no_delta() -> None:
+def test_all_of_delta_is_spent_on_one_test() -> None:
     """0.95 ** 59 is just below 0.05: the whole of delta is needed."""
     proof = prove("split", np.ones(59), np.ones(59, bool), GRID, [0.99] * 5, 0.95, 0.05)
     assert proof is not None and proof.calls == 59 and proof.threshold == 0.0
@@ -48,12 +48,13 @@ def test_false_certificates_are_as_rare_as_promised() -> None:
     assert broken / 400 < 0.075  # 0.05 and three standard errors
 
 
-def test_a_bad_start_leaves_half_of_delta_for_the_other_entry() -> None:
+def test_the_walk_begins_where_the_forecast_is_surest_to_pass() -> None:
     scores = np.linspace(0, 1, 2000)
     agrees = np.ones(2000, bool)
     agrees[scores > 0.9] = False  # the strictest tenth is wrong by bad luck
-    proof = prove("split", scores, agrees, [0.85, 0.0], [0.99, 0.99], 0.85, 0.05)
+    proof = prove("split", scores, agrees, [0.85, 0.0], [0.90, 0.99], 0.85, 0.05)
     assert proof is not None and proof.threshold == 0.0
+    assert prove("split", scores, agrees, [0.85, 0.0], [0.99, 0.99], 0.85, 0.05) is None
 
 
 def test_thresholds_descend_to_zero_and_take_the_weights_into_account() -> None:

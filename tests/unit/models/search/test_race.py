@@ -12,7 +12,10 @@ from jitr.models.bases.registry import registry
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import write_parts
-from jitr.models.search.race import race
+from jitr.models.search.race import decide, race
+from jitr.models.search.runner import Runner
+from jitr.models.surrogates.artifact import RaceEntry
+from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.forecast import SHARES
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import Recipe, train, training_id
@@ -108,6 +111,31 @@ def test_an_encoder_that_would_take_too_long_is_left_out_before_it_runs() -> Non
     found = run(Limits(max_train_s=4.0, max_latency_ms=1e6), weights=weights, clock=steps(0.5), n=200)
     lost = {entry.candidate: entry.lost for entry in found.entries}
     assert lost["ngrams linear"] == "" and "4 s are allowed" in lost["minilm linear"]
+
+
+@pytest.mark.parametrize(
+    ("rivals", "winner"),
+    [
+        ({"a": (0.0, 0.91, 10.0), "b": (0.0, 0.907, 9.0)}, "a"),  # hardly cheaper: the better
+        ({"a": (0.0, 0.91, 10.0), "b": (0.0, 0.907, 2.0)}, "b"),  # as good within a tie, and cheap
+        ({"a": (0.0, 0.91, 10.0), "b": (0.0, 0.90, 2.0)}, "a"),  # no tie
+        ({"a": (0.8, 0.90, 10.0), "b": (0.7, 0.95, 2.0)}, "a"),  # coverage comes before agreement
+        ({"a": (0.8, 0.90, 3.0), "b": (0.8, 0.90, 2.5)}, "b"),
+    ],
+)
+def test_within_a_tie_only_what_is_much_cheaper_beats_what_is_better(
+    rivals: dict[str, tuple[float, float, float]], winner: str
+) -> None:
+    fitted = run().fitted
+    runners = [
+        Runner(
+            Candidate("linear", True, name),
+            RaceEntry(candidate=name, coverage=coverage, accuracy=accuracy, p99_ms=p99_ms, size_mb=30.0),
+            fitted,
+        )
+        for name, (coverage, accuracy, p99_ms) in rivals.items()
+    ]
+    assert decide(runners, []).candidate.encoder == winner
 
 
 def test_training_from_parts_is_done_once(tmp_path: Path) -> None:

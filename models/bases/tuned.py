@@ -1,7 +1,8 @@
 """An encoder whose upper layers were tuned for one task, while it serves: ONNX Runtime, no torch.
 
 The lower layers are the base's own and shared by all surrogates that read through it; only the upper ones
-lie in the artifact, as one ONNX file: states of the lower layers and a mask in, sums over the tokens out.
+lie in the artifact, as one ONNX file: states of the lower layers and a mask in, states of the last layer out.
+They multiply in int8, as the base does.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from jitr.models.bases.base import Cost
+from jitr.models.bases.int8 import with_int8_products
 from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.onnx_file import foreign
 from jitr.schemas.errors import ArtifactError
@@ -21,12 +23,12 @@ from jitr.schemas.errors import ArtifactError
 TUNED_LAYERS = 3
 TUNED_FOLDS = 3  # every row is predicted by layers that were tuned without its fold
 LARGEST_BYTES = 25_000_000
-STATES, MASK, SUMS = "states", "mask", "sums"
+STATES, MASK, TOKENS = "states", "mask", "tokens"
 _RAM_PER_BYTE = 8  # int8 on disk, single precision in memory, and as much again while it is loaded
 # all that a transformer layer is made of; none of these reads a file, loops, or makes much out of little
 _PLAIN = (
-    "Add Cast Concat Constant DequantizeLinear Div Erf Gather Gelu Identity LayerNormalization MatMul Mul Pow"
-    " ReduceMean ReduceSum Reshape Shape Slice Softmax Sqrt Squeeze Sub Transpose Unsqueeze"
+    "Add Cast Concat Constant Div Erf Gather Gelu Identity LayerNormalization MatMul Mul Pow"
+    " ReduceMean Reshape Shape Slice Softmax Sqrt Squeeze Sub Transpose Unsqueeze"
 )
 _OPERATORS = frozenset(_PLAIN.split())
 
@@ -81,9 +83,10 @@ class TunedLayers:
         states: NDArray[np.float32],
     ) -> None:
         """Add the sums over the tokens of these rows of states to those of the texts that own them."""
-        for i, row in enumerate(owner):  # as fast, and the same bit for bit in any company
-            one = {STATES: states[i : i + 1], MASK: mask[i : i + 1]}
-            sums[row, 0] += self._session.run([SUMS], one)[0][0]
+        tokens = self._session.run([TOKENS], {STATES: states, MASK: mask})[0]
+        # summed up in the graph, a row would depend on its company in the last bit
+        for row, total in zip(owner, tokens.sum(1), strict=True):
+            sums[row, 0] += total
 
 
 class TunedEncoder:
@@ -146,19 +149,20 @@ def _session(upper: bytes, dim: int) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(upper, options, providers=["CPUExecutionProvider"])
+        graph = with_int8_products(upper)
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         takes = {i.name: (i.type, len(i.shape)) for i in session.get_inputs()}
         gives = [o.name for o in session.get_outputs()]
-        if takes != {STATES: ("tensor(float)", 3), MASK: ("tensor(float)", 2)} or gives != [SUMS]:
+        if takes != {STATES: ("tensor(float)", 3), MASK: ("tensor(float)", 2)} or gives != [TOKENS]:
             raise ArtifactError(f"the tuned layers take {takes} and give {gives}; train the surrogate again")
         states, mask = np.ones((2, 3, dim), np.float32), np.ones((2, 3), np.float32)
-        (sums,) = session.run(None, {STATES: states, MASK: mask})
+        (tokens,) = session.run(None, {STATES: states, MASK: mask})
     except ArtifactError:
         raise
     except Exception as error:  # onnxruntime raises types of its own
         raise ArtifactError(f"the tuned layers cannot be run: {error}; fetch or train them again") from error
-    if sums.shape != (2, dim) or not np.isfinite(sums).all():
+    if tokens.shape != states.shape or not np.isfinite(tokens).all():
         raise ArtifactError(
-            f"the tuned layers give {sums.shape}, not (2, {dim}) finite numbers; train them again"
+            f"the tuned layers give {tokens.shape}, not {states.shape} finite numbers; train them again"
         )
     return session

@@ -14,16 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
 from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.nn import functional
 
 from jitr.models.bases.registry import UpperSpec
-from jitr.models.bases.tuned import MASK, STATES, SUMS
+from jitr.models.bases.tuned import MASK, STATES, TOKENS
 from jitr.schemas.errors import WeightsError
 
 STEP = 8  # tokens of a batch are a multiple of it: few shapes, and each is prepared once
@@ -66,7 +64,7 @@ class Layer(nn.Module):  # type: ignore[misc, unused-ignore]  # torch is untyped
 
 
 class Upper(nn.Module):  # type: ignore[misc, unused-ignore]  # torch is untyped here
-    """Layers above one another; the sums of the last one's states over the tokens come out."""
+    """Layers above one another; the last one's states come out, zero where there is no token."""
 
     def __init__(self, layers: int, dim: int, heads: int, wide: int, epsilon: float, dropout: float) -> None:
         super().__init__()
@@ -74,11 +72,11 @@ class Upper(nn.Module):  # type: ignore[misc, unused-ignore]  # torch is untyped
         self.layers = nn.ModuleList(Layer(dim, heads, wide, epsilon) for _ in range(layers))
 
     def forward(self, states: Any, mask: Any) -> Any:
-        """States (rows, tokens, dim) and mask (rows, tokens) in, sums (rows, dim) out."""
+        """States (rows, tokens, dim) and mask (rows, tokens) in, states out."""
         away = ((1 - mask) * -1e9)[:, None, None, :]
         for layer in self.layers:
             states = layer(states, away, self.dropout)
-        return (states * mask[..., None]).sum(1)
+        return states * mask[..., None]
 
 
 def read_upper(path: Path, spec: UpperSpec, layers: int, dropout: float) -> Upper:
@@ -113,7 +111,11 @@ def to_onnx(upper: Upper) -> bytes:
     """The layers as an ONNX file, in single precision."""
     upper = upper.cpu().eval()
     out = io.BytesIO()
-    axes = {STATES: {0: "rows", 1: "tokens"}, MASK: {0: "rows", 1: "tokens"}, SUMS: {0: "rows"}}
+    axes = {
+        STATES: {0: "rows", 1: "tokens"},
+        MASK: {0: "rows", 1: "tokens"},
+        TOKENS: {0: "rows", 1: "tokens"},
+    }
     with torch.inference_mode(), warnings.catch_warnings():
         # the exporter that is to follow this one takes 5 CPU seconds for the same graph: too much in a race
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -122,42 +124,12 @@ def to_onnx(upper: Upper) -> bytes:
             (torch.zeros(2, 3, upper.dim), torch.ones(2, 3)),
             out,
             input_names=[STATES, MASK],
-            output_names=[SUMS],
+            output_names=[TOKENS],
             dynamic_axes=axes,
             opset_version=_OPSET,
             dynamo=False,
         )
     return out.getvalue()
-
-
-def quantise(model: bytes) -> bytes:
-    """The same graph with its matrices in int8, a scale for every column.
-
-    Weights alone, as in the base: `onnxruntime.quantization.quantize_dynamic` gives the states of a whole
-    batch one scale, and a text's answer would depend on its neighbours in the batch.
-    """
-    loaded = onnx.load_from_string(model)
-    graph = loaded.graph
-    kept, made = [], []
-    matrices = {name for node in graph.node if node.op_type == "MatMul" for name in node.input}
-    for tensor in graph.initializer:
-        if tensor.name not in matrices:
-            kept.append(tensor)
-            continue
-        matrix = numpy_helper.to_array(tensor)
-        scale = np.maximum(np.abs(matrix).max(0), 1e-12).astype(np.float32) / 127
-        small = np.clip(np.rint(matrix / scale), -127, 127).astype(np.int8)
-        kept += [
-            numpy_helper.from_array(small, f"{tensor.name}_int8"),
-            numpy_helper.from_array(scale, f"{tensor.name}_scale"),
-        ]
-        inputs = [f"{tensor.name}_int8", f"{tensor.name}_scale"]
-        made.append(helper.make_node("DequantizeLinear", inputs, [tensor.name], axis=1))
-    nodes = [*made, *graph.node]
-    del graph.initializer[:], graph.node[:]
-    graph.initializer.extend(kept)
-    graph.node.extend(nodes)
-    return bytes(loaded.SerializeToString())
 
 
 def padded(

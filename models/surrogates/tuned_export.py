@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
+from jitr.models.bases.int8_weights import with_int8_weights
 from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.tuned import LARGEST_BYTES, TunedEncoder
-from jitr.models.bases.upper import Upper, quantise, to_onnx
+from jitr.models.bases.upper import Upper, to_onnx
 from jitr.schemas.errors import TrainingError
 
 _SAMPLE = 64
@@ -51,7 +53,7 @@ def exported(
             f"the exported layers differ by {difference:.1e} from the tuned ones,"
             f" {_LARGEST_DIFFERENCE:.0e} is allowed; report this with your version of torch"
         )
-    small = TunedEncoder(lower, quantise(model))
+    small = TunedEncoder(lower, with_int8_weights(onnx.load_from_string(model)).SerializeToString())
     # of vectors of norm 1, half the squared distance is what the cosine lacks
     lacks = ((small.encode_views(sample)[:, 0] - meant) ** 2).sum(1).max(initial=0.0) / 2
     found = small if lacks < _LARGEST_QUANTISED else exact

@@ -71,7 +71,7 @@ class _Net:
     field: Any
 
     def vectors(self, states: Any, mask: Any, owner: Any, texts: int) -> Any:
-        sums = self.upper(states, mask).float()
+        sums = self.upper(states, mask).sum(1).float()
         together = torch.zeros(texts, sums.shape[1], device=sums.device).index_add(0, owner, sums)
         return functional.normalize(together, dim=1)
 

@@ -179,16 +179,16 @@ def certify(kind: str, fitted: Fitted, calls: Calls) -> float | None:
         said, scores = said_and_scores(fitted, calls.x)
         agrees = said == calls.y
     if kind == "later":
-        plan = fitted.forecast
-        run = ShadowProof(plan.shares, plan.thresholds, plan.agreement, target=TARGET, delta=DELTA)
+        asked = fitted.forecast
+        run = ShadowProof(asked.shares, asked.thresholds, asked.agreement, target=TARGET, delta=DELTA)
         for score, agreed in zip(scores.tolist(), agrees.tolist(), strict=True):
             run.update(score, agreed)
             if run.settled or run.futile:
                 break
         return run.proved.threshold if run.proved else None
-    thresholds, forecast = fine_thresholds(fitted.scores, fitted.agrees, np.ones(len(fitted.scores)))
+    plan = fine_thresholds(fitted.scores, fitted.agrees, np.ones(len(fitted.scores)))
     proof = "loo" if kind == "loo" else "split"
-    found = prove(proof, scores, agrees, thresholds, forecast, TARGET, DELTA, calls.inputs)
+    found = prove(proof, scores, agrees, plan, TARGET, DELTA, calls.inputs)
     return found.threshold if found else None
 
 

@@ -87,7 +87,7 @@ def run(report: Report, options: Options, case: Case, weights: Weights, plain: W
 
     for seed in range(options.seed, options.seed + repeats):
         pool, test = trial.pool_and_test(data, seed, official=official)
-        rows = trial.deal(pool, test, n)
+        rows = trial.deal(data, pool, test, n)
         if options.wants_system("jitr"):
             ours(add, report, data, rows, weights, plain, seed, wanted)
         beside(add, report, options, data, rows, weights, wanted, seed)
@@ -129,9 +129,11 @@ def ours(add, report, data, rows, weights, plain, seed, wanted) -> None:  # type
     if "later" in kinds:
         later_scores, later_agrees, _ = trial.scores_of(trained, data, rows.later)
     if "split" in kinds:
-        held = rows.train[: round(len(rows.train) * share_held_back(len(rows.train)))]
+        many = round(len(rows.train) * share_held_back(len(rows.train)))
+        known = rows.train[many:]
+        held = trial.apart(data, rows.train[:many], known)
         try:
-            smaller = trial.train(data, rows.train[len(held) :], weights, plain, seed, LIMITS)
+            smaller = trial.train(data, known, weights, plain, seed, LIMITS)
         except TrainingError as error:
             report.note(f"{data.name} n={len(texts)}, {len(held)} held back: {error}")
             for key in [key for key in wanted if key.endswith("=split")]:
@@ -149,9 +151,9 @@ def ours(add, report, data, rows, weights, plain, seed, wanted) -> None:  # type
             for k, t in curve.items():
                 add(key, "jitr", **{f"coverage_after_{k}": 0.0 if t is None else float((scores >= t).mean())})
         elif kind == "loo":
-            threshold = trial.loo_threshold(trained, target)
+            threshold = trial.loo_threshold(trained, data, rows.train, target)
         else:
-            threshold = trial.split_threshold(smaller, held_scores, held_agrees, target)
+            threshold = trial.split_threshold(smaller, data, held, held_scores, held_agrees, target)
             scores, agrees = split_scores, split_agrees
         accepted = scores >= (np.inf if threshold is None else threshold)
         agreement = float(agrees[accepted].mean()) if accepted.any() else None

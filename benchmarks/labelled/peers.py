@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from jitr.models.promise.held_back import prove
+from jitr.models.promise.held_back import fine_thresholds, prove
 
 _HERE = Path(__file__).parent
 PEERS_PYTHON = _HERE.parent.parent / ".venv-peers" / "bin" / "python"
@@ -72,12 +72,17 @@ def linear_probe(
     y = np.array(answers)
     order = np.random.default_rng(seed).permutation(len(y))
     held, used = order[: len(y) // 5], order[len(y) // 5 :]
-    model = LogisticRegression(C=10.0, max_iter=300).fit(train[used], y[used])
+    model = LogisticRegression(C=10.0, max_iter=300)
+    sure, agreed = np.zeros(len(used)), np.zeros(len(used), bool)
+    for own in np.array_split(np.arange(len(used)), 5):
+        rest = np.delete(used, own)
+        said = model.fit(train[rest], y[rest]).predict_proba(train[used[own]])
+        sure[own], agreed[own] = said.max(1), model.classes_[said.argmax(1)] == y[used[own]]
+    model.fit(train[used], y[used])
     known, new = model.predict_proba(train[held]), model.predict_proba(test)
     right = model.classes_[known.argmax(1)] == y[held]
-    # a grid that no label has seen; the walk starts at the strictest
-    grid = np.append(np.arange(0.99, 0.0, -0.01), 0.0)
-    found = prove("split", known.max(1), right, grid, np.linspace(1.0, 0.9, len(grid)), target, delta)
+    plan = fine_thresholds(sure, agreed, np.ones(len(used)))
+    found = prove("split", known.max(1), right, plan, target, delta)
     agrees = model.classes_[new.argmax(1)] == np.array(truth)
     accepted = new.max(1) >= (found.threshold if found else np.inf)
     return {

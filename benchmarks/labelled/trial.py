@@ -78,13 +78,19 @@ def _groups(texts: tuple[str, ...]) -> np.ndarray:
     return near_duplicate_groups(texts)
 
 
-def deal(pool: np.ndarray, test: np.ndarray, n: int) -> Rows:
+def deal(data: LabelledSet, pool: np.ndarray, test: np.ndarray, n: int) -> Rows:
     """The first n of the pool train. Later calls are the rest of it, or half of the test rows."""
-    rest = pool[n:]
+    rest = apart(data, pool[n:], pool[:n])
     if len(rest) >= len(test) // 2:
         return Rows(pool[:n], rest[:MOST_LATER], test)
     half = len(test) // 2
     return Rows(pool[:n], np.concatenate([rest, test[:half]]), test[half:])
+
+
+def apart(data: LabelledSet, rows: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Those of some rows that have no near-duplicate among the known ones."""
+    groups = _groups(data.texts)
+    return rows[~np.isin(groups[rows], groups[known])]
 
 
 def train(
@@ -147,19 +153,27 @@ def later_threshold(
     return (run.proved.threshold if run.proved else None), curve
 
 
-def loo_threshold(trained: Trained, target: float) -> float | None:
+def loo_threshold(trained: Trained, data: LabelledSet, rows: np.ndarray, target: float) -> float | None:
     """Threshold by the training rows' own out-of-sample scores: measured, not proved."""
     fitted = trained.fitted
-    thresholds, agreement = fine_thresholds(fitted.scores, fitted.agrees, trained.weights)
-    found = prove("loo", fitted.scores, fitted.agrees, thresholds, agreement, target, DELTA)
+    plan = fine_thresholds(fitted.scores, fitted.agrees, trained.weights)
+    groups = _groups(data.texts)[rows]
+    found = prove("loo", fitted.scores, fitted.agrees, plan, target, DELTA, groups)
     return found.threshold if found else None
 
 
-def split_threshold(trained: Trained, scores: np.ndarray, agrees: np.ndarray, target: float) -> float | None:
+def split_threshold(
+    trained: Trained,
+    data: LabelledSet,
+    rows: np.ndarray,
+    scores: np.ndarray,
+    agrees: np.ndarray,
+    target: float,
+) -> float | None:
     """Threshold proved on rows that were held back from training."""
     fitted = trained.fitted
-    thresholds, agreement = fine_thresholds(fitted.scores, fitted.agrees, trained.weights)
-    found = prove("split", scores, agrees, thresholds, agreement, target, DELTA)
+    plan = fine_thresholds(fitted.scores, fitted.agrees, trained.weights)
+    found = prove("split", scores, agrees, plan, target, DELTA, _groups(data.texts)[rows])
     return found.threshold if found else None
 
 

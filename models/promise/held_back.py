@@ -7,8 +7,7 @@ another see `jitr.models.promise.shadow`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +35,28 @@ def share_held_back(rows: int) -> float:
     return min(_MOST_SHARE, max(_LEAST_SHARE, _ROWS_TO_HOLD / max(1, rows)))
 
 
+class Plan(NamedTuple):
+    """Thresholds to try on rows that training has not seen, strictest (highest) first.
+
+    Attributes
+    ----------
+    thresholds : list of float
+    shares : list of float
+        Share of training rows, scored out of sample, that each accepts.
+    agreement : list of float
+        Their agreement. Both choose where the walk begins, and prove nothing.
+    """
+
+    thresholds: list[float]
+    shares: list[float]
+    agreement: list[float]
+
+
 def prove(
     kind: Literal["split", "loo"],
     scores: NDArray[np.float64],
     agrees: NDArray[np.bool_],
-    thresholds: Sequence[float],
-    forecast: Sequence[float],
+    plan: Plan,
     target: float,
     delta: float,
     groups: NDArray[np.int64] | None = None,
@@ -54,10 +69,8 @@ def prove(
         What the rows are: held back, or the training rows scored out of sample (measured, not proved).
     scores, agrees : arrays of shape (n,)
         The gate's score of each row, and whether surrogate and teacher agree.
-    thresholds : sequence of float
-        Strictest (highest) first, fixed without these rows where kind is ``split``.
-    forecast : sequence of float
-        Out-of-sample agreement expected at each; it chooses where the walk starts, and proves nothing.
+    plan : Plan
+        Made without these rows where kind is ``split``.
     target, delta : float
     groups : int array of shape (n,), optional
         Group of near-duplicates of each row. They agree together or not at all, so that only the first of
@@ -66,22 +79,26 @@ def prove(
     Examples
     --------
     >>> scores = np.linspace(0, 1, 400)
-    >>> proof = prove("split", scores, scores > 0.2, [0.5, 0.3, 0.0], [0.99, 0.98, 0.8], 0.95, 0.05)
+    >>> plan = Plan([0.5, 0.3, 0.0], [0.5, 0.7, 1.0], [0.99, 0.98, 0.8])
+    >>> proof = prove("split", scores, scores > 0.2, plan, 0.95, 0.05)
     >>> proof.threshold, round(proof.coverage, 2), proof.agreed == proof.calls
     (0.3, 0.7, True)
     """
-    if not len(thresholds) == len(forecast) > 0:
-        raise ValueError(f"{len(thresholds)} thresholds need as many forecasts, got {len(forecast)}")
+    if not len(plan.thresholds) == len(plan.shares) == len(plan.agreement) > 0:
+        raise ValueError(
+            f"{len(plan.thresholds)} thresholds need as many shares and forecasts, got {len(plan.shares)}"
+            f" and {len(plan.agreement)}"
+        )
     if groups is not None:
         first = np.sort(np.unique(groups, return_index=True)[1])
         scores, agrees = scores[first], agrees[first]
     order = np.argsort(-scores, kind="stable")
     agreed_before = np.concatenate([[0], np.cumsum(agrees[order], dtype=np.int64)])
-    calls = np.searchsorted(-scores[order], -np.asarray(thresholds, np.float64), side="right")
+    calls = np.searchsorted(-scores[order], -np.asarray(plan.thresholds, np.float64), side="right")
     agreed = agreed_before[calls]
     proved = -1
-    passes = (calls > 0) & (binom.cdf(calls - agreed, calls, 1 - target) <= delta)
-    for j in range(_start(calls, np.asarray(forecast, np.float64), target, delta), len(thresholds)):
+    passes = calls - agreed <= _most(calls, target, delta)
+    for j in range(_start(plan, len(scores), target, delta), len(calls)):
         if not passes[j]:
             break
         proved = j
@@ -96,34 +113,45 @@ def prove(
         calls=n,
         agreed=a,
         coverage=n / len(scores),
-        threshold=float(thresholds[proved]),
+        threshold=float(plan.thresholds[proved]),
     )
 
 
-def _start(calls: NDArray[np.int64], forecast: NDArray[np.float64], target: float, delta: float) -> int:
+def _start(plan: Plan, rows: int, target: float, delta: float) -> int:
     """Where the walk begins: the strictest place that is almost as likely to pass as any.
 
     All of delta begins there. Half of it there and half at the loosest such place, which gains where the
-    first fails by bad luck, loses more: 77 classes, 350 rows held back, 0.41 of calls covered and not 0.51;
-    750 rows, the same.
+    first fails by bad luck, loses more where few rows are held back (77 classes, 350 rows: 0.39 of calls
+    covered and not 0.43). How many rows a place will accept is forecast too, and not counted: what the walk
+    does must not hang on the rows that it looks at.
     """
+    accepted = np.arange(rows + 1)
+    most = _most(accepted, target, delta)
+    within = binom.pmf(accepted, rows, np.asarray(plan.shares)[:, None])
+    chances = (within * binom.cdf(most, accepted, 1 - np.asarray(plan.agreement)[:, None])).sum(1)
+    best = float(chances.max())
+    return len(chances) if best < _HOPELESS else int(np.argmax(chances >= best - _ALMOST))
+
+
+def _most(calls: NDArray[np.int64], target: float, delta: float) -> NDArray[np.int64]:
+    """The most disagreements that would be rare (delta) if agreement were just the target; -1: none is."""
     most = binom.ppf(delta, calls, 1 - target)
     most -= binom.cdf(most, calls, 1 - target) > delta
-    chances = np.where((calls > 0) & (most >= 0), binom.cdf(most, calls, 1 - forecast), 0.0)
-    best = float(chances.max())
-    return len(calls) if best < _HOPELESS else int(np.argmax(chances >= best - _ALMOST))
+    return np.where(calls > 0, most, -1).astype(np.int64)
 
 
 def fine_thresholds(
     scores: NDArray[np.float64], agrees: NDArray[np.bool_], weights: NDArray[np.float64], step: float = 0.0025
-) -> tuple[list[float], list[float]]:
-    """Thresholds for shares 0.30, 0.3025 .. 1 of training rows scored out of sample, and their agreement."""
+) -> Plan:
+    """Thresholds for shares 0.30, 0.3025 .. 1 of training rows scored out of sample."""
     order = np.argsort(-scores, kind="stable")
     reached, agreed = np.cumsum(weights[order]), np.cumsum(weights[order] * agrees[order])
     shares = np.append(np.arange(0.30, 1.0 - step / 2, step), 1.0)
     at = np.minimum(np.searchsorted(reached, shares * reached[-1] - 1e-9), len(order) - 1)
-    rows = reached[at] / reached[-1] * len(order)
-    agreement = (agreed[at] / reached[at] * rows + 1) / (rows + 2)
     thresholds = scores[order[at]].astype(float)
     thresholds[-1] = 0.0
-    return thresholds.tolist(), agreement.tolist()
+    at = np.searchsorted(-scores[order], -thresholds, side="right") - 1  # what ties bring along
+    accepted = reached[at] / reached[-1]
+    rows = accepted * len(order)
+    agreement = (agreed[at] / reached[at] * rows + 1) / (rows + 2)
+    return Plan(thresholds.tolist(), accepted.tolist(), agreement.tolist())

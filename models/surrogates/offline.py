@@ -114,7 +114,7 @@ def fit_offline(
     lineage = Lineage(parts=(), dataset=known.digest, code=jitr.__version__, seed=seed)
     result = save(won, known, recipe, aside, known.digest[:32], lineage, clock() - started, _SPENT)
     fitted = won.fitted
-    thresholds, forecast = fine_thresholds(fitted.scores, fitted.agrees, known.weights)
+    plan = fine_thresholds(fitted.scores, fitted.agrees, known.weights)
     scores, agrees, said = fitted.scores, fitted.agrees, list(known.labels)
     if held is not None:
         answers = Surrogate.load(aside, result.digest, weights).answer_many(held.inputs)
@@ -123,7 +123,7 @@ def fit_offline(
         agrees = np.array([same(a, b, recipe.tolerance) for a, b in zip(said, held.labels, strict=True)])
     spend = delta / 2**refits
     groups = (held or known).groups
-    found = prove(proof, scores, agrees, thresholds, forecast, recipe.target, spend, groups)
+    found = prove(proof, scores, agrees, plan, recipe.target, spend, groups)
     certificate = Certificate(
         kind=proof,
         digest=result.digest,
@@ -137,7 +137,7 @@ def fit_offline(
         bound=found.bound if found else 0.0,
         slices=slices(said, scores >= found.threshold, agrees, spend) if found else (),
         looked_at=LookedAt(
-            candidates=len(won.entries), thresholds=len(thresholds), refits=refits, delta=spend
+            candidates=len(won.entries), thresholds=len(plan.thresholds), refits=refits, delta=spend
         ),
     )
     write_certificate(aside, certificate)

@@ -101,8 +101,8 @@ def potential(
     )
     said, scores = fitted.model.answer(held.inputs)
     agrees = np.array([same(a, b, tolerance) for a, b in zip(said, held.labels, strict=True)])
-    thresholds, forecast = fine_thresholds(fitted.scores, fitted.agrees, known.weights)
-    proof = prove("split", scores, agrees, thresholds, forecast, target, delta)
+    plan = fine_thresholds(fitted.scores, fitted.agrees, known.weights)
+    proof = prove("split", scores, agrees, plan, target, delta)
     agreed = int(agrees.sum())
     return Potential(
         learned=len(known),
@@ -126,5 +126,4 @@ def _why(held: int, agreed: int, target: float, delta: float) -> str:
     needed = int(np.ceil(np.log(delta) / np.log(target)))
     if held < needed:
         return f"{held} later calls are too few to prove {target:g}: {needed} at least"
-    # where two thresholds share delta, as few as needed may not suffice though all of them agree
     return f"{agreed} of {held} later calls agree: too few, or too seldom, to prove {target:g} of any share"

@@ -11,16 +11,18 @@ narrowing products in float, 0.994 with constant ranges).
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 
-from jitr.models.bases.onnx_file import field, fields, numbers, varint
+import numpy as np
+
+from jitr.models.bases.onnx_file import field, fields, numbers
+from jitr.models.bases.onnx_make import FLOAT, graph_fields, onnx_model, operator, tensor
 
 _GRAPH, _OPSETS = 7, 8
 _NODE, _INITIALIZER = 1, 5
-_INPUT, _OUTPUT, _OPERATOR, _ATTRIBUTE = 1, 2, 4, 5
-_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
-_FLOAT, _UINT8, _INT8, _INT32, _INT64 = 1, 2, 3, 6, 7
+_INPUT, _OUTPUT, _OPERATOR = 1, 2, 4
+_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME = 1, 2, 8
+_INT8 = 3
 _STEP, _ZERO, _AXIS = "int8/step", "int8/zero", "int8/axis"
 _AXES_ARE_INPUTS = 18
 
@@ -46,18 +48,12 @@ def largest_products() -> bytes:
     Processors without instructions for sums of byte products may add them in pairs of 16 bits that saturate:
     there, and only there, something else than the exact sum comes out, and texts have other rows.
     """
-    dims = b"".join(varint(_TENSOR_DIMS << 3) + varint(n) for n in (64, 16))
-    parts = [
-        _make("MatMulInteger", ("x", "w"), ("y",)).whole,
-        field(2, b"largest products"),
-        _tensor("w", _INT8, bytes([127]) * 64 * 16, dims),
-        *(
-            field(where, field(1, name) + field(2, field(1, bytes([8, kind]))))
-            for where, name, kind in ((11, b"x", _UINT8), (12, b"y", _INT32))
-        ),
-    ]
-    # ModelProto: ir_version (1) 8, opset_import (8) of version (2) 13
-    return bytes([8, 8]) + field(_GRAPH, b"".join(parts)) + field(_OPSETS, bytes([16, 13]))
+    body = graph_fields(
+        [operator("MatMulInteger", ("x", "w"), ("y",))], [tensor("w", np.full((64, 16), 127, np.int8))]
+    )
+    return onnx_model(
+        "largest products", body, {"x": ("uint8", 2)}, {"y": ("int32", 2)}, _AXES_ARE_INPUTS - 1
+    )
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,7 @@ def _graph(graph: memoryview, opset: int) -> bytes:
             out += _quantised(x, opset)
         out += [
             _make("MatMulInteger", (f"{x}/int8", matrix, _ZERO), (f"{made}/product",)),
-            _make("Cast", (f"{made}/product",), (f"{made}/cast",), _attribute("to", _FLOAT)),
+            _make("Cast", (f"{made}/product",), (f"{made}/cast",), to=FLOAT),
             _make("Mul", (_STEP, scale), (f"{made}/scales",)),
             _make("Mul", (f"{made}/cast", f"{made}/scales"), (f"{made}/unit",)),
             _make("Mul", (f"{made}/unit", f"{x}/most"), (made,)),
@@ -96,8 +92,8 @@ def _graph(graph: memoryview, opset: int) -> bytes:
     # the casts are not asked for any more, and ONNX Runtime would compute them all the same
     idle -= {name for node in out if idle.isdisjoint(node.outputs) for name in node.inputs}
     rest = [bytes(whole) for number, _, whole in parts if number != _NODE]
-    made_of = _constants(opset) if quantised else []
-    return b"".join([*(node.whole for node in out if idle.isdisjoint(node.outputs)), *rest, *made_of])
+    made_of = _constants(opset) if quantised else b""
+    return b"".join([*(node.whole for node in out if idle.isdisjoint(node.outputs)), *rest, made_of])
 
 
 def _quantised(x: str, opset: int) -> list[_Node]:
@@ -107,7 +103,7 @@ def _quantised(x: str, opset: int) -> list[_Node]:
     """
     most = (f"{x}/abs",), (f"{x}/most",)
     if opset < _AXES_ARE_INPUTS:
-        greatest = _make("ReduceMax", *most, _attribute("axes", -1, many=True))
+        greatest = _make("ReduceMax", *most, axes=(-1,))
     else:
         greatest = _make("ReduceMax", (f"{x}/abs", _AXIS), most[1])
     return [
@@ -118,12 +114,11 @@ def _quantised(x: str, opset: int) -> list[_Node]:
     ]
 
 
-def _constants(opset: int) -> list[bytes]:
-    step, zero = struct.pack("<f", 1 / 127), bytes([128])
-    made = [_tensor(_STEP, _FLOAT, step), _tensor(_ZERO, _UINT8, zero)]
+def _constants(opset: int) -> bytes:
+    made = [tensor(_STEP, np.array(1 / 127, np.float32)), tensor(_ZERO, np.array(128, np.uint8))]
     if opset >= _AXES_ARE_INPUTS:
-        made.append(_tensor(_AXIS, _INT64, struct.pack("<q", -1), dims=varint(_TENSOR_DIMS << 3) + varint(1)))
-    return made
+        made.append(tensor(_AXIS, np.array([-1])))
+    return graph_fields([], made)
 
 
 def _weight(node: _Node, maker: dict[str, _Node], int8: set[str]) -> tuple[str, str] | None:
@@ -145,22 +140,11 @@ def _read(value: memoryview, whole: memoryview) -> _Node:
     return _Node("".join(found[_OPERATOR]), tuple(found[_INPUT]), tuple(found[_OUTPUT]), bytes(whole))
 
 
-def _make(operator: str, inputs: tuple[str, ...], outputs: tuple[str, ...], attribute: bytes = b"") -> _Node:
-    named = [(_INPUT, name) for name in inputs] + [(_OUTPUT, name) for name in outputs]
-    body = b"".join(field(number, name.encode()) for number, name in [*named, (_OPERATOR, operator)])
-    return _Node(operator, inputs, outputs, field(_NODE, body + attribute))
-
-
-def _attribute(name: str, value: int, *, many: bool = False) -> bytes:
-    # AttributeProto: name (1), i (3) or ints (8), type (20) = INT (2) or INTS (7)
-    where, kind = (8, 7) if many else (3, 2)
-    parts = field(1, name.encode()), varint(where << 3), varint(value), varint(20 << 3), varint(kind)
-    return field(_ATTRIBUTE, b"".join(parts))
-
-
-def _tensor(name: str, kind: int, raw: bytes, dims: bytes = b"") -> bytes:
-    parts = dims, varint(_TENSOR_TYPE << 3), varint(kind), field(_TENSOR_NAME, name.encode())
-    return field(_INITIALIZER, b"".join([*parts, field(_TENSOR_RAW, raw)]))
+def _make(
+    kind: str, inputs: tuple[str, ...], outputs: tuple[str, ...], **attributes: int | tuple[int, ...]
+) -> _Node:
+    whole = graph_fields([operator(kind, inputs, outputs, **attributes)], [])
+    return _Node(kind, inputs, outputs, whole)
 
 
 def _opset(model: bytes) -> int:

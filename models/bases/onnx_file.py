@@ -1,4 +1,4 @@
-"""An ONNX file as bytes: its outputs changed, its contents checked, without the package `onnx`.
+"""An ONNX file as bytes: read field by field and given other outputs, without the package `onnx`.
 
 The file is a protobuf message: a list of fields, each a number, a wire type and a value. Only the few fields
 that are needed here are looked into (numbers from ``onnx.proto``).
@@ -6,14 +6,12 @@ that are needed here are looked into (numbers from ``onnx.proto``).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-_MODEL_GRAPH, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 20, 25
-_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_OUTPUT, _GRAPH_SPARSE = 1, 5, 12, 15
-_NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
-_ATTRIBUTE_TENSORS, _ATTRIBUTE_FORBIDDEN = (5, 10), (6, 11, 22, 23)  # subgraphs and sparse tensors
-_TENSOR_NAME, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 8, 13, 14
-_MOST_NODES = 2000
+_MODEL_GRAPH = 7
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_OUTPUT = 1, 5, 12
+_NODE_INPUT, _NODE_OUTPUT = 1, 2
+_TENSOR_NAME = 8
 
 
 def with_outputs(model: bytes, names: Sequence[str], *, only: bool = False) -> bytes:
@@ -68,52 +66,6 @@ def _leading_to(graph: memoryview, wanted: set[str]) -> list[bytes]:
 
 def _texts(message: memoryview, wanted: int) -> list[str]:
     return [str(value, "utf-8") for number, value, _ in fields(message) if number == wanted]
-
-
-def foreign(model: bytes, operators: Collection[str]) -> str:
-    """What a file holds besides a plain graph of these operators; empty where there is nothing.
-
-    Looked for are other operators, operators of other domains, subgraphs, functions, sparse tensors and
-    tensors whose data lies in other files.
-    """
-    nodes = 0
-    try:
-        for number, value, _ in fields(model):
-            if number in (_MODEL_TRAINING, _MODEL_FUNCTIONS):
-                return "functions or a training graph"
-            if number != _MODEL_GRAPH:
-                continue
-            for inner, part, _ in fields(value):
-                if inner == _GRAPH_SPARSE:
-                    return "sparse tensors"
-                if inner == _GRAPH_INITIALIZER and _elsewhere(part):
-                    return "tensors in other files"
-                if inner == _GRAPH_NODE:
-                    nodes += 1
-                    if told := _node(part, operators):
-                        return told
-    except (ValueError, UnicodeDecodeError):
-        return "what is no ONNX file"
-    return "" if 0 < nodes <= _MOST_NODES else f"{nodes} operators"
-
-
-def _node(data: memoryview, operators: Collection[str]) -> str:
-    for number, value, _ in fields(data):
-        if number == _NODE_DOMAIN and len(value):
-            return f"operators of `{str(value, 'utf-8')[:40]}`"
-        if number == _NODE_OPERATOR and str(value, "utf-8") not in operators:
-            return f"the operator `{str(value, 'utf-8')[:40]}`"
-        if number == _NODE_ATTRIBUTE:
-            for inner, part, _ in fields(value):
-                if inner in _ATTRIBUTE_FORBIDDEN:
-                    return "subgraphs or sparse tensors"
-                if inner in _ATTRIBUTE_TENSORS and _elsewhere(part):
-                    return "tensors in other files"
-    return ""
-
-
-def _elsewhere(tensor: memoryview) -> bool:
-    return any(number in (_TENSOR_EXTERNAL, _TENSOR_LOCATION) for number, _, _ in fields(tensor))
 
 
 def fields(data: bytes | memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:

@@ -1,15 +1,13 @@
 """The upper layers of a BERT in torch: read from safetensors, tuned, written as ONNX.
 
 Imported only where something is tuned: torch takes seconds to import. The layers are written out here (Devlin
-et al., 2019) and not taken from a library, so that they start at any layer's states, import nothing besides
-torch, and export to a graph of plain operators.
+et al., 2019) and not taken from a library, so that they start at any layer's states and import nothing
+besides torch; `jitr.models.bases.layers` has the same as a graph.
 """
 
 from __future__ import annotations
 
-import io
 import math
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +19,9 @@ from torch import nn
 from torch.nn import functional
 
 from jitr.models.bases.registry import UpperSpec
-from jitr.models.bases.tuned import MASK, STATES, TOKENS
 from jitr.schemas.errors import WeightsError
 
 STEP = 8  # tokens of a batch are a multiple of it: few shapes, and each is prepared once
-_OPSET = 17
 _NAMES = {
     "query": "attention.self.query",
     "key": "attention.self.key",
@@ -107,29 +103,13 @@ def read_upper(path: Path, spec: UpperSpec, layers: int, dropout: float) -> Uppe
     return upper
 
 
-def to_onnx(upper: Upper) -> bytes:
-    """The layers as an ONNX file, in single precision."""
-    upper = upper.cpu().eval()
-    out = io.BytesIO()
-    axes = {
-        STATES: {0: "rows", 1: "tokens"},
-        MASK: {0: "rows", 1: "tokens"},
-        TOKENS: {0: "rows", 1: "tokens"},
-    }
-    with torch.inference_mode(), warnings.catch_warnings():
-        # the exporter that is to follow this one takes 5 CPU seconds for the same graph: too much in a race
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            upper,
-            (torch.zeros(2, 3, upper.dim), torch.ones(2, 3)),
-            out,
-            input_names=[STATES, MASK],
-            output_names=[TOKENS],
-            dynamic_axes=axes,
-            opset_version=_OPSET,
-            dynamo=False,
-        )
-    return out.getvalue()
+def arrays_of(upper: Upper) -> dict[str, NDArray[np.generic]]:
+    """The layers as `jitr.models.bases.layers` names them, in single precision."""
+    found = {}
+    for name, value in upper.state_dict().items():
+        array = value.detach().cpu().float().numpy()
+        found[name.removeprefix("layers.")] = np.ascontiguousarray(array.T)
+    return found
 
 
 def padded(

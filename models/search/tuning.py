@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jitr.models.surrogates.tuned_fit import Tuned, Tuner
 
 LEAST_ROWS = 300
-_NEEDED = ("torch", "onnx", "sklearn")
+_NEEDED = ("torch", "sklearn")
 _MOST_STATES_MB = 512.0
 _IMPORT_S = 3.0
 _SAMPLE = 64

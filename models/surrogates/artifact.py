@@ -21,16 +21,15 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from jitr.models.bases.tuned import LARGEST_BYTES
 from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.tasks.styles import Style
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.tasks import OutputKind
 
-FORMAT = 1
-MANIFEST, ARRAYS, GRAMS, UPPER = "manifest.json", "model.safetensors", "ngrams.json", "upper.onnx"
+FORMAT = 2
+MANIFEST, ARRAYS, GRAMS = "manifest.json", "model.safetensors", "ngrams.json"
 MEASURED, CARD, CERTIFICATE = "measured.json", "card.md", "certificate.json"
-_LARGEST = {MANIFEST: 16 << 20, ARRAYS: 1 << 30, GRAMS: 64 << 20, UPPER: LARGEST_BYTES, MEASURED: 1 << 20}
+_LARGEST = {MANIFEST: 16 << 20, ARRAYS: 1 << 30, GRAMS: 64 << 20, MEASURED: 1 << 20}
 _LARGEST_HEADER = 1 << 20
 
 
@@ -45,7 +44,7 @@ class EncoderRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The sentence encoder that a surrogate reads through: found by name, accepted by digest.
 
     ``sha256`` is that of its file, ``form`` covers how it is run too; artifacts of before there was a form
-    have none. So many of its ``upper`` layers are the surrogate's own, in ``upper.onnx``: in the place of its
+    have none. So many of its ``upper`` layers are the surrogate's own, among its arrays: in the place of its
     own ones, or ``beside`` them.
     """
 
@@ -149,7 +148,6 @@ def write_artifact(
     grams: tuple[str, ...] | None,
     measured: Measured,
     card: Callable[[Measured], str],
-    upper: bytes | None = None,
 ) -> str:
     """Write a folder aside and rename it into place; one that is there already stays.
 
@@ -160,7 +158,7 @@ def write_artifact(
     manifest : Manifest
         Its ``files`` are filled in here.
     measured : Measured
-        Its ``size_mb`` too: manifest, arrays, n-grams and layers together.
+        Its ``size_mb`` too: manifest, arrays and n-grams together.
     card : callable
         Writes the card once the size is known.
 
@@ -172,8 +170,6 @@ def write_artifact(
     payload = {ARRAYS: safetensors.numpy.save({name: np.ascontiguousarray(a) for name, a in arrays.items()})}
     if grams is not None:
         payload[GRAMS] = msgspec.json.encode(grams)
-    if upper is not None:
-        payload[UPPER] = upper
     files = {name: FileDigest(sha256=_sha256(data), size=len(data)) for name, data in payload.items()}
     manifest = msgspec.structs.replace(manifest, files=files)
     payload[MANIFEST] = msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=1)
@@ -218,7 +214,7 @@ def read_manifest(folder: Path, digest: str | None = None) -> tuple[Manifest, st
         raise ArtifactError(
             f"{folder} has format {manifest.format}, this jitr reads {FORMAT}; train the surrogate again"
         )
-    if not set(manifest.files) <= {ARRAYS, GRAMS, UPPER} or ARRAYS not in manifest.files:
+    if not set(manifest.files) <= {ARRAYS, GRAMS} or ARRAYS not in manifest.files:
         raise ArtifactError(f"{folder}/{MANIFEST} names files that no artifact has: {sorted(manifest.files)}")
     lines = [f"{MANIFEST} {_sha256(data)}"] + [f"{n} {f.sha256}" for n, f in manifest.files.items()]
     found = _sha256("\n".join(sorted(lines)).encode())
@@ -234,11 +230,10 @@ def read_manifest(folder: Path, digest: str | None = None) -> tuple[Manifest, st
 
 
 class Payload(NamedTuple):
-    """What answers depend on besides the manifest: arrays, n-grams, the upper layers of a tuned encoder."""
+    """What answers depend on besides the manifest: arrays and n-grams."""
 
     arrays: dict[str, NDArray[Any]]
     grams: tuple[str, ...] | None
-    upper: bytes | None
 
 
 def read_payload(folder: Path, manifest: Manifest) -> Payload:
@@ -264,11 +259,7 @@ def read_payload(folder: Path, manifest: Manifest) -> Payload:
             held = np.asarray(array, np.float32) if array.dtype.kind in "iuf" else np.array(np.nan)
         if not np.isfinite(held).all():
             raise ArtifactError(f"{folder}/{ARRAYS}: `{name}` holds what is no finite number; train it again")
-    tuned = manifest.encoder is not None and manifest.encoder.upper > 0
-    aside = manifest.encoder is not None and manifest.encoder.beside
-    if tuned != (UPPER in data) or (aside and not tuned):
-        raise ArtifactError(f"{folder}: {UPPER} and the manifest's encoder do not fit; train it again")
-    return Payload(arrays, grams, data.get(UPPER))
+    return Payload(arrays, grams)
 
 
 def read_measured(folder: Path) -> Measured:

@@ -19,7 +19,14 @@ from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.tuned import TunedEncoder, TunedLayers
 from jitr.models.bases.weights import Weights as Weights  # for who loads many surrogates
 from jitr.models.promise.gate import Gate
-from jitr.models.surrogates.artifact import Manifest, Measured, read_manifest, read_measured, read_payload
+from jitr.models.surrogates.artifact import (
+    EncoderRef,
+    Manifest,
+    Measured,
+    read_manifest,
+    read_measured,
+    read_payload,
+)
 from jitr.models.surrogates.base import ClassHead, Features, Head
 from jitr.models.surrogates.constant import ConstantHead
 from jitr.models.surrogates.linear import LinearHead
@@ -30,6 +37,7 @@ from jitr.schemas.errors import ArtifactError
 
 HEADS: Mapping[str, type[ClassHead]] = {head.kind: head for head in (ConstantHead, LinearHead, RidgeHead)}
 _BLOCK = 512
+_UPPER = "upper."
 
 
 @dataclass(frozen=True)
@@ -86,31 +94,14 @@ class Surrogate:
         """
         folder = Path(path)
         manifest, found = read_manifest(folder, digest)
-        arrays, grams, upper = read_payload(folder, manifest)
+        arrays, grams = read_payload(folder, manifest)
         ngrams = None
         if grams is not None:
             idf = arrays.get("ngrams.idf")
             if idf is None or idf.shape != (len(grams),) or not all(g[:1] in ("w", "c") for g in grams):
                 raise ArtifactError(f"{folder}: n-grams and their weights do not fit; train it again")
             ngrams = NgramBase(grams, idf)
-        encoder: OnnxEncoder | TunedEncoder | None = None
-        beside: TunedLayers | None = None
-        if manifest.encoder is not None:
-            ref, known = manifest.encoder, weights or Weights()
-            encoder = known.encoder(ref.name, ref.sha256, 0 if ref.beside else ref.upper)
-            if ref.form != encoder.form:  # its rows are others now, and so would be the answers
-                raise ArtifactError(
-                    f"{folder} was trained on `{ref.name}` in form {ref.form[:12] or 'none'}, which runs"
-                    f" here in form {encoder.form[:12]}; train the surrogate again"
-                )
-            if upper is not None and ref.beside:
-                if ref.upper >= encoder.views - 1:
-                    raise ArtifactError(
-                        f"{folder} has more layers of its own than its base names; train again"
-                    )
-                beside = TunedLayers(upper, encoder.dim, ref.upper)
-            elif upper is not None:
-                encoder = TunedEncoder(encoder, upper, ref.upper)
+        encoder, beside = _encoder(folder, manifest.encoder, _under(arrays, _UPPER), weights)
         model = build_model(manifest, arrays, Features(ngrams, encoder, beside))
         return cls(model, manifest, found, read_measured(folder))
 
@@ -135,6 +126,30 @@ class Surrogate:
         if known is not None:
             return known
         return self.manifest.style.render(label) if self.manifest.style else label
+
+
+def _encoder(
+    folder: Path, ref: EncoderRef | None, upper: dict[str, NDArray[Any]], weights: Weights | None
+) -> tuple[OnnxEncoder | TunedEncoder | None, TunedLayers | None]:
+    """The encoder that a manifest names, and the surrogate's own layers where they stand beside it."""
+    if bool(upper) != (ref is not None and ref.upper > 0) or (ref is not None and ref.beside and not upper):
+        raise ArtifactError(f"{folder}: its layers and the manifest's encoder do not fit; train it again")
+    if ref is None:
+        return None, None
+    weights = weights or Weights()
+    encoder = weights.encoder(ref.name, ref.sha256, 0 if ref.beside else ref.upper)
+    if ref.form != encoder.form:  # its rows are others now, and so would be the answers
+        raise ArtifactError(
+            f"{folder} was trained on `{ref.name}` in form {ref.form[:12] or 'none'}, which runs"
+            f" here in form {encoder.form[:12]}; train the surrogate again"
+        )
+    if not upper:
+        return encoder, None
+    spec = weights.spec(ref.name)
+    if spec.upper is None or ref.upper > len(spec.layers):
+        raise ArtifactError(f"{folder} has more layers of its own than `{ref.name}` names; train it again")
+    layers = TunedLayers(upper, spec.upper, encoder.dim, ref.upper)
+    return (encoder, layers) if ref.beside else (TunedEncoder(encoder, layers), None)
 
 
 def build_model(manifest: Manifest, arrays: Mapping[str, NDArray[Any]], features: Features) -> Model:
@@ -169,6 +184,8 @@ def model_arrays(model: Model) -> dict[str, NDArray[Any]]:
         arrays |= {f"joint.{name}": array for name, array in model.joint.arrays().items()}
     if model.features.ngrams is not None:
         arrays["ngrams.idf"] = model.features.ngrams.idf
+    if model.features.own_layers is not None:
+        arrays |= {f"{_UPPER}{name}": array for name, array in model.features.own_layers.arrays.items()}
     return arrays
 
 

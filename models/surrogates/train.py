@@ -202,7 +202,6 @@ def save(
         features.ngrams.grams if features.ngrams else None,
         measured,
         lambda measured: card(manifest, measured, won.fitted, dataset),
-        None if features.own_layers is None else features.own_layers.upper,
     )
     return load_result(folder, version)
 

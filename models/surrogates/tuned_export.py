@@ -1,27 +1,29 @@
-"""Tuned layers as ONNX, checked: what is served is what was tuned."""
+"""Tuned layers as they serve, checked: what is served is what was tuned."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
-from jitr.models.bases.int8_weights import with_int8_weights
+from jitr.models.bases.layers import in_int8
 from jitr.models.bases.onnx_encoder import OnnxEncoder
-from jitr.models.bases.tuned import LARGEST_BYTES, TunedEncoder
-from jitr.models.bases.upper import Upper, to_onnx
+from jitr.models.bases.registry import UpperSpec
+from jitr.models.bases.tuned import TunedEncoder, TunedLayers
+from jitr.models.bases.upper import Upper, arrays_of
 from jitr.schemas.errors import TrainingError
 
 _SAMPLE = 64
 _LARGEST_DIFFERENCE = 1e-3
 _LARGEST_QUANTISED = 1e-2
+_LARGEST_MB = 25.0
 
 
 def exported(
     lower: OnnxEncoder,
     upper: Upper,
+    spec: UpperSpec,
     texts: Sequence[str],
     vectors: Callable[[Sequence[NDArray[np.float16]]], NDArray[np.float32]],
 ) -> TunedEncoder:
@@ -33,6 +35,8 @@ def exported(
         The base without its upper layers.
     upper : Upper
         The layers that were tuned.
+    spec : UpperSpec
+        Their form.
     texts : sequence of str
         Some texts, on which both must give the same.
     vectors : callable
@@ -41,25 +45,25 @@ def exported(
     Raises
     ------
     TrainingError
-        The exported layers answer otherwise than the tuned ones, or are too large to be served.
+        The layers answer otherwise than the tuned ones, or are too large to be served.
     """
     sample = list(texts[:_SAMPLE])
     meant = vectors(lower.states(sample))
-    model = to_onnx(upper)
-    exact = TunedEncoder(lower, model)
+    arrays = arrays_of(upper)
+    exact = TunedEncoder(lower, TunedLayers(arrays, spec, lower.dim, len(upper.layers)))
     difference = float(np.abs(exact.encode_views(sample)[:, 0] - meant).max(initial=0.0))
     if not difference < _LARGEST_DIFFERENCE:
         raise TrainingError(
-            f"the exported layers differ by {difference:.1e} from the tuned ones,"
-            f" {_LARGEST_DIFFERENCE:.0e} is allowed; report this with your version of torch"
+            f"the layers as they serve differ by {difference:.1e} from the tuned ones,"
+            f" {_LARGEST_DIFFERENCE:.0e} is allowed; report this with your versions of torch and onnxruntime"
         )
-    small = TunedEncoder(lower, with_int8_weights(onnx.load_from_string(model)).SerializeToString())
+    small = TunedEncoder(lower, TunedLayers(in_int8(arrays), spec, lower.dim, len(upper.layers)))
     # of vectors of norm 1, half the squared distance is what the cosine lacks
     lacks = ((small.encode_views(sample)[:, 0] - meant) ** 2).sum(1).max(initial=0.0) / 2
     found = small if lacks < _LARGEST_QUANTISED else exact
-    if len(found.upper) > LARGEST_BYTES:
+    if found.tuned.size_mb > _LARGEST_MB:
         raise TrainingError(
-            f"its layers take {len(found.upper) / 1e6:.0f} MB, {LARGEST_BYTES / 1e6:.0f} MB are allowed;"
+            f"its layers take {found.tuned.size_mb:.0f} MB, {_LARGEST_MB:.0f} MB are allowed;"
             " tune a smaller encoder"
         )
     return found

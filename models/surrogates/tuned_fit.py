@@ -96,7 +96,7 @@ class Tuner:
     """
 
     def __init__(self, lower: OnnxEncoder, weights: Path, spec: UpperSpec, seed: int) -> None:
-        self._lower, self._seed = lower, seed
+        self._lower, self._spec, self._seed = lower, spec, seed
         self._start = read_upper(weights, spec, TUNED_LAYERS, _DROPOUT)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -139,12 +139,12 @@ class Tuner:
             Classes of each field, at least 2.
         weights, groups : arrays of shape (n,)
         texts : sequence of str
-            Some of the rows' texts: the exported layers must give the same for them.
+            Some of the rows' texts: the layers as they serve must give the same for them.
 
         Raises
         ------
         TrainingError
-            The exported layers answer otherwise than the tuned ones.
+            The layers as they serve answer otherwise than the tuned ones.
         """
         with deterministic(self._seed):
             fold, epochs = group_folds(groups, TUNED_FOLDS, self._seed), _epochs_of(len(y))
@@ -158,7 +158,9 @@ class Tuner:
                     logits[own] = self._logits(net, [states[int(i)] for i in own])
             net = self._begin(frozen, y, classes)
             self._epochs(net, states, y, classes, weights, np.arange(len(y)), epochs)
-            encoder = exported(self._lower, net.upper, texts, lambda found: self._vectors(net.upper, found))
+            encoder = exported(
+                self._lower, net.upper, self._spec, texts, lambda found: self._vectors(net.upper, found)
+            )
             coef, bias = net.coef().detach().cpu().numpy(), net.bias.detach().cpu().numpy()
         heads, found = [], []
         for column, columns in enumerate(np.split(np.arange(sum(classes)), np.cumsum(classes)[:-1])):

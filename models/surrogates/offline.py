@@ -7,7 +7,6 @@ certified.
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from jitr.models.surrogates.certificate import (
     slices,
     write_certificate,
 )
+from jitr.models.surrogates.place import place_of
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import Recipe, TrainingResult, save
 from jitr.models.tasks.agreement import same
@@ -63,7 +63,7 @@ def fit_offline(
     clock: Clock = time.process_time,
     progress: Progress | None = None,
 ) -> Fit:
-    """Race, prove, and put the winner into ``folder``.
+    """Race, prove, and put the winner into ``folder``, by way of ``<folder>.new`` and ``<folder>.old``.
 
     Parameters
     ----------
@@ -80,9 +80,13 @@ def fit_offline(
 
     Raises
     ------
+    ConfigError
+        The folder or a neighbour of these names holds something that must not be removed.
     TrainingError
         Too few rows, answers that are not closed, or no candidate within the limits.
     """
+    place = place_of(folder)
+    place.prepare()
     weights = weights or Weights()
     known, held = dataset, None
     if proof == "split":
@@ -94,7 +98,7 @@ def fit_offline(
                 f"{len(dataset)} distinct inputs are too few to hold some back; collect more, or ask for loo"
             )
         known, held = dataset.take(early), dataset.take(late)
-    before = read_certificate(folder)
+    before = read_certificate(place.folder)
     proving = rows_digest((held or known).inputs)
     refits = before.looked_at.refits + 1 if before is not None and before.rows == proving else 0
     started = clock()
@@ -109,15 +113,14 @@ def fit_offline(
         tolerance=recipe.tolerance,
         progress=progress,
     )
-    aside = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(aside, ignore_errors=True)
+    place.clear()
     lineage = Lineage(parts=(), dataset=known.digest, code=jitr.__version__, seed=seed)
-    result = save(won, known, recipe, aside, known.digest[:32], lineage, clock() - started, _SPENT)
+    result = save(won, known, recipe, place.aside, known.digest[:32], lineage, clock() - started, _SPENT)
     fitted = won.fitted
     thresholds, forecast = fine_thresholds(fitted.scores, fitted.agrees, known.weights)
     scores, agrees, said = fitted.scores, fitted.agrees, list(known.labels)
     if held is not None:
-        answers = Surrogate.load(aside, result.digest, weights).answer_many(held.inputs)
+        answers = Surrogate.load(place.aside, result.digest, weights).answer_many(held.inputs)
         scores = np.array([a.score for a in answers])
         said = [a.label for a in answers]
         agrees = np.array([same(a, b, recipe.tolerance) for a, b in zip(said, held.labels, strict=True)])
@@ -140,14 +143,13 @@ def fit_offline(
             candidates=len(won.entries), thresholds=len(thresholds), refits=refits, delta=spend
         ),
     )
-    write_certificate(aside, certificate)
+    write_certificate(place.aside, certificate)
     if found is None and before is not None and before.proof is not None:
         # the budget that was spent is remembered with the surrogate that stays
         spent = msgspec.structs.replace(before.looked_at, refits=max(refits, before.looked_at.refits))
-        write_certificate(folder, msgspec.structs.replace(before, looked_at=spent))
+        write_certificate(place.folder, msgspec.structs.replace(before, looked_at=spent))
         return Fit(result, certificate, kept=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
+    place.put()
     return Fit(msgspec.structs.replace(result, path=str(folder)), certificate, kept=False)
 
 

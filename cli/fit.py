@@ -16,6 +16,7 @@ from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.parts import list_parts, read_parts
 from jitr.models.surrogates.certificate import Certificate
+from jitr.models.surrogates.looks import Looks
 from jitr.models.surrogates.offline import Fit, fit_offline
 from jitr.models.surrogates.train import Recipe
 from jitr.models.tasks.extract import space_of
@@ -26,7 +27,7 @@ from jitr.schemas.trainings import Limits
 
 
 class FitReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `jitr fit --json` prints; ``kept`` says that an older, certified surrogate stayed in its place."""
+    """What `jitr fit --json` prints; ``kept``: an older surrogate, whose certificate is better, stays."""
 
     path: str
     kept: bool
@@ -99,7 +100,9 @@ def fit(
 
     FILE is JSON lines (also .gz), each an input with its answer (`input`, `answer`) or a call (`messages`,
     `response`; an OpenAI pair too). Without FILE, --task takes what `jitr worker` collected of a task. The
-    exit code is 1 where nothing could be proved; an older certified surrogate then stays where it is.
+    exit code is 1 where nothing could be proved; an older certified surrogate then stays where it is. Every
+    look at rows costs: who fits again on rows, or some of them, that were asked for a proof before has half
+    of the delta of the look before. The folder remembers which they were.
 
     Limits of time count CPU time: a busy machine refuses no surrogate.
     """
@@ -175,7 +178,8 @@ def _report(made: Fit, dataset: Dataset) -> FitReport:
         train_s=measured.train_s,
         size_mb=measured.size_mb,
         p99_ms=measured.p99_ms,
-        certificate=made.certificate,
+        # the rows that it remembers are for the next fit, and may be many
+        certificate=msgspec.structs.replace(made.certificate, looks=Looks()),
     )
 
 
@@ -199,7 +203,8 @@ def _show(report: FitReport, refused: int) -> None:
     out.print(report.certificate.proves, soft_wrap=True)
     if report.kept:
         out.print(
-            f"the certified surrogate that was there stays; this one is in {report.path}", soft_wrap=True
+            f"the surrogate that was there has a better certificate and stays; this one is in {report.path}",
+            soft_wrap=True,
         )
     else:
         out.print(f"written to {report.path}; `jitr card {report.path}` shows more", soft_wrap=True)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from jitr.models.promise.bounds import lower_bound
 from jitr.models.surrogates.artifact import CERTIFICATE
+from jitr.models.surrogates.looks import Looks
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.routes import Proof
 
@@ -38,14 +39,15 @@ class LookedAt(msgspec.Struct, frozen=True, kw_only=True):
     """What could have been chosen by luck, and what it cost.
 
     Candidates are chosen on training rows, which spends nothing of delta; thresholds share one delta by
-    their fixed order; a refit that is proved on rows that proved before has half of the delta before it.
+    their fixed order; a look at rows of which any was looked at before has half of the delta before it
+    (`jitr.models.surrogates.looks`).
 
     Attributes
     ----------
     candidates, thresholds : int
         Surrogates that raced; thresholds that could have been proved.
     refits : int
-        Certificates that these rows were asked for before.
+        Looks at these rows before this one: the most at any of them.
     delta : float
         What was left for this one.
     """
@@ -60,8 +62,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """``certificate.json``.
 
     ``proof`` is None where nothing was proved; then ``reason`` says why. ``n`` counts the rows that could
-    prove, ``rows`` is their digest: a later refit looks there whether it asks the same rows again.
-    ``digest`` is that of the artifact.
+    prove, near-duplicates once; ``rows`` is the digest of all that were held back. ``digest`` is that of the
+    artifact. ``looks`` remembers every row that was looked at for this or an earlier surrogate of the folder.
     """
 
     kind: Literal["later", "split", "loo"]
@@ -76,6 +78,12 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     bound: float
     slices: tuple[Slice, ...] = ()
     looked_at: LookedAt
+    looks: Looks = Looks()
+
+    @property
+    def rank(self) -> int:
+        """What it is worth beside another: 2 if it is proved, 1 if only measured, 0 if neither."""
+        return 0 if self.proof is None else 1 if self.kind == "loo" else 2
 
     @property
     def proves(self) -> str:

@@ -1,8 +1,8 @@
 """From a dataset to a surrogate with its certificate, without a stream: what `jitr fit` does.
 
 There are no next calls, so the proof holds rows back (``split``): the latest, whose near-duplicates do not
-train. ``loo`` trains on all rows and only measures. An old surrogate stays in its folder until the new one is
-certified.
+train. ``loo`` trains on all rows and only measures. A surrogate that is proved stays in its folder until
+another one is.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from jitr.models.surrogates.certificate import (
     slices,
     write_certificate,
 )
+from jitr.models.surrogates.looks import Looks
 from jitr.models.surrogates.place import place_of
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import Recipe, TrainingResult, save
@@ -43,7 +44,7 @@ _SPENT = Budget(refits="halved")
 
 @dataclass(frozen=True)
 class Fit:
-    """A surrogate and its certificate; ``kept`` says that the folder still holds an older surrogate."""
+    """A surrogate and its certificate; ``kept``: the folder still holds the older, which has a better one."""
 
     result: TrainingResult
     certificate: Certificate
@@ -72,11 +73,12 @@ def fit_offline(
         Its target is what is to be proved.
     limits : Limits
     folder : Path
-        A surrogate that it holds already is replaced only by one that has a proof.
+        The surrogate that it holds already is replaced only by one whose certificate is worth as much: what
+        is proved by what is proved, what is measured (``loo``) not by what failed, the rest by anything.
     proof : "split" or "loo"
     delta : float
-        Chance in (0, 1) that the certificate is wrong; halved for every earlier certificate that the same
-        rows gave in this folder.
+        Chance in (0, 1) that the certificate is wrong; halved for every earlier look at the rows that prove,
+        or at some of them, whether it proved something or not. The folder's certificate remembers these.
 
     Raises
     ------
@@ -99,8 +101,8 @@ def fit_offline(
             )
         known, held = dataset.take(early), dataset.take(late)
     before = read_certificate(place.folder)
-    proving = rows_digest((held or known).inputs)
-    refits = before.looked_at.refits + 1 if before is not None and before.rows == proving else 0
+    looks = before.looks if before is not None else Looks()
+    proving = (held or known).inputs
     started = clock()
     won = race(
         known,
@@ -124,7 +126,7 @@ def fit_offline(
         scores = np.array([a.score for a in answers])
         said = [a.label for a in answers]
         agrees = np.array([same(a, b, recipe.tolerance) for a, b in zip(said, held.labels, strict=True)])
-    spend = delta / 2**refits
+    spend = looks.left(proving, delta)
     groups = (held or known).groups
     found = prove(proof, scores, agrees, thresholds, forecast, recipe.target, spend, groups)
     certificate = Certificate(
@@ -135,19 +137,22 @@ def fit_offline(
         proof=found,
         reason="" if found else _why(len(scores), won.fitted.accuracy, recipe.target),
         n=len(np.unique(groups)),
-        rows=proving,
+        rows=rows_digest(proving),
         coverage=found.coverage if found else 0.0,
         bound=found.bound if found else 0.0,
         slices=slices(said, scores >= found.threshold, agrees, spend) if found else (),
         looked_at=LookedAt(
-            candidates=len(won.entries), thresholds=len(thresholds), refits=refits, delta=spend
+            candidates=len(won.entries),
+            thresholds=len(thresholds),
+            refits=looks.at(proving),
+            delta=spend,
         ),
+        looks=looks.add(proving),
     )
     write_certificate(place.aside, certificate)
-    if found is None and before is not None and before.proof is not None:
-        # the budget that was spent is remembered with the surrogate that stays
-        spent = msgspec.structs.replace(before.looked_at, refits=max(refits, before.looked_at.refits))
-        write_certificate(place.folder, msgspec.structs.replace(before, looked_at=spent))
+    if before is not None and certificate.rank < before.rank:
+        # what was spent on these rows is remembered with the surrogate that stays
+        write_certificate(place.folder, msgspec.structs.replace(before, looks=certificate.looks))
         return Fit(result, certificate, kept=True)
     place.put()
     return Fit(msgspec.structs.replace(result, path=str(folder)), certificate, kept=False)

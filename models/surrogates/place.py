@@ -91,7 +91,7 @@ class Place:
     def _check_aside(self) -> None:
         _check(self.aside)
         certificate = None if _empty(self.aside) else read_certificate(self.aside)
-        if certificate is not None and certificate.proof is not None and certificate.kind != "loo":
+        if certificate is not None and certificate.rank == 2:
             raise ConfigError(
                 f"{self.aside} holds a certified surrogate, and would be overwritten; rename or remove it"
             )

@@ -16,6 +16,10 @@ from jitr.models.surrogates.looks import Looks
 from jitr.models.surrogates.plots import plots
 from jitr.schemas.errors import ArtifactError
 
+_NONE = (
+    "There is no certificate here. What is proved of a task on the stream is in its route (`jitr routes`)."
+)
+
 
 @click.command()
 @click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -37,7 +41,7 @@ def card(path: Path, out: Path | None, as_json: bool) -> None:
         print_json({"manifest": manifest, "measured": measured, "certificate": certificate, "digest": digest})
         return
     text = (path / CARD).read_text(encoding="utf-8") if (path / CARD).is_file() else ""
-    proves = certificate.proves if certificate is not None else "There is no certificate."
+    proves = certificate.proves if certificate is not None else _NONE
     lines = [text.rstrip(), "", "## Certificate", "", proves]
     if certificate is not None and certificate.slices:
         lines += ["", "| label | accepted | agreed | bound |", "|---|---|---|---|"]

@@ -17,7 +17,7 @@ from jitr.models.promise.bounds import lower_bound
 from jitr.models.surrogates.artifact import CERTIFICATE
 from jitr.models.surrogates.looks import Looks
 from jitr.schemas.errors import ArtifactError
-from jitr.schemas.routes import Proof
+from jitr.schemas.routes import Proof, SurrogateRef
 
 _LARGEST = 1 << 22
 _LEAST_SLICE = 20
@@ -62,8 +62,9 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """``certificate.json``.
 
     ``proof`` is None where nothing was proved; then ``reason`` says why. ``n`` counts the rows that could
-    prove, near-duplicates once; ``rows`` is the digest of all that were held back. ``digest`` is that of the
-    artifact. ``looks`` remembers every row that was looked at for this or an earlier surrogate of the folder.
+    prove, near-duplicates once, or the calls of the shadow run; ``rows`` is the digest of what was held back.
+    ``digest`` is that of the artifact. ``looks`` remembers every row that was looked at for this or an
+    earlier surrogate of the folder.
     """
 
     kind: Literal["later", "split", "loo"]
@@ -100,6 +101,42 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
             f" {self.target:.1%} of the time with confidence {1 - self.delta:.0%}: {how}"
             f" (n={self.n}, bound {self.bound:.4f})"
         )
+
+
+def of_route(ref: SurrogateRef, candidates: int) -> Certificate:
+    """The certificate of a surrogate that was proved on the stream, as its route tells it.
+
+    Parameters
+    ----------
+    ref : SurrogateRef
+        With its proof.
+    candidates : int
+        How many raced for it.
+
+    Examples
+    --------
+    >>> proof = Proof(kind="later", target=0.9, delta=0.05, bound=0.91, calls=150, agreed=149, coverage=0.75,
+    ...               threshold=0.8)
+    >>> of_route(SurrogateRef(version="v", uri="x", digest="d", base="ngrams", proof=proof), 3).n
+    200
+    """
+    proof = ref.proof
+    if proof is None:
+        raise ValueError(f"surrogate {ref.version} has no proof")
+    return Certificate(
+        kind=proof.kind,
+        digest=ref.digest,
+        target=proof.target,
+        delta=proof.delta,
+        proof=proof,
+        n=round(proof.calls / proof.coverage) if proof.coverage else proof.calls,
+        rows="",  # calls as they came; nobody kept them
+        coverage=proof.coverage,
+        bound=proof.bound,
+        looked_at=LookedAt(
+            candidates=candidates, thresholds=len(ref.thresholds), refits=0, delta=proof.delta
+        ),
+    )
 
 
 def slices(

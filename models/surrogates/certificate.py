@@ -24,10 +24,7 @@ _LEAST_SLICE = 20
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True):
-    """The accepted answers of one label.
-
-    ``bound`` holds for all slices at once: each has its part of delta.
-    """
+    """The accepted answers of one label, near-duplicates once, and a lower ``bound`` of their agreement."""
 
     label: str
     calls: int
@@ -143,6 +140,18 @@ def slices(
     labels: Sequence[str], accepted: NDArray[np.bool_], agrees: NDArray[np.bool_], delta: float
 ) -> tuple[Slice, ...]:
     """Counts and bounds by the label said, those with enough accepted calls; most calls first.
+
+    The bounds hold together with probability 1 - delta: each slice has an equal part of it, and which slices
+    there are does not hang on what agrees. This delta is their own, beside that of the proof, and holds for a
+    threshold that was fixed without these rows, whether or not it would be proved; that the proof chose among
+    several on the same rows is not paid for. So they show where errors are, and promise nothing.
+
+    Parameters
+    ----------
+    labels, accepted, agrees : sequence and arrays of shape (n,)
+        What was said of each row, whether it is accepted, whether the teacher agrees; independent rows, so
+        only the first of each group of near-duplicates.
+    delta : float
 
     Examples
     --------

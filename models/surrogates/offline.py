@@ -19,7 +19,7 @@ import jitr
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.splits import later_split
-from jitr.models.promise.held_back import fine_thresholds, prove, share_held_back
+from jitr.models.promise.held_back import fine_thresholds, firsts, prove, share_held_back
 from jitr.models.search.race import LEAST_ROWS, Progress, race
 from jitr.models.search.track import Clock
 from jitr.models.surrogates.artifact import Budget, Lineage
@@ -128,6 +128,7 @@ def fit_offline(
         agrees = np.array([same(a, b, recipe.tolerance) for a, b in zip(said, held.labels, strict=True)])
     spend = looks.left(proving, delta)
     groups = (held or known).groups
+    first = firsts(groups)
     found = prove(proof, scores, agrees, thresholds, forecast, recipe.target, spend, groups)
     certificate = Certificate(
         kind=proof,
@@ -136,11 +137,13 @@ def fit_offline(
         delta=delta,
         proof=found,
         reason="" if found else _why(len(scores), won.fitted.accuracy, recipe.target),
-        n=len(np.unique(groups)),
+        n=len(first),
         rows=rows_digest(proving),
         coverage=found.coverage if found else 0.0,
         bound=found.bound if found else 0.0,
-        slices=slices(said, scores >= found.threshold, agrees, spend) if found else (),
+        slices=slices([said[i] for i in first], scores[first] >= found.threshold, agrees[first], spend)
+        if found
+        else (),
         looked_at=LookedAt(
             candidates=len(won.entries),
             thresholds=len(thresholds),

@@ -139,6 +139,19 @@ def test_a_certified_surrogate_stays_until_the_new_one_is_certified(tmp_path: Pa
     assert Surrogate.load(tmp_path / "a", kept.digest).manifest.rows == 195
 
 
+def test_slices_count_near_duplicates_once_as_the_proof_does(tmp_path: Path) -> None:
+    known, late = dataset(300), dataset(120, seed=1)
+    rows = [
+        (t, label) for t, label in zip(known.inputs + late.inputs, known.labels + late.labels, strict=True)
+    ]
+    rows += [(f"do tell me about this mortgage of yours number {i}", "loan") for i in range(60)]
+    data = Dataset.from_examples([Example(str(i), float(i), *row) for i, row in enumerate(rows)])
+    certificate = made(data, tmp_path / "a").certificate
+    assert certificate.proof is not None and certificate.n <= 121
+    assert {s.label for s in certificate.slices} == set(CUES)
+    assert sum(s.calls for s in certificate.slices) == certificate.proof.calls
+
+
 def test_too_few_rows_to_hold_some_back(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="too few to hold some back"):
         made(dataset(32), tmp_path / "a")

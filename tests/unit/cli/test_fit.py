@@ -85,6 +85,21 @@ def test_pairs_keep_the_usual_rendering_and_count_unreadable_lines(pairs: Path) 
     assert set(Dataset.from_examples(taught.examples).renderings.values()) == {"Refund", "Card"}
 
 
+def test_answers_are_redacted_as_inputs_are(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.jsonl"
+    rows = [
+        {"input": f"{t} from ann{i}@example.org", "answer": {"team": a, "reply_to": f"ann{i}@example.org"}}
+        for i, (t, a) in enumerate(texts(40))
+    ]
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    examples = read(file, None, Redaction(Settings())).examples
+    assert len(examples) == 40
+    assert not any("@" in part for e in examples for part in (e.input, e.label, e.text))
+    assert all("[email]" in e.text for e in examples)
+    kept = read(file, None, Redaction(Settings(redact=False))).examples
+    assert all("@" in e.text for e in kept)
+
+
 def test_a_log_of_calls_teaches_its_one_task_by_its_slots(log: Path) -> None:
     taught = read(log, None, Redaction(Settings()))
     assert len(taught.examples) >= 75

@@ -64,7 +64,10 @@ class FieldEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a surrogate comes from; rows of the parts before ``since_offset`` were left out."""
+    """Where a surrogate comes from; rows of the parts before ``since_offset`` were left out.
+
+    ``code`` is the version of jitr and the revision of what trains.
+    """
 
     parts: tuple[str, ...]
     dataset: str

@@ -15,7 +15,6 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-import jitr
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.splits import later_split
@@ -34,7 +33,7 @@ from jitr.models.surrogates.certificate import (
 from jitr.models.surrogates.looks import Looks
 from jitr.models.surrogates.place import place_of
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import Recipe, TrainingResult, save
+from jitr.models.surrogates.train import CODE, Recipe, TrainingResult, save
 from jitr.models.tasks.agreement import same
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
@@ -116,7 +115,7 @@ def fit_offline(
         progress=progress,
     )
     place.clear()
-    lineage = Lineage(parts=(), dataset=known.digest, code=jitr.__version__, seed=seed)
+    lineage = Lineage(parts=(), dataset=known.digest, code=CODE, seed=seed)
     result = save(won, known, recipe, place.aside, known.digest[:32], lineage, clock() - started, _SPENT)
     fitted = won.fitted
     thresholds, forecast = fine_thresholds(fitted.scores, fitted.agrees, known.weights)

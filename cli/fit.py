@@ -112,7 +112,7 @@ def fit(
         raise ConfigError(f"--tolerance {asked:g}: give a number of 0 or more")
     if tolerance is None:
         tolerance = settings.policy_of(settings.gateway.tenant, name).tolerance
-    dataset, refused = _dataset(settings, file, task, tolerance)
+    dataset, refused, parts = _dataset(settings, file, task, tolerance)
     if asked is not None and dataset.kind not in ("number", "json"):
         click.echo(f"--tolerance has no effect: the answers are read as {dataset.kind}", err=True)
     recipe = Recipe(
@@ -129,6 +129,7 @@ def fit(
             proof=proof,
             delta=delta,
             seed=seed,
+            parts=parts,
             weights=Weights(weights),
             progress=lambda stage, done: bar.update(shown, description=stage, completed=round(100 * done)),
         )
@@ -142,14 +143,14 @@ def fit(
 
 def _dataset(
     settings: Settings, file: Path | None, task: str | None, tolerance: float
-) -> tuple[Dataset, int]:
-    """What there is to learn from, and how much could not be read."""
+) -> tuple[Dataset, int, tuple[str, ...]]:
+    """What there is to learn from, how much could not be read, and the digests of what was collected."""
     if file is not None:
         taught = read(file, task, Redaction(settings))
         if not taught.examples:
             raise ConfigError(f"{file} holds no answer that teaches; see `jitr fit --help`")
         dataset = Dataset.from_examples(taught.examples, taught.kind, tolerance)
-        return dataset, taught.refused + dataset.unparsed
+        return dataset, taught.refused + dataset.unparsed, ()
     if task is None:
         raise ConfigError("give a FILE, or a task with --task")
     root = f"{settings.state.root.rstrip('/')}/{settings.kafka.prefix}datasets"
@@ -161,7 +162,7 @@ def _dataset(
     # answers kept before their kind was known tell it together with the others
     kind = space_of(read_parts(parts).labels).kind
     dataset = read_parts(parts, kind=kind, tolerance=tolerance)
-    return dataset, dataset.unparsed
+    return dataset, dataset.unparsed, tuple(sorted(part.digest for part in parts))
 
 
 def _report(made: Fit, dataset: Dataset) -> FitReport:

@@ -23,7 +23,7 @@ def card(manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Datase
         f"# Surrogate {manifest.version}",
         "",
         f"Task `{manifest.task}`, {manifest.candidate}, from {manifest.rows} distinct inputs"
-        f" ({manifest.calls} calls, {manifest.conflicts} with conflicting answers).",
+        f" ({manifest.calls} calls, {manifest.conflicts} inputs with conflicting answers).",
         "",
         f"- agreement out of sample, all answers: {manifest.accuracy:.3f}",
         f"- the teacher's agreement with itself: {ceiling}",

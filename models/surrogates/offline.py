@@ -59,6 +59,7 @@ def fit_offline(
     proof: Literal["split", "loo"] = "split",
     delta: float = 0.05,
     seed: int = 0,
+    parts: tuple[str, ...] = (),
     weights: Weights | None = None,
     clock: Clock = time.process_time,
     progress: Progress | None = None,
@@ -78,6 +79,9 @@ def fit_offline(
     delta : float
         Chance in (0, 1) that the certificate is wrong; halved for every earlier look at the rows that prove,
         or at some of them, whether it proved something or not. The folder's certificate remembers these.
+    seed : int
+    parts : tuple of str
+        Digests of the dataset's parts, for the lineage.
 
     Raises
     ------
@@ -115,7 +119,7 @@ def fit_offline(
         progress=progress,
     )
     place.clear()
-    lineage = Lineage(parts=(), dataset=known.digest, code=CODE, seed=seed)
+    lineage = Lineage(parts=parts, dataset=known.digest, code=CODE, seed=seed)
     result = save(won, known, recipe, place.aside, known.digest[:32], lineage, clock() - started, _SPENT)
     fitted = won.fitted
     thresholds, forecast = fine_thresholds(fitted.scores, fitted.agrees, known.weights)

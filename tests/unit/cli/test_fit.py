@@ -16,7 +16,7 @@ from jitr.cli.eject import eject
 from jitr.cli.fit import fit
 from jitr.cli.teaching import read
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.datasets.parts import write_parts
+from jitr.models.datasets.parts import list_parts, write_parts
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.tasks.answers import normal
 from jitr.models.tasks.kinds import in_kind
@@ -154,6 +154,8 @@ def test_a_task_whose_answers_were_collected_is_fitted_by_its_id(
     surrogate = Surrogate.load(out)
     assert surrogate.manifest.kind == kind and surrogate.manifest.task == "t-1"
     assert surrogate.manifest.rows < 300  # the latest fifth proves
+    parts = list_parts(str(tmp_path / "state" / "datasets"), "t-1")
+    assert surrogate.manifest.lineage.parts == tuple(part.digest for part in parts) != ()
     for text, _ in texts(20):
         assert re.fullmatch(pattern, surrogate.answer(text).text)
     left = CliRunner().invoke(eject, [str(out), str(tmp_path / "away"), "--json"], standalone_mode=False)

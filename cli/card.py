@@ -5,14 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import msgspec
 from rich.markdown import Markdown
 
 from jitr.cli.options import json_option
 from jitr.cli.output import console, print_json
 from jitr.models.surrogates.artifact import CARD, read_manifest, read_measured, read_payload
 from jitr.models.surrogates.certificate import read_certificate
+from jitr.models.surrogates.looks import Looks
 from jitr.models.surrogates.plots import plots
 from jitr.schemas.errors import ArtifactError
+
+_NONE = (
+    "There is no certificate here. What is proved of a task on the stream is in its route (`jitr routes`)."
+)
 
 
 @click.command()
@@ -30,10 +36,12 @@ def card(path: Path, out: Path | None, as_json: bool) -> None:
         raise ArtifactError(f"the certificate in {path} is of another surrogate; certify it again")
     measured = read_measured(path)
     if as_json:
+        if certificate is not None:  # the rows that it remembers are for the next fit, and may be many
+            certificate = msgspec.structs.replace(certificate, looks=Looks())
         print_json({"manifest": manifest, "measured": measured, "certificate": certificate, "digest": digest})
         return
     text = (path / CARD).read_text(encoding="utf-8") if (path / CARD).is_file() else ""
-    proves = certificate.proves if certificate is not None else "There is no certificate."
+    proves = certificate.proves if certificate is not None else _NONE
     lines = [text.rstrip(), "", "## Certificate", "", proves]
     if certificate is not None and certificate.slices:
         lines += ["", "| label | accepted | agreed | bound |", "|---|---|---|---|"]

@@ -16,6 +16,7 @@ from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.parts import list_parts, read_parts
 from jitr.models.surrogates.certificate import Certificate
+from jitr.models.surrogates.looks import Looks
 from jitr.models.surrogates.offline import Fit, fit_offline
 from jitr.models.surrogates.train import Recipe
 from jitr.models.tasks.extract import space_of
@@ -26,7 +27,7 @@ from jitr.schemas.trainings import Limits
 
 
 class FitReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `jitr fit --json` prints; ``kept`` says that an older, certified surrogate stayed in its place."""
+    """What `jitr fit --json` prints; ``kept``: an older surrogate, whose certificate is better, stays."""
 
     path: str
     kept: bool
@@ -99,7 +100,9 @@ def fit(
 
     FILE is JSON lines (also .gz), each an input with its answer (`input`, `answer`) or a call (`messages`,
     `response`; an OpenAI pair too). Without FILE, --task takes what `jitr worker` collected of a task. The
-    exit code is 1 where nothing could be proved; an older certified surrogate then stays where it is.
+    exit code is 1 where nothing could be proved; an older certified surrogate then stays where it is. Every
+    look at rows costs: who fits again on rows, or some of them, that were asked for a proof before has half
+    of the delta of the look before. The folder remembers which they were.
 
     Limits of time count CPU time: a busy machine refuses no surrogate.
     """
@@ -109,7 +112,7 @@ def fit(
         raise ConfigError(f"--tolerance {asked:g}: give a number of 0 or more")
     if tolerance is None:
         tolerance = settings.policy_of(settings.gateway.tenant, name).tolerance
-    dataset, refused = _dataset(settings, file, task, tolerance)
+    dataset, refused, parts = _dataset(settings, file, task, tolerance)
     if asked is not None and dataset.kind not in ("number", "json"):
         click.echo(f"--tolerance has no effect: the answers are read as {dataset.kind}", err=True)
     recipe = Recipe(
@@ -126,6 +129,7 @@ def fit(
             proof=proof,
             delta=delta,
             seed=seed,
+            parts=parts,
             weights=Weights(weights),
             progress=lambda stage, done: bar.update(shown, description=stage, completed=round(100 * done)),
         )
@@ -139,14 +143,14 @@ def fit(
 
 def _dataset(
     settings: Settings, file: Path | None, task: str | None, tolerance: float
-) -> tuple[Dataset, int]:
-    """What there is to learn from, and how much could not be read."""
+) -> tuple[Dataset, int, tuple[str, ...]]:
+    """What there is to learn from, how much could not be read, and the digests of what was collected."""
     if file is not None:
         taught = read(file, task, Redaction(settings))
         if not taught.examples:
             raise ConfigError(f"{file} holds no answer that teaches; see `jitr fit --help`")
         dataset = Dataset.from_examples(taught.examples, taught.kind, tolerance)
-        return dataset, taught.refused + dataset.unparsed
+        return dataset, taught.refused + dataset.unparsed, ()
     if task is None:
         raise ConfigError("give a FILE, or a task with --task")
     root = f"{settings.state.root.rstrip('/')}/{settings.kafka.prefix}datasets"
@@ -158,7 +162,7 @@ def _dataset(
     # answers kept before their kind was known tell it together with the others
     kind = space_of(read_parts(parts).labels).kind
     dataset = read_parts(parts, kind=kind, tolerance=tolerance)
-    return dataset, dataset.unparsed
+    return dataset, dataset.unparsed, tuple(sorted(part.digest for part in parts))
 
 
 def _report(made: Fit, dataset: Dataset) -> FitReport:
@@ -175,7 +179,8 @@ def _report(made: Fit, dataset: Dataset) -> FitReport:
         train_s=measured.train_s,
         size_mb=measured.size_mb,
         p99_ms=measured.p99_ms,
-        certificate=made.certificate,
+        # the rows that it remembers are for the next fit, and may be many
+        certificate=msgspec.structs.replace(made.certificate, looks=Looks()),
     )
 
 
@@ -199,7 +204,8 @@ def _show(report: FitReport, refused: int) -> None:
     out.print(report.certificate.proves, soft_wrap=True)
     if report.kept:
         out.print(
-            f"the certified surrogate that was there stays; this one is in {report.path}", soft_wrap=True
+            f"the surrogate that was there has a better certificate and stays; this one is in {report.path}",
+            soft_wrap=True,
         )
     else:
         out.print(f"written to {report.path}; `jitr card {report.path}` shows more", soft_wrap=True)

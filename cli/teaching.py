@@ -59,16 +59,17 @@ def _pairs(file: Path, redact: Redaction) -> Teaching:
         if row is None or pair is None:
             refused += 1
             continue
-        space.learn(pair[1], pair[0])
+        text, answer = redact.text(pair[0]), redact.text(pair[1])
+        space.learn(answer, text)
         moment = row.get("time")
         when = float(moment) if isinstance(moment, int | float) else float(number)
-        found.append((f"{file.name}:{number}", when, *pair))
+        found.append((f"{file.name}:{number}", when, text, answer))
     examples = []
     for id, when, text, answer in found:
         label = space.parse(answer)
         if label is None:
             label = normal(answer.strip())
-        examples.append(Example(id, when, redact.text(text), label, text=answer.strip()))
+        examples.append(Example(id, when, text, label, text=answer.strip()))
     return Teaching(examples, space.kind, refused)
 
 

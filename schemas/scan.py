@@ -21,9 +21,10 @@ class Potential(msgspec.Struct, frozen=True, kw_only=True):
     """How much of a task a quick linear surrogate could take, measured on calls later than those it learned.
 
     ``agreement`` is the share of all held-out answers that agree with the LLM's, ``agreement_low`` its lower
-    bound. ``coverage`` is the share of calls that it may answer at the target: proved, by a threshold that
-    was fixed without the held-out calls; 0 where nothing was proved, and ``reason`` says why. ``bound`` is
-    the lower bound of agreement on that share. ``learned`` and ``held`` count distinct inputs.
+    bound, for which near-duplicates count once. ``coverage`` is the share of calls that it may answer at the
+    target: proved, by a threshold that was fixed without the held-out calls; 0 where nothing was proved, and
+    ``reason`` says why. ``bound`` is the lower bound of agreement on that share. ``learned`` and ``held``
+    count distinct inputs.
     """
 
     learned: int = 0

@@ -46,12 +46,12 @@ class Dataset:
         One per row; equal inputs are one row with the teacher's most frequent answer.
     times, weights : float64 arrays
         Event time of the first call with this input; the mean sampling weight of its calls.
+    asked : int64 array
+        Calls with this input.
+    torn : bool array
+        Whether these got answers that do not agree.
     groups : int64 array
         Rows with the same number are near-duplicates and must stay on one side of every fold.
-    calls : int
-        Distinct calls that went in.
-    conflicts : int
-        Inputs that got answers which do not agree.
     unparsed : int
         Calls whose answer is nothing of the kind; they are no rows.
     renderings : dict
@@ -74,8 +74,8 @@ class Dataset:
     times: NDArray[np.float64]
     weights: NDArray[np.float64]
     groups: NDArray[np.int64]
-    calls: int
-    conflicts: int
+    asked: NDArray[np.int64]
+    torn: NDArray[np.bool_]
     self_agreement: float | None
     repeats: int
     digest: str
@@ -86,6 +86,16 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    @property
+    def calls(self) -> int:
+        """Distinct calls that went in."""
+        return int(self.asked.sum()) + self.unparsed
+
+    @property
+    def conflicts(self) -> int:
+        """Inputs that got answers which do not agree."""
+        return int(self.torn.sum())
 
     @classmethod
     def from_examples(
@@ -141,8 +151,8 @@ class Dataset:
             times=times,
             weights=weights,
             groups=near_duplicate_groups(inputs),
-            calls=len(by_call),
-            conflicts=sum(agreeing.conflict(answers) for _, answers in rows),
+            asked=np.array([len(answers) for _, answers in rows], dtype=np.int64),
+            torn=np.array([agreeing.conflict(answers) for _, answers in rows], dtype=np.bool_),
             self_agreement=agreement,
             repeats=repeats,
             digest=_digest(inputs, labels, weights, soft),
@@ -153,7 +163,10 @@ class Dataset:
         )
 
     def take(self, rows: NDArray[np.int64] | Sequence[int]) -> Dataset:
-        """The same dataset, fewer rows (in the order given); counts of calls become counts of rows."""
+        """The same dataset, fewer rows (in the order given).
+
+        How often the teacher agrees with itself stays what the whole dataset tells.
+        """
         index = np.asarray(rows, dtype=np.int64)
         inputs = tuple(self.inputs[i] for i in index)
         labels = tuple(self.labels[i] for i in index)
@@ -165,8 +178,8 @@ class Dataset:
             times=self.times[index],
             weights=weights,
             groups=self.groups[index],
-            calls=len(index),
-            conflicts=0,
+            asked=self.asked[index],
+            torn=self.torn[index],
             self_agreement=self.self_agreement,
             repeats=self.repeats,
             digest=_digest(inputs, labels, weights, soft),

@@ -90,7 +90,7 @@ def prove(
             f" and {len(plan.agreement)}"
         )
     if groups is not None:
-        first = np.sort(np.unique(groups, return_index=True)[1])
+        first = firsts(groups)
         scores, agrees = scores[first], agrees[first]
     order = np.argsort(-scores, kind="stable")
     agreed_before = np.concatenate([[0], np.cumsum(agrees[order], dtype=np.int64)])
@@ -115,6 +115,17 @@ def prove(
         coverage=n / len(scores),
         threshold=float(plan.thresholds[proved]),
     )
+
+
+def firsts(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first row of each group of near-duplicates, in order: those that count.
+
+    Examples
+    --------
+    >>> firsts(np.array([4, 4, 1, 4, 1, 7])).tolist()
+    [0, 2, 5]
+    """
+    return np.sort(np.unique(groups, return_index=True)[1])
 
 
 def _start(plan: Plan, rows: int, target: float, delta: float) -> int:

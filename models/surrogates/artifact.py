@@ -63,7 +63,10 @@ class FieldEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a surrogate comes from; rows of the parts before ``since_offset`` were left out."""
+    """Where a surrogate comes from; rows of the parts before ``since_offset`` were left out.
+
+    ``code`` is the version of jitr and the revision of what trains.
+    """
 
     parts: tuple[str, ...]
     dataset: str
@@ -76,8 +79,8 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How the delta of a certificate is spent, in shares of it.
 
     Candidates are chosen on training rows alone, which costs nothing; all thresholds together share one
-    delta by their fixed order. A refit that is proved on later calls has its own (``own``); one that is
-    proved on rows that proved before has half of what the last one had (``halved``).
+    delta by their fixed order. A refit that is proved on later calls has its own (``own``); one on rows of
+    which some were asked for a proof before has half of what the last one had (``halved``).
     """
 
     candidates: float = 0.0

@@ -15,18 +15,16 @@ from numpy.typing import NDArray
 
 from jitr.models.promise.bounds import lower_bound
 from jitr.models.surrogates.artifact import CERTIFICATE
+from jitr.models.surrogates.looks import Looks
 from jitr.schemas.errors import ArtifactError
-from jitr.schemas.routes import Proof
+from jitr.schemas.routes import Proof, SurrogateRef
 
 _LARGEST = 1 << 22
 _LEAST_SLICE = 20
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True):
-    """The accepted answers of one label.
-
-    ``bound`` holds for all slices at once: each has its part of delta.
-    """
+    """The accepted answers of one label, near-duplicates once, and a lower ``bound`` of their agreement."""
 
     label: str
     calls: int
@@ -38,14 +36,15 @@ class LookedAt(msgspec.Struct, frozen=True, kw_only=True):
     """What could have been chosen by luck, and what it cost.
 
     Candidates are chosen on training rows, which spends nothing of delta; thresholds share one delta by
-    their fixed order; a refit that is proved on rows that proved before has half of the delta before it.
+    their fixed order; a look at rows of which any was looked at before has half of the delta before it
+    (`jitr.models.surrogates.looks`).
 
     Attributes
     ----------
     candidates, thresholds : int
         Surrogates that raced; thresholds that could have been proved.
     refits : int
-        Certificates that these rows were asked for before.
+        Looks at these rows before this one: the most at any of them.
     delta : float
         What was left for this one.
     """
@@ -60,8 +59,9 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """``certificate.json``.
 
     ``proof`` is None where nothing was proved; then ``reason`` says why. ``n`` counts the rows that could
-    prove, ``rows`` is their digest: a later refit looks there whether it asks the same rows again.
-    ``digest`` is that of the artifact.
+    prove, near-duplicates once, or the calls of the shadow run; ``rows`` is the digest of what was held back.
+    ``digest`` is that of the artifact. ``looks`` remembers every row that was looked at for this or an
+    earlier surrogate of the folder.
     """
 
     kind: Literal["later", "split", "loo"]
@@ -76,6 +76,12 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     bound: float
     slices: tuple[Slice, ...] = ()
     looked_at: LookedAt
+    looks: Looks = Looks()
+
+    @property
+    def rank(self) -> int:
+        """What it is worth beside another: 2 if it is proved, 1 if only measured, 0 if neither."""
+        return 0 if self.proof is None else 1 if self.kind == "loo" else 2
 
     @property
     def proves(self) -> str:
@@ -94,10 +100,58 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def of_route(ref: SurrogateRef, candidates: int) -> Certificate:
+    """The certificate of a surrogate that was proved on the stream, as its route tells it.
+
+    Parameters
+    ----------
+    ref : SurrogateRef
+        With its proof.
+    candidates : int
+        How many raced for it.
+
+    Examples
+    --------
+    >>> proof = Proof(kind="later", target=0.9, delta=0.05, bound=0.91, calls=150, agreed=149, coverage=0.75,
+    ...               threshold=0.8)
+    >>> of_route(SurrogateRef(version="v", uri="x", digest="d", base="ngrams", proof=proof), 3).n
+    200
+    """
+    proof = ref.proof
+    if proof is None:
+        raise ValueError(f"surrogate {ref.version} has no proof")
+    return Certificate(
+        kind=proof.kind,
+        digest=ref.digest,
+        target=proof.target,
+        delta=proof.delta,
+        proof=proof,
+        n=round(proof.calls / proof.coverage) if proof.coverage else proof.calls,
+        rows="",  # calls as they came; nobody kept them
+        coverage=proof.coverage,
+        bound=proof.bound,
+        looked_at=LookedAt(
+            candidates=candidates, thresholds=len(ref.thresholds), refits=0, delta=proof.delta
+        ),
+    )
+
+
 def slices(
     labels: Sequence[str], accepted: NDArray[np.bool_], agrees: NDArray[np.bool_], delta: float
 ) -> tuple[Slice, ...]:
     """Counts and bounds by the label said, those with enough accepted calls; most calls first.
+
+    The bounds hold together with probability 1 - delta: each slice has an equal part of it, and which slices
+    there are does not hang on what agrees. This delta is their own, beside that of the proof, and holds for a
+    threshold that was fixed without these rows, whether or not it would be proved; that the proof chose among
+    several on the same rows is not paid for. So they show where errors are, and promise nothing.
+
+    Parameters
+    ----------
+    labels, accepted, agrees : sequence and arrays of shape (n,)
+        What was said of each row, whether it is accepted, whether the teacher agrees; independent rows, so
+        only the first of each group of near-duplicates.
+    delta : float
 
     Examples
     --------

@@ -15,8 +15,8 @@ import msgspec
 
 from jitr.models.bases.weights import Weights
 from jitr.models.surrogates.artifact import read_manifest, read_payload
-from jitr.models.surrogates.certificate import read_certificate
-from jitr.schemas.errors import ConfigError
+from jitr.models.surrogates.certificate import Certificate, read_certificate, write_certificate
+from jitr.schemas.errors import ArtifactError, ConfigError
 
 _ROOT = "jitr.models.surrogates.runtime"
 _PACKAGE = "runtime"
@@ -42,7 +42,9 @@ if __name__ == "__main__":
 _NEEDS = "numpy\nmsgspec\nsafetensors\nonnxruntime\ntokenizers\n"
 
 
-def eject(folder: Path, out: Path, weights: Weights | None = None) -> None:
+def eject(
+    folder: Path, out: Path, weights: Weights | None = None, certificate: Certificate | None = None
+) -> None:
     """Write ``answer.py``, ``runtime/``, ``artifact/``, ``base/`` and ``requirements.txt`` into ``out``.
 
     Parameters
@@ -51,11 +53,15 @@ def eject(folder: Path, out: Path, weights: Weights | None = None) -> None:
         The artifact; it is verified first.
     out : Path
         Must not exist, or be empty.
+    weights : Weights, optional
+    certificate : Certificate, optional
+        That of a surrogate which was proved on the stream: it is written beside it. Without one the folder's
+        own counts; where there is none either, ``answer.py`` leaves everything to the teacher.
 
     Raises
     ------
     ArtifactError
-        The artifact is damaged.
+        The artifact is damaged, or the certificate is of another.
     WeightsError
         Its encoder is not on this machine.
     ConfigError
@@ -65,9 +71,17 @@ def eject(folder: Path, out: Path, weights: Weights | None = None) -> None:
         raise ConfigError(f"{out} is not empty; give a new folder")
     manifest, digest = read_manifest(folder)
     read_payload(folder, manifest)
-    certificate = read_certificate(folder)
+    own = certificate is None
+    certificate = read_certificate(folder) if certificate is None else certificate
+    if certificate is not None and certificate.digest != digest:
+        raise ArtifactError(
+            f"{folder} has digest {digest}, its certificate is of {certificate.digest}; fetch or certify it"
+            " again"
+        )
     proof = certificate.proof if certificate is not None else None
     shutil.copytree(folder, out / "artifact")
+    if certificate is not None and not own:
+        write_certificate(out / "artifact", certificate)
     (out / "base").mkdir()
     if manifest.encoder is not None:
         weights = weights or Weights()

@@ -1,13 +1,12 @@
 """From a dataset to a surrogate with its certificate, without a stream: what `jitr fit` does.
 
 There are no next calls, so the proof holds rows back (``split``): the latest, whose near-duplicates do not
-train. ``loo`` trains on all rows and only measures. An old surrogate stays in its folder until the new one is
-certified.
+train. ``loo`` trains on all rows and only measures. A surrogate that is proved stays in its folder until
+another one is.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,10 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-import jitr
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.splits import later_split
-from jitr.models.promise.held_back import fine_thresholds, prove, share_held_back
+from jitr.models.promise.held_back import fine_thresholds, firsts, prove, share_held_back
 from jitr.models.search.race import LEAST_ROWS, Progress, race
 from jitr.models.search.track import Clock
 from jitr.models.surrogates.artifact import Budget, Lineage
@@ -32,8 +30,10 @@ from jitr.models.surrogates.certificate import (
     slices,
     write_certificate,
 )
+from jitr.models.surrogates.looks import Looks
+from jitr.models.surrogates.place import place_of
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import Recipe, TrainingResult, save
+from jitr.models.surrogates.train import CODE, Recipe, TrainingResult, save
 from jitr.models.tasks.agreement import same
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
@@ -43,7 +43,7 @@ _SPENT = Budget(refits="halved")
 
 @dataclass(frozen=True)
 class Fit:
-    """A surrogate and its certificate; ``kept`` says that the folder still holds an older surrogate."""
+    """A surrogate and its certificate; ``kept``: the folder still holds the older, which has a better one."""
 
     result: TrainingResult
     certificate: Certificate
@@ -59,11 +59,12 @@ def fit_offline(
     proof: Literal["split", "loo"] = "split",
     delta: float = 0.05,
     seed: int = 0,
+    parts: tuple[str, ...] = (),
     weights: Weights | None = None,
     clock: Clock = time.process_time,
     progress: Progress | None = None,
 ) -> Fit:
-    """Race, prove, and put the winner into ``folder``.
+    """Race, prove, and put the winner into ``folder``, by way of ``<folder>.new`` and ``<folder>.old``.
 
     Parameters
     ----------
@@ -72,17 +73,25 @@ def fit_offline(
         Its target is what is to be proved.
     limits : Limits
     folder : Path
-        A surrogate that it holds already is replaced only by one that has a proof.
+        The surrogate that it holds already is replaced only by one whose certificate is worth as much: what
+        is proved by what is proved, what is measured (``loo``) not by what failed, the rest by anything.
     proof : "split" or "loo"
     delta : float
-        Chance in (0, 1) that the certificate is wrong; halved for every earlier certificate that the same
-        rows gave in this folder.
+        Chance in (0, 1) that the certificate is wrong; halved for every earlier look at the rows that prove,
+        or at some of them, whether it proved something or not. The folder's certificate remembers these.
+    seed : int
+    parts : tuple of str
+        Digests of the dataset's parts, for the lineage.
 
     Raises
     ------
+    ConfigError
+        The folder or a neighbour of these names holds something that must not be removed.
     TrainingError
         Too few rows, answers that are not closed, or no candidate within the limits.
     """
+    place = place_of(folder)
+    place.prepare()
     weights = weights or Weights()
     known, held = dataset, None
     if proof == "split":
@@ -94,9 +103,9 @@ def fit_offline(
                 f"{len(dataset)} distinct inputs are too few to hold some back; collect more, or ask for loo"
             )
         known, held = dataset.take(early), dataset.take(late)
-    before = read_certificate(folder)
-    proving = rows_digest((held or known).inputs)
-    refits = before.looked_at.refits + 1 if before is not None and before.rows == proving else 0
+    before = read_certificate(place.folder)
+    looks = before.looks if before is not None else Looks()
+    proving = (held or known).inputs
     started = clock()
     won = race(
         known,
@@ -109,20 +118,20 @@ def fit_offline(
         tolerance=recipe.tolerance,
         progress=progress,
     )
-    aside = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(aside, ignore_errors=True)
-    lineage = Lineage(parts=(), dataset=known.digest, code=jitr.__version__, seed=seed)
-    result = save(won, known, recipe, aside, known.digest[:32], lineage, clock() - started, _SPENT)
+    place.clear()
+    lineage = Lineage(parts=parts, dataset=known.digest, code=CODE, seed=seed)
+    result = save(won, known, recipe, place.aside, known.digest[:32], lineage, clock() - started, _SPENT)
     fitted = won.fitted
     plan = fine_thresholds(fitted.scores, fitted.agrees, known.weights)
     scores, agrees, said = fitted.scores, fitted.agrees, list(known.labels)
     if held is not None:
-        answers = Surrogate.load(aside, result.digest, weights).answer_many(held.inputs)
+        answers = Surrogate.load(place.aside, result.digest, weights).answer_many(held.inputs)
         scores = np.array([a.score for a in answers])
         said = [a.label for a in answers]
         agrees = np.array([same(a, b, recipe.tolerance) for a, b in zip(said, held.labels, strict=True)])
-    spend = delta / 2**refits
+    spend = looks.left(proving, delta)
     groups = (held or known).groups
+    first = firsts(groups)
     found = prove(proof, scores, agrees, plan, recipe.target, spend, groups)
     certificate = Certificate(
         kind=proof,
@@ -131,23 +140,27 @@ def fit_offline(
         delta=delta,
         proof=found,
         reason="" if found else _why(len(scores), won.fitted.accuracy, recipe.target),
-        n=len(np.unique(groups)),
-        rows=proving,
+        n=len(first),
+        rows=rows_digest(proving),
         coverage=found.coverage if found else 0.0,
         bound=found.bound if found else 0.0,
-        slices=slices(said, scores >= found.threshold, agrees, spend) if found else (),
+        slices=slices([said[i] for i in first], scores[first] >= found.threshold, agrees[first], spend)
+        if found
+        else (),
         looked_at=LookedAt(
-            candidates=len(won.entries), thresholds=len(plan.thresholds), refits=refits, delta=spend
+            candidates=len(won.entries),
+            thresholds=len(plan.thresholds),
+            refits=looks.at(proving),
+            delta=spend,
         ),
+        looks=looks.add(proving),
     )
-    write_certificate(aside, certificate)
-    if found is None and before is not None and before.proof is not None:
-        # the budget that was spent is remembered with the surrogate that stays
-        spent = msgspec.structs.replace(before.looked_at, refits=max(refits, before.looked_at.refits))
-        write_certificate(folder, msgspec.structs.replace(before, looked_at=spent))
+    write_certificate(place.aside, certificate)
+    if before is not None and certificate.rank < before.rank:
+        # what was spent on these rows is remembered with the surrogate that stays
+        write_certificate(place.folder, msgspec.structs.replace(before, looks=certificate.looks))
         return Fit(result, certificate, kept=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
+    place.put()
     return Fit(msgspec.structs.replace(result, path=str(folder)), certificate, kept=False)
 
 

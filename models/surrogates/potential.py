@@ -14,7 +14,7 @@ from jitr.models.bases.ngrams import NgramBase
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.splits import later_split
 from jitr.models.promise.bounds import lower_bound
-from jitr.models.promise.held_back import fine_thresholds, prove
+from jitr.models.promise.held_back import fine_thresholds, firsts, prove
 from jitr.models.surrogates.base import Features
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fields import fields_of
@@ -46,8 +46,9 @@ def potential(
     """Fit on the earlier calls, prove on the later ones.
 
     The split is by time, and near-duplicates of what was learned prove nothing. Thresholds come from
-    out-of-sample scores of the earlier calls alone; those that pass on the later calls are proved at once
-    (`jitr.models.promise.held_back.prove`). Held-out answers that do not parse count as disagreement.
+    out-of-sample scores of the earlier calls alone; those that pass on the later calls are proved at once,
+    near-duplicates counted once (`jitr.models.promise.held_back.prove`). Held-out answers that do not parse
+    count as disagreement.
 
     Parameters
     ----------
@@ -102,16 +103,17 @@ def potential(
     said, scores = fitted.model.answer(held.inputs)
     agrees = np.array([same(a, b, tolerance) for a, b in zip(said, held.labels, strict=True)])
     plan = fine_thresholds(fitted.scores, fitted.agrees, known.weights)
-    proof = prove("split", scores, agrees, plan, target, delta)
-    agreed = int(agrees.sum())
+    proof = prove("split", scores, agrees, plan, target, delta, held.groups)
+    counted = agrees[firsts(held.groups)]
+    proving, agreed = len(counted), int(counted.sum())
     return Potential(
         learned=len(known),
         held=len(held),
-        agreement=agreed / len(held),
-        agreement_low=lower_bound(agreed, len(held), delta),
+        agreement=float(agrees.mean()),
+        agreement_low=lower_bound(agreed, proving, delta),
         coverage=proof.coverage if proof else 0.0,
         bound=proof.bound if proof else 0.0,
-        reason="" if proof else _why(len(held), agreed, target, delta),
+        reason="" if proof else _why(proving, agreed, target, delta),
     )
 
 
@@ -122,8 +124,11 @@ def _example(answered: Answered, space: LabelSpace, *, as_number: bool) -> Examp
     return Example(answered.id, answered.time, answered.input, _UNPARSED if label is None else label)
 
 
-def _why(held: int, agreed: int, target: float, delta: float) -> str:
+def _why(proving: int, agreed: int, target: float, delta: float) -> str:
     needed = int(np.ceil(np.log(delta) / np.log(target)))
-    if held < needed:
-        return f"{held} later calls are too few to prove {target:g}: {needed} at least"
-    return f"{agreed} of {held} later calls agree: too few, or too seldom, to prove {target:g} of any share"
+    if proving < needed:
+        return f"{proving} later calls are too few to prove {target:g}: {needed} at least"
+    # the walk may begin at a threshold that accepts fewer than needed, though all of them agree
+    return (
+        f"{agreed} of {proving} later calls agree: too few, or too seldom, to prove {target:g} of any share"
+    )

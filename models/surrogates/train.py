@@ -36,6 +36,11 @@ from jitr.schemas.routes import SurrogateRef
 from jitr.schemas.tasks import OutputKind
 from jitr.schemas.trainings import Limits, PartRef
 
+# To be raised with every change by which the same data and recipe give other files, or files of another
+# form: else a folder that was trained before it is taken again, to be refused where it is to answer.
+REVISION = 2
+CODE = f"{jitr.__version__}+{REVISION}"
+
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """What to train, besides the data.
@@ -94,9 +99,7 @@ def training_id(parts: Sequence[PartRef], recipe: Recipe, limits: Limits, seed: 
     >>> training_id([a, b], recipe, Limits(), 0) == training_id([b, a], recipe, Limits(), 0)
     True
     """
-    whole = msgspec.json.encode(
-        (digest_of(parts), recipe, limits, seed, jitr.__version__), order="deterministic"
-    )
+    whole = msgspec.json.encode((digest_of(parts), recipe, limits, seed, CODE), order="deterministic")
     return hashlib.sha256(whole).hexdigest()[:32]
 
 
@@ -171,7 +174,7 @@ def train_dataset(
     lineage = Lineage(
         parts=parts,
         dataset=dataset.digest,
-        code=jitr.__version__,
+        code=CODE,
         seed=seed,
         since_offset=recipe.since_offset,
     )

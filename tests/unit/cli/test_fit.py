@@ -16,7 +16,7 @@ from jitr.cli.eject import eject
 from jitr.cli.fit import fit
 from jitr.cli.teaching import read
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.datasets.parts import write_parts
+from jitr.models.datasets.parts import list_parts, write_parts
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.tasks.answers import normal
 from jitr.models.tasks.kinds import in_kind
@@ -85,6 +85,21 @@ def test_pairs_keep_the_usual_rendering_and_count_unreadable_lines(pairs: Path) 
     assert set(Dataset.from_examples(taught.examples).renderings.values()) == {"Refund", "Card"}
 
 
+def test_answers_are_redacted_as_inputs_are(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.jsonl"
+    rows = [
+        {"input": f"{t} from ann{i}@example.org", "answer": {"team": a, "reply_to": f"ann{i}@example.org"}}
+        for i, (t, a) in enumerate(texts(40))
+    ]
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    examples = read(file, None, Redaction(Settings())).examples
+    assert len(examples) == 40
+    assert not any("@" in part for e in examples for part in (e.input, e.label, e.text))
+    assert all("[email]" in e.text for e in examples)
+    kept = read(file, None, Redaction(Settings(redact=False))).examples
+    assert all("@" in e.text for e in kept)
+
+
 def test_a_log_of_calls_teaches_its_one_task_by_its_slots(log: Path) -> None:
     taught = read(log, None, Redaction(Settings()))
     assert len(taught.examples) >= 75
@@ -139,6 +154,8 @@ def test_a_task_whose_answers_were_collected_is_fitted_by_its_id(
     surrogate = Surrogate.load(out)
     assert surrogate.manifest.kind == kind and surrogate.manifest.task == "t-1"
     assert surrogate.manifest.rows < 300  # the latest fifth proves
+    parts = list_parts(str(tmp_path / "state" / "datasets"), "t-1")
+    assert surrogate.manifest.lineage.parts == tuple(part.digest for part in parts) != ()
     for text, _ in texts(20):
         assert re.fullmatch(pattern, surrogate.answer(text).text)
     left = CliRunner().invoke(eject, [str(out), str(tmp_path / "away"), "--json"], standalone_mode=False)

@@ -56,3 +56,14 @@ def test_the_digest_changes_with_a_label() -> None:
 
 def test_no_examples_make_an_empty_dataset() -> None:
     assert len(Dataset.from_examples([])) == 0
+
+
+def test_a_part_of_the_rows_keeps_its_calls_and_its_conflicts() -> None:
+    """Manifests of `jitr fit` said `0 with conflicting answers`, and as many calls as inputs."""
+    said = [("a", "x"), ("a", "y"), ("a", "x"), ("b", "x"), ("c", "x"), ("c", "x")]
+    data = Dataset.from_examples(Example(str(i), float(i), *pair) for i, pair in enumerate(said))
+    assert (data.calls, data.conflicts) == (6, 1)
+    early, late = data.take([0, 1]), data.take([2])
+    assert (early.calls, early.conflicts) == (4, 1)
+    assert (late.calls, late.conflicts) == (2, 0)
+    assert early.self_agreement == data.self_agreement

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import jitr
 from jitr.models.bases.registry import registry
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import write_parts
 from jitr.models.search.race import decide, race
 from jitr.models.search.runner import Runner
+from jitr.models.surrogates import train as training
 from jitr.models.surrogates.artifact import RaceEntry
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.forecast import SHARES
@@ -136,6 +138,21 @@ def test_within_a_tie_only_what_is_much_cheaper_beats_what_is_better(
         for name, (coverage, accuracy, p99_ms) in rivals.items()
     ]
     assert decide(runners, []).candidate.encoder == winner
+
+
+def test_what_another_revision_of_the_code_trained_is_not_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of before a change of format was taken for the training's own, and refused at serving."""
+    made = rows(120)
+    parts = write_parts(str(tmp_path / "data"), "t", 0, made, list(range(120)))
+    recipe = Recipe(task="t", encoders=())
+    first = train(parts, recipe, Limits(), tmp_path / "out")
+    assert first.manifest.lineage.code == training.CODE == f"{jitr.__version__}+{training.REVISION}"
+    monkeypatch.setattr(training, "CODE", "another")
+    second = train(parts, recipe, Limits(), tmp_path / "out")
+    assert second.version != first.version and second.path != first.path
+    assert second.manifest.lineage.code == "another"
 
 
 def test_training_from_parts_is_done_once(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.surrogates.certificate import read_certificate, write_certificate
 from jitr.models.surrogates.eject import eject
+from jitr.models.surrogates.looks import Looks
 from jitr.models.surrogates.offline import Fit, fit_offline
 from jitr.models.surrogates.plots import plots
 from jitr.models.surrogates.runtime import Surrogate
@@ -24,8 +25,8 @@ CUES = {"refund": ["refund", "money back"], "card": ["card", "plastic"], "loan":
 FREE = Limits(max_latency_ms=1e4)
 
 
-def dataset(n: int = 300, wrong: float = 0.0) -> Dataset:
-    rng = np.random.default_rng(0)
+def dataset(n: int = 300, wrong: float = 0.0, seed: int = 0) -> Dataset:
+    rng = np.random.default_rng(seed)
     fillers = ["please", "now", "today", "urgent", "again", "help", "with", "about", "never", "since"]
     rows = []
     for i in range(n):
@@ -37,9 +38,15 @@ def dataset(n: int = 300, wrong: float = 0.0) -> Dataset:
     return Dataset.from_examples(rows)
 
 
-def made(data: Dataset, folder: Path, proof: str = "split", target: float = 0.9) -> Fit:
+def made(data: Dataset, folder: Path, proof: str = "split", target: float = 0.9, seed: int = 0) -> Fit:
     recipe = Recipe(task="t", target=target, encoders=())
-    return fit_offline(data, recipe, FREE, folder, proof=proof)  # type: ignore[arg-type]  # a test's str
+    return fit_offline(data, recipe, FREE, folder, proof=proof, seed=seed)  # type: ignore[arg-type]  # a test's str
+
+
+def spent(fitted: Fit) -> tuple[bool, int, float]:
+    """Whether it is proved, how many looks there were before, and what was left of delta."""
+    looked_at = fitted.certificate.looked_at
+    return fitted.certificate.proof is not None, looked_at.refits, looked_at.delta
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +76,58 @@ def test_the_same_rows_asked_again_have_half_of_delta(tmp_path: Path) -> None:
     made(dataset(), tmp_path / "a")
     again = made(dataset(), tmp_path / "a").certificate
     assert again.looked_at.refits == 1 and again.looked_at.delta == 0.025
-    other = made(dataset(200), tmp_path / "a").certificate
+    other = made(dataset(seed=1), tmp_path / "a").certificate
     assert other.looked_at.refits == 0 and other.looked_at.delta == 0.05
+    back = made(dataset(), tmp_path / "a").certificate
+    assert back.looked_at.refits == 2 and back.looked_at.delta == 0.0125
+
+
+def test_failing_again_and_again_is_paid_for_though_another_surrogate_stands(tmp_path: Path) -> None:
+    """The rows that failed were forgotten: other seeds were free, until one of them passed."""
+    assert spent(made(dataset(), tmp_path / "a")) == (True, 0, 0.05)
+    new = dataset(seed=1)
+    assert spent(made(new, tmp_path / "a", target=0.99)) == (False, 0, 0.05)
+    failed = made(new, tmp_path / "a", target=0.99, seed=1)
+    assert failed.kept and spent(failed) == (False, 1, 0.025)
+    assert spent(made(new, tmp_path / "a", seed=2)) == (True, 2, 0.0125)
+
+
+def test_failing_where_nothing_stands_is_paid_for_too(tmp_path: Path) -> None:
+    paid = [spent(made(dataset(), tmp_path / "a", target=t)) for t in (0.99, 0.99, 0.9)]
+    assert paid == [(False, 0, 0.05), (False, 1, 0.025), (True, 2, 0.0125)]
+
+
+def test_a_row_more_does_not_give_delta_back(tmp_path: Path) -> None:
+    """Fits on 300, 301 and 302 rows hold nearly the same rows back, and each had all of delta."""
+    paid = [spent(made(dataset(n), tmp_path / "a")) for n in (300, 301, 302)]
+    assert paid == [(True, 0, 0.05), (True, 1, 0.025), (True, 2, 0.0125)]
+    # of 600 rows the latest 210 prove, and none of them has before
+    assert spent(made(dataset(600), tmp_path / "a")) == (True, 0, 0.05)
+
+
+def test_what_is_only_measured_does_not_replace_what_is_proved(tmp_path: Path) -> None:
+    first = made(dataset(), tmp_path / "a")
+    measured = made(dataset(seed=1), tmp_path / "a", proof="loo")
+    assert measured.certificate.proof is not None and measured.kept
+    kept = read_certificate(tmp_path / "a")
+    assert kept is not None and kept.digest == first.result.digest
+    assert not made(dataset(seed=2), tmp_path / "a").kept
+
+
+def test_what_is_measured_stays_until_there_is_as_much_and_what_failed_does_not(tmp_path: Path) -> None:
+    made(dataset(seed=1), tmp_path / "a", target=0.99)
+    assert not made(dataset(seed=2), tmp_path / "a", target=0.99).kept
+    assert not made(dataset(150), tmp_path / "a", proof="loo").kept
+    assert made(dataset(seed=3), tmp_path / "a", target=0.99).kept
+    assert not made(dataset(seed=4), tmp_path / "a").kept
+
+
+def test_the_memory_of_rows_is_bounded_and_still_tells_who_shares_many() -> None:
+    looks = Looks().add(f"row {i}" for i in range(100_000))
+    assert sum(map(len, looks.rows.values())) == 6 * 32_768
+    assert looks.at(f"row {i}" for i in range(99_900, 101_000)) == 1
+    assert looks.at(f"row {i}" for i in range(100_000, 101_000)) == 0
+    assert msgspec.json.decode(msgspec.json.encode(looks), type=Looks) == looks
 
 
 def test_a_certified_surrogate_stays_until_the_new_one_is_certified(tmp_path: Path) -> None:
@@ -80,6 +137,19 @@ def test_a_certified_surrogate_stays_until_the_new_one_is_certified(tmp_path: Pa
     kept = read_certificate(tmp_path / "a")
     assert kept is not None and kept.digest == first.result.digest
     assert Surrogate.load(tmp_path / "a", kept.digest).manifest.rows == 195
+
+
+def test_slices_count_near_duplicates_once_as_the_proof_does(tmp_path: Path) -> None:
+    known, late = dataset(300), dataset(120, seed=1)
+    rows = [
+        (t, label) for t, label in zip(known.inputs + late.inputs, known.labels + late.labels, strict=True)
+    ]
+    rows += [(f"do tell me about this mortgage of yours number {i}", "loan") for i in range(60)]
+    data = Dataset.from_examples([Example(str(i), float(i), *row) for i, row in enumerate(rows)])
+    certificate = made(data, tmp_path / "a").certificate
+    assert certificate.proof is not None and certificate.n <= 121
+    assert {s.label for s in certificate.slices} == set(CUES)
+    assert sum(s.calls for s in certificate.slices) == certificate.proof.calls
 
 
 def test_too_few_rows_to_hold_some_back(tmp_path: Path) -> None:

@@ -69,6 +69,17 @@ def test_later_calls_that_repeat_earlier_ones_prove_nothing() -> None:
     assert found.coverage == 0.0
 
 
+def test_later_calls_that_repeat_one_another_prove_once() -> None:
+    early, late = calls(420), calls(10, seed=2)
+    repeated = [
+        Answered(f"{c.id}.{k}", 1000.0 + k, f"{c.input} {k:02d}", c.answer) for k in range(18) for c in late
+    ]
+    found = potential(early + repeated, space_of(c.answer for c in early), target=0.9, delta=0.05)
+    assert found.held == 180 and found.agreement == 1.0 and found.coverage == 0.0
+    assert found.agreement_low is not None and found.agreement_low < 0.8
+    assert found.reason == "10 later calls are too few to prove 0.9: 29 at least"
+
+
 @pytest.mark.parametrize("n", [0, 1, 30])
 def test_few_calls_are_said_to_be_too_few(n: int) -> None:
     made = calls(n)

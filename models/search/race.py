@@ -176,7 +176,10 @@ def _halve(runners: list[Runner], size: int, out: list[RaceEntry]) -> list[Runne
 
 
 def decide(standing: list[Runner], out: list[RaceEntry]) -> Race:
-    """Rank by forecast coverage, then by agreement; within a tie what costs half as much again is out."""
+    """Rank by forecast coverage, then by agreement; within a tie what costs half as much again is out.
+
+    Cost is p99 times resident memory; it is told where it decided.
+    """
     if not standing:
         told = "; ".join(f"{entry.candidate}: {entry.lost}" for entry in out)
         raise TrainingError(
@@ -184,17 +187,17 @@ def decide(standing: list[Runner], out: list[RaceEntry]) -> Race:
         )
     best = max(runner.ranked for runner in standing)
     level = [r for r in standing if all(x >= b - _TIE for x, b in zip(r.ranked, best, strict=True))]
-    dearest = _DEARER * min((r.cost for r in level), default=0.0)
-    cheap = [r for r in level if r.cost <= dearest]
-    winner = max(cheap or standing, key=lambda r: (r.ranked, -r.cost))
+    dearest = _DEARER * min(runner.cost for runner in level)
+    winner = max((r for r in level if r.cost <= dearest), key=lambda r: (r.ranked, -r.cost))
     for runner in standing:
         if runner is not winner:
             lost = (
                 f"forecasts a coverage of {runner.ranked[0]:.2f} at an agreement of"
                 f" {runner.ranked[1]:.3f}; {winner.candidate.name}: {winner.ranked[0]:.2f} at"
-                f" {winner.ranked[1]:.3f}, in {winner.entry.p99_ms:.1f} ms instead of"
-                f" {runner.entry.p99_ms:.1f}"
+                f" {winner.ranked[1]:.3f}"
             )
+            if runner.ranked >= winner.ranked:
+                lost += f", for {winner.cost:.0f} ms x MB instead of {runner.cost:.0f}"
             out.append(runner.lost(lost))
     assert winner.fitted is not None
     return Race(winner.candidate, winner.fitted, winner.entry.p99_ms, (winner.entry, *out))

@@ -26,7 +26,6 @@ _ROUNDS = (300, 1200)
 _TIE = 0.005
 _DEARER = 1.5
 _MOST_ENCODERS = 2
-_NOT_LISTED = "the probe of its features on few labels was worse than those of others"
 _TIMED_TEXTS = 20
 
 Progress = Callable[[str, float], None]
@@ -96,9 +95,8 @@ def race(
     long = float(np.median([len(text.split()) for text in dataset.inputs])) >= LONG_WORDS
     names = () if constant else tuple(names)
     if len(names) > _MOST_ENCODERS:
-        kept = shortlist(track, names, limits, clock)
-        out += [RaceEntry(candidate=name, lost=_NOT_LISTED) for name in names if name not in kept]
-        names = kept
+        names, unlisted = shortlist(track, names, limits, clock)
+        out += [RaceEntry(candidate=name, lost=why) for name, why in unlisted.items()]
     for candidate in candidates(names, long=long):
         why = ""
         if candidate.too_large(len(dataset)):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
+from collections import Counter
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -79,14 +82,18 @@ class Encoder:
 
     sha256, chunks, views, dim = "", 1, 2, 8
 
-    def __init__(self, name: str, skill: float) -> None:
-        self.name, self.skill = name, skill
+    def __init__(self, name: str, skill: float, asked: Counter[str]) -> None:
+        self.name, self.skill, self.asked = name, skill, asked
         self.cost = Cost(texts_per_s=1000, ram_mb=1)
 
     def uncached(self) -> Encoder:
         return self
 
+    def missing(self, texts: list[str]) -> int:
+        return len(texts)
+
     def encode_views(self, texts: list[str]) -> np.ndarray:
+        self.asked[self.name] += len(texts)
         rows = []
         for text in texts:
             noise = np.random.default_rng(zlib.crc32(f"{self.name} {text}".encode())).normal(size=8)
@@ -96,9 +103,14 @@ class Encoder:
 
 
 class ManyBases:
-    """A stand-in for `Weights` with five encoders of known skill."""
+    """A stand-in for `Weights` with five encoders of known skill; ``asked`` counts the texts they encode."""
 
     skills: ClassVar[dict[str, float]] = {"a": 0.2, "b": 0.5, "c": 5.0, "d": 0.1, "e": 2.5}
+
+    def __init__(self, **declared: dict[str, float]) -> None:
+        self.declared = declared
+        self.asked: Counter[str] = Counter()
+        self.loaded: list[str] = []
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -106,17 +118,63 @@ class ManyBases:
 
     def spec(self, name: str) -> BaseSpec:
         file = WeightFile(sha256="", size=0, name=name)
-        return BaseSpec(name=name, dim=8, model=file, tokenizer=file)
+        told = {"texts_per_s": 1000.0, "ram_mb": 1.0} | self.declared.get(name, {})
+        return BaseSpec(name=name, dim=8, model=file, tokenizer=file, **told)
 
     def encoder(self, name: str) -> Encoder:
-        return Encoder(name, self.skills[name])
+        self.loaded.append(name)
+        return Encoder(name, self.skills[name], self.asked)
 
 
-def test_of_many_encoders_the_two_that_tell_most_race() -> None:
+def track_of(bases: ManyBases) -> Track:
     dataset = Dataset.from_examples(
         Example(str(i), float(i), f"text number {i}", f"label {i % 3}") for i in range(400)
     )
     fields, numbers = fields_of(dataset.labels)
-    track = Track(dataset, fields, np.array(numbers), ManyBases(), 0)  # type: ignore[arg-type]  # a stand-in
-    ticks = iter(range(10_000))
-    assert shortlist(track, tuple(ManyBases.skills), Limits(), lambda: float(next(ticks))) == ("c", "e")
+    return Track(dataset, fields, np.array(numbers), bases, 0)  # type: ignore[arg-type]  # a stand-in
+
+
+def ticking(step: float = 0.01) -> Callable[[], float]:
+    ticks = itertools.count()
+    return lambda: next(ticks) * step
+
+
+def test_of_many_encoders_the_two_that_tell_most_race() -> None:
+    kept, lost = shortlist(track_of(ManyBases()), tuple(ManyBases.skills), Limits(), ticking())
+    assert kept == ("c", "e") and lost.keys() == {"a", "b", "d"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "why"),
+    [
+        ({"ram_mb": 900.0}, "takes 900 MB, 512 MB are allowed"),
+        ({"texts_per_s": 2.0}, "takes 500 ms a text, 50 ms are allowed"),
+        ({"texts_per_s": 10.0}, "takes 40 s to encode 400 rows, 9 s are allowed in all"),
+    ],
+)
+def test_what_is_plainly_outside_the_limits_is_not_even_loaded(declared: dict[str, float], why: str) -> None:
+    bases = ManyBases(a=declared)
+    assert track_of(bases).refuse("a", Limits(max_train_s=9.0)) == why
+    assert bases.loaded == []
+    # a few times slower than is allowed, elsewhere: it is tried here
+    assert track_of(ManyBases(a={"texts_per_s": 12.0})).refuse("a", Limits(max_train_s=9.0)) == ""
+
+
+def test_the_look_at_many_encoders_takes_a_quarter_of_the_seconds_and_begins_with_the_fastest() -> None:
+    bases = ManyBases(c={"texts_per_s": 200.0})
+    # 0.1 s of 16 texts are 1.6 s of 250; 5 s may be spent, and each look takes some of them
+    kept, lost = shortlist(track_of(bases), bases.names, Limits(max_train_s=8.0), ticking(0.1))
+    assert lost["c"].startswith("not looked at: encoding 250 rows would take 2 s, ") and "c" not in kept
+    assert bases.asked["c"] == 16
+
+
+def test_an_encoder_far_over_the_latency_is_not_looked_at() -> None:
+    bases = ManyBases()
+    kept, lost = shortlist(track_of(bases), bases.names, Limits(max_latency_ms=1.0), ticking(0.1))
+    assert not kept and all("6 ms a text, 1 ms are allowed" in why for why in lost.values())
+    assert set(bases.asked.values()) == {16}
+
+
+def test_a_round_of_probes_that_would_take_too_long_is_not_begun() -> None:
+    assert {labels for _, labels, _ in choose(NAMES, published, most_s=70.0).scores} == {250}
+    assert {labels for _, labels, _ in choose(NAMES, published, most_s=150.0).scores} == {250, 500}

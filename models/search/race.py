@@ -10,6 +10,7 @@ import numpy as np
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.search.heat import heat
+from jitr.models.search.prior import Prior
 from jitr.models.search.runner import Runner
 from jitr.models.search.shortlist import shortlist
 from jitr.models.search.track import Clock, Track
@@ -52,8 +53,12 @@ def race(
     encoders: tuple[str, ...] | None = None,
     tolerance: float = 0.0,
     progress: Progress | None = None,
+    prior: Prior | None = None,
 ) -> Race:
     """Choose and fit a surrogate by successive halving (Jamieson and Talwalkar, 2016).
+
+    The most promising run first, and the cheapest in any case, so that there is a result. Who was clearly
+    beaten on fewer labels of the same task does not run, unless who beat it falls out.
 
     Parameters
     ----------
@@ -73,6 +78,8 @@ def race(
         How far two numbers may lie apart and still agree.
     progress : callable, optional
         Called with what is being done and the share that is done.
+    prior : Prior, optional
+        What an earlier race found.
 
     Raises
     ------
@@ -83,7 +90,7 @@ def race(
         raise TrainingError(
             f"{len(dataset)} distinct inputs are too few, {LEAST_ROWS} are needed; collect more"
         )
-    started = clock()
+    started, prior = clock(), prior or Prior()
     tell = progress or (lambda stage, done: None)
     fields, numbers = fields_of(dataset.labels, tolerance)
     track = Track(dataset, fields, numbers, weights, seed)
@@ -95,7 +102,7 @@ def race(
     long = float(np.median([len(text.split()) for text in dataset.inputs])) >= LONG_WORDS
     names = () if constant else tuple(names)
     if len(names) > _MOST_ENCODERS:
-        names, unlisted = shortlist(track, names, limits, clock)
+        names, unlisted = shortlist(track, names, limits, clock, prior.bases)
         out += [RaceEntry(candidate=name, lost=why) for name, why in unlisted.items()]
     for candidate in candidates(names, long=long):
         why = ""
@@ -113,28 +120,42 @@ def race(
     by_length = sorted(dataset.inputs, key=lambda text: (len(text), text))
     texts = [by_length[i] for i in np.linspace(0, len(by_length) - 1, _TIMED_TEXTS).astype(int)]
     sizes = [size for size in _ROUNDS if size < 0.6 * len(dataset)] + [len(dataset)]
+    runners, aside = prior.start(runners)
+    unlike = len(aside)
     for stage, size in enumerate(sizes):
         if stage:
-            runners = _halve(runners, size, out)
-        last = stage == len(sizes) - 1
-        for at, runner in enumerate(list(runners)):
-            tell(f"{runner.candidate.name} on {size} labels", (stage + at / len(runners)) / len(sizes))
+            runners = _halve(runners, size, out, unlike if stage == 1 else 0)
+        first, last = stage == 0, stage == len(sizes) - 1
+        cheapest = min(
+            runners, key=lambda r: (r.forecast_s(size), r.candidate.encoder is not None), default=None
+        )
+        queue, fits = list(runners), 0
+        for at, runner in enumerate(queue):
+            tell(f"{runner.candidate.name} on {size} labels", (stage + at / len(queue)) / len(sizes))
             before = clock()
-            need = runner.forecast_s(size) if stage else track.encoding_s(runner.candidate, size, clock)
-            if runner is not runners[0] and before - started + need > limits.max_train_s:
-                told = f"would take {need:.0f} s more, {limits.max_train_s:.0f} s are allowed in all"
-                out.append(runner.lost(told))
-                runners.remove(runner)
-                continue
-            fitted = track.fit(runner.candidate, size)
-            runner.record(size, fitted, target, clock() - before)
-            runner.fitted = fitted if last else None
-            # the first time at once, while others that would be within the limits are still running
-            if stage in (0, len(sizes) - 1) and (why := runner.outside(fitted, limits, texts, clock)):
+            need = track.encoding_s(runner.candidate, size, clock) if first else runner.forecast_s(size)
+            why = ""
+            if (fits or runner is not cheapest) and before - started + need > limits.max_train_s:
+                why = f"would take {need:.0f} s more, {limits.max_train_s:.0f} s are allowed in all"
+            else:
+                fitted = track.fit(runner.candidate, size)
+                runner.record(size, fitted, target, clock() - before)
+                runner.fitted = fitted if last else None
+                # the first time at once, while others that would be within the limits are still running
+                if first or last:
+                    why = runner.outside(fitted, limits, texts, clock)
+            fits += not why
+            if why:
                 out.append(runner.lost(why))
                 runners.remove(runner)
+                if first and runner.candidate.name == prior.winner:
+                    # what was concluded from its lead does not hold without it
+                    queue += aside
+                    runners += aside
+                    unlike, aside = 0, []
         if not runners:
             break
+    out += [runner.lost(prior.beaten(runner.candidate)) for runner in aside]
     frozen = list(runners)
     for runner in tuned:
         tell(f"{runner.candidate.name}", 0.99)
@@ -161,16 +182,19 @@ def race(
     return found
 
 
-def _halve(runners: list[Runner], size: int, out: list[RaceEntry]) -> list[Runner]:
-    """Keep the better half, and whoever is level with its last within one standard error."""
+def _halve(runners: list[Runner], size: int, out: list[RaceEntry], aside: int = 0) -> list[Runner]:
+    """The better half, best first, and whoever is level with its last within one standard error.
+
+    So many that stand ``aside`` count as the last ones: without them nobody else is out sooner.
+    """
     ranked = sorted(runners, key=lambda r: -r.entry.accuracy)
-    bar = ranked[(len(ranked) - 1) // 2].entry.accuracy
+    bar = ranked[min(len(ranked), (len(ranked) + aside + 1) // 2) - 1].entry.accuracy
     error = (bar * (1 - bar) / max(1, ranked[0].entry.rows)) ** 0.5
     for runner in ranked:
         if runner.entry.accuracy < bar - error:
             lost = f"agreed {runner.entry.accuracy:.3f} on {runner.entry.rows} labels, {bar:.3f} was needed"
             out.append(runner.lost(lost))
-    return [r for r in runners if r.entry.accuracy >= bar - error]
+    return [r for r in ranked if r.entry.accuracy >= bar - error]
 
 
 def decide(standing: list[Runner], out: list[RaceEntry]) -> Race:

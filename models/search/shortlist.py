@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from jitr.models.search.logme import logme
 from jitr.models.search.pool import choose
 from jitr.models.search.track import Clock, Track
@@ -16,13 +18,23 @@ _NOT_LISTED = "the probe of its features on few labels was worse than those of o
 
 
 def shortlist(
-    track: Track, names: tuple[str, ...], limits: Limits, clock: Clock
+    track: Track,
+    names: tuple[str, ...],
+    limits: Limits,
+    clock: Clock,
+    earlier: Mapping[str, float] | None = None,
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """The encoder that a cross-validated probe on few labels likes best, and the next by the same probe.
 
-    Those whose weights are missing or too large are left to the race, which says so. The fastest is looked
-    at first; who would take more than is left of a quarter of the seconds to train is not looked at. Ties
-    are decided by the evidence of the features (`logme`).
+    Those whose weights are missing or too large are left to the race, which says so. Who was best on an
+    earlier task is looked at first, then the fastest; who would take more than is left of a quarter of the
+    seconds to train is not looked at. Ties are decided by the earlier task, then by the evidence of the
+    features (`logme`).
+
+    Parameters
+    ----------
+    earlier : mapping of str to float, optional
+        Agreement that encoders reached on an earlier task.
 
     Returns
     -------
@@ -35,8 +47,9 @@ def shortlist(
     rounds = [size for size in _ROUNDS if size <= len(track.dataset)] or [len(track.dataset)]
     lost: dict[str, str] = {}
     evidence: dict[str, float] = {}
-    fastest = sorted(here, key=lambda name: -track.weights.spec(name).texts_per_s)
-    for name in fastest if len(here) > _KEPT else ():
+    earlier = earlier or {}
+    order = sorted(here, key=lambda name: (-earlier.get(name, 0.0), -track.weights.spec(name).texts_per_s))
+    for name in order if len(here) > _KEPT else ():
         left = most_s - (clock() - started)
         if why := track.too_slow(name, rounds[0], left, limits, clock):
             lost[name] = f"not looked at: {why}"
@@ -52,7 +65,10 @@ def shortlist(
     here = [name for name in here if name not in lost]
     if len(here) > _KEPT:
         left = most_s - (clock() - started)
-        best = choose(here, probe, rounds=rounds, prior=evidence, most_s=left).winner
-        others = sorted(here, key=lambda name: (name != best, -probes[name], -evidence[name]))
+        # the two are not of one scale: places in their order are
+        places = sorted(here, key=lambda name: (earlier.get(name, 0.0), evidence[name]))
+        prior = {name: float(place) for place, name in enumerate(places)}
+        best = choose(here, probe, rounds=rounds, prior=prior, most_s=left).winner
+        others = sorted(here, key=lambda name: (name != best, -probes[name], -prior[name]))
         lost |= dict.fromkeys(others[_KEPT:], _NOT_LISTED)
     return tuple(name for name in names if name not in lost), lost

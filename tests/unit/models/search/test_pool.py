@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import zlib
-from collections import Counter
-from collections.abc import Callable
-from typing import ClassVar
-
 import numpy as np
 import pytest
+from stage.bases import ManyBases, ticking, track_of
 
-from jitr.models.bases.base import Cost
-from jitr.models.bases.registry import BaseSpec, WeightFile
-from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.search.logme import logme
 from jitr.models.search.pool import choose
 from jitr.models.search.shortlist import shortlist
-from jitr.models.search.track import Track
-from jitr.models.surrogates.fields import fields_of
 from jitr.schemas.trainings import Limits
 
 # Poodle's pool (arXiv 2512.05525, re-run of 2026): accuracy when trained in full, by a probe on 500 labels,
@@ -77,70 +67,9 @@ def test_evidence_ranks_features_by_what_they_tell() -> None:
     assert np.isfinite(logme(wide.astype(np.float32), y))
 
 
-class Encoder:
-    """Features that tell the labels the better the higher its skill; loaded under many names."""
-
-    sha256, chunks, views, dim = "", 1, 2, 8
-
-    def __init__(self, name: str, skill: float, asked: Counter[str]) -> None:
-        self.name, self.skill, self.asked = name, skill, asked
-        self.cost = Cost(texts_per_s=1000, ram_mb=1)
-
-    def uncached(self) -> Encoder:
-        return self
-
-    def missing(self, texts: list[str]) -> int:
-        return len(texts)
-
-    def encode_views(self, texts: list[str]) -> np.ndarray:
-        self.asked[self.name] += len(texts)
-        rows = []
-        for text in texts:
-            noise = np.random.default_rng(zlib.crc32(f"{self.name} {text}".encode())).normal(size=8)
-            rows.append(noise + self.skill * np.eye(8)[int(text.split()[-1]) % 3])
-        out = np.stack([rows, rows], axis=1).astype(np.float32)
-        return out / np.linalg.norm(out, axis=2, keepdims=True)
-
-
-class ManyBases:
-    """A stand-in for `Weights` with five encoders of known skill; ``asked`` counts the texts they encode."""
-
-    skills: ClassVar[dict[str, float]] = {"a": 0.2, "b": 0.5, "c": 5.0, "d": 0.1, "e": 2.5}
-
-    def __init__(self, **declared: dict[str, float]) -> None:
-        self.declared = declared
-        self.asked: Counter[str] = Counter()
-        self.loaded: list[str] = []
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self.skills)
-
-    def spec(self, name: str) -> BaseSpec:
-        file = WeightFile(sha256="", size=0, name=name)
-        told = {"texts_per_s": 1000.0, "ram_mb": 1.0} | self.declared.get(name, {})
-        return BaseSpec(name=name, dim=8, model=file, tokenizer=file, **told)
-
-    def encoder(self, name: str) -> Encoder:
-        self.loaded.append(name)
-        return Encoder(name, self.skills[name], self.asked)
-
-
-def track_of(bases: ManyBases) -> Track:
-    dataset = Dataset.from_examples(
-        Example(str(i), float(i), f"text number {i}", f"label {i % 3}") for i in range(400)
-    )
-    fields, numbers = fields_of(dataset.labels)
-    return Track(dataset, fields, np.array(numbers), bases, 0)  # type: ignore[arg-type]  # a stand-in
-
-
-def ticking(step: float = 0.01) -> Callable[[], float]:
-    ticks = itertools.count()
-    return lambda: next(ticks) * step
-
-
 def test_of_many_encoders_the_two_that_tell_most_race() -> None:
-    kept, lost = shortlist(track_of(ManyBases()), tuple(ManyBases.skills), Limits(), ticking())
+    bases = ManyBases()
+    kept, lost = shortlist(track_of(bases), bases.names, Limits(), ticking())
     assert kept == ("c", "e") and lost.keys() == {"a", "b", "d"}
 
 

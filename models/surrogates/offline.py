@@ -21,6 +21,7 @@ from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.splits import later_split
 from jitr.models.promise.held_back import fine_thresholds, prove, share_held_back
+from jitr.models.search.prior import Prior
 from jitr.models.search.race import LEAST_ROWS, Progress, race
 from jitr.models.search.track import Clock
 from jitr.models.surrogates.artifact import Budget, Lineage
@@ -62,6 +63,7 @@ def fit_offline(
     weights: Weights | None = None,
     clock: Clock = time.process_time,
     progress: Progress | None = None,
+    prior: Prior | None = None,
 ) -> Fit:
     """Race, prove, and put the winner into ``folder``.
 
@@ -77,6 +79,8 @@ def fit_offline(
     delta : float
         Chance in (0, 1) that the certificate is wrong; halved for every earlier certificate that the same
         rows gave in this folder.
+    prior : Prior, optional
+        What an earlier race found.
 
     Raises
     ------
@@ -108,6 +112,7 @@ def fit_offline(
         encoders=recipe.encoders,
         tolerance=recipe.tolerance,
         progress=progress,
+        prior=prior,
     )
     aside = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(aside, ignore_errors=True)

@@ -170,7 +170,8 @@ class Collect(StatefulHandler[TaskCall]):
             return []
         outputs = [self._withheld(call, dataset, None, figures)] if dataset.withheld else []
         dataset.trained_at, dataset.asked_at = dataset.labels, 0
-        training = _request(call, task, dataset, policy, offset, route)
+        training = _request(call, task, dataset, policy, offset)
+        dataset.training = training.id
         topic = self._context.topics.trainings.name
         return [*outputs, Output(topic, call.task, training.id, call.time, training, alone=True)]
 
@@ -212,15 +213,15 @@ def _in_hand(route: Route | None) -> bool:
     return bool(lifecycle.live(route) or lifecycle.on_offer(route) or lifecycle.shadowed(route))
 
 
-def _request(
-    call: TaskCall, task: Task, dataset: Dataset, policy: Policy, offset: int, route: Route | None
-) -> Training:
-    """A training whose id is the digest of its data and recipe: the same is asked for once."""
+def _request(call: TaskCall, task: Task, dataset: Dataset, policy: Policy, offset: int) -> Training:
+    """A training whose id is the digest of its data and recipe: the same is asked for once.
+
+    What came before is known from the calls alone: which version is live by now depends on who was faster.
+    """
     parts = tuple(part for _, part in sorted(dataset.parts.items()))
     renderings, since = dataset.renderings, dataset.since_offset
     recipe = (renderings, policy.target, policy.tolerance, policy.limits)
     whole = encode((call.task, task.kind, digest_of(parts), since, *recipe))
-    previous = lifecycle.live(route) if route is not None else None
     return Training(
         id=hashlib.sha256(whole).hexdigest()[:32],
         tenant=call.tenant,
@@ -234,7 +235,7 @@ def _request(
         delta=policy.delta,
         tolerance=policy.tolerance,
         limits=policy.limits,
-        previous=previous.version if previous else None,
+        previous=dataset.training,
         since_offset=since,
         until_offset=offset,
         demotions=dataset.demotions,

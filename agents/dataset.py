@@ -23,8 +23,8 @@ class Dataset(msgspec.Struct):
 
     ``labels`` counts all since the task began; ``old`` of them came before ``since_offset``, the break that
     led to the last demotion, the ``demotions``-th, or were lost. ``trained_at`` are the labels at the last
-    training since then, ``asked_at`` those at which a training was last found not to pay, ``ticked_at`` those
-    that the last tick told. ``withheld`` is the cause that was told last.
+    training since then, ``training`` is its id, ``asked_at`` the labels at which a training was last found
+    not to pay, ``ticked_at`` those that the last tick told. ``withheld`` is the cause that was told last.
     """
 
     labels: int = 0
@@ -44,6 +44,7 @@ class Dataset(msgspec.Struct):
     old: int = 0
     since_offset: int = 0
     demotions: int = 0
+    training: str | None = None
 
     def called(self, call: TaskCall, priced: bool) -> None:
         """Learn a call, whoever answered it; ``priced`` where its cost is known, be it nothing."""
@@ -84,6 +85,7 @@ class Dataset(msgspec.Struct):
         self.parts, self.old = parts, self.labels - fresh
         self.since_offset, self.demotions = since_offset, demotions
         self.trained_at = self.asked_at = 0
+        self.training = None
         # until a label comes again, it is written as it was
         self.usual, self.texts = self.renderings, {}
         self.repeats, self.noise = Repeats(), None

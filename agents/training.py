@@ -165,6 +165,7 @@ def _child(theirs: Connection, training: bytes, root: str) -> None:
 
 
 def _train(training: Training, root: str) -> SurrogateRef:
+    from jitr.agents.races import keep_race, race_before
     from jitr.models.bases.cache import FeatureCache
     from jitr.models.bases.weights import Weights
     from jitr.models.surrogates.train import Recipe, train
@@ -179,6 +180,7 @@ def _train(training: Training, root: str) -> SurrogateRef:
     )
     # limits are in CPU seconds, so that a busy machine fails no surrogate
     clock = time.process_time
+    prior = race_before(root, training)
     fs, path = fsspec.core.url_to_fs(root)
     if "file" in fs.protocol:
         # the next training of this task has most of this one's texts
@@ -186,13 +188,24 @@ def _train(training: Training, root: str) -> SurrogateRef:
         cache = FeatureCache(features, most_mb=_MOST_FEATURES_MB)
         weights = Weights(cache=cache)
         made = train(
-            training.parts, recipe, training.limits, path, training.seed, weights=weights, clock=clock
+            training.parts,
+            recipe,
+            training.limits,
+            path,
+            training.seed,
+            weights=weights,
+            clock=clock,
+            prior=prior,
         )
         with contextlib.suppress(OSError):  # a full disk costs the next training some seconds, no more
+            keep_race(root, training, made.measured.race)
             cache.save()
         return made.ref()
     with tempfile.TemporaryDirectory(prefix="jitr-train-") as folder:
-        ref = train(training.parts, recipe, training.limits, folder, training.seed, clock=clock).ref()
+        made = train(training.parts, recipe, training.limits, folder, training.seed, clock=clock, prior=prior)
+        with contextlib.suppress(OSError):
+            keep_race(root, training, made.measured.race)
+        ref = made.ref()
         target = f"{path.rstrip('/')}/{ref.version}"
         if not fs.exists(f"{target}/manifest.json"):
             aside = f"{target}.{os.getpid()}.tmp"

@@ -15,13 +15,15 @@ from jitr.cli.teaching import read
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.parts import list_parts, read_parts
+from jitr.models.search.prior import Prior, prior_of
+from jitr.models.surrogates.artifact import read_manifest
 from jitr.models.surrogates.certificate import Certificate
 from jitr.models.surrogates.looks import Looks
 from jitr.models.surrogates.offline import Fit, fit_offline
 from jitr.models.surrogates.train import Recipe
 from jitr.models.tasks.extract import space_of
 from jitr.models.tasks.redaction import Redaction
-from jitr.schemas.errors import ConfigError, NotFoundError
+from jitr.schemas.errors import ArtifactError, ConfigError, NotFoundError
 from jitr.schemas.settings import Settings
 from jitr.schemas.trainings import Limits
 
@@ -77,6 +79,11 @@ class FitReport(msgspec.Struct, frozen=True, kw_only=True):
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder with more base models; repeatable.",
 )
+@click.option(
+    "--like",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Surrogate of a similar task: what did well there goes first.  [default: what --out holds]",
+)
 @click.option("--seed", default=0, show_default=True)
 @json_option
 @with_settings
@@ -93,6 +100,7 @@ def fit(
     max_latency_ms: float,
     max_ram_mb: float,
     weights: tuple[Path, ...],
+    like: Path | None,
     seed: int,
     as_json: bool,
 ) -> int:
@@ -118,6 +126,8 @@ def fit(
     recipe = Recipe(
         task=name, kind=dataset.kind, renderings=dataset.renderings, target=target, tolerance=tolerance
     )
+    out = out or Path("surrogate")
+    prior = prior_of(like, same=False) if like is not None else _before(out, task)
     limits = Limits(max_latency_ms=max_latency_ms, max_ram_mb=max_ram_mb, max_train_s=max_train_s)
     with progress(as_json) as bar:
         shown = bar.add_task(f"fitting {len(dataset)} inputs", total=100)
@@ -125,12 +135,13 @@ def fit(
             dataset,
             recipe,
             limits,
-            out or Path("surrogate"),
+            out,
             proof=proof,
             delta=delta,
             seed=seed,
             parts=parts,
             weights=Weights(weights),
+            prior=prior,
             progress=lambda stage, done: bar.update(shown, description=stage, completed=round(100 * done)),
         )
     report = _report(made, dataset)
@@ -139,6 +150,14 @@ def fit(
     else:
         _show(report, refused)
     return 0 if made.certificate.proof is not None else 1
+
+
+def _before(out: Path, task: str | None) -> Prior:
+    """What the surrogate that is to be replaced tells; names of files do not say that a task is the same."""
+    try:
+        return prior_of(out, same=task is not None and read_manifest(out)[0].task == task)
+    except ArtifactError:
+        return Prior()
 
 
 def _dataset(

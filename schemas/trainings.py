@@ -29,9 +29,11 @@ class Training(Record, frozen=True, kw_only=True):
 
     ``tolerance`` is how far two numbers may lie apart and still agree.
 
-    ``until_offset`` is the last offset of the task's calls in the data, ``since_offset`` the first: what
-    was answered before a broken promise was another teacher's. ``labels`` counts all that the task had when
-    it was asked for, also those before; ``demotions`` how often the route had been demoted by then.
+    ``previous`` is the id of the training that was asked for before, on fewer labels of the same teacher: its
+    race is where this one begins. ``until_offset`` is the last offset of the task's calls in the data,
+    ``since_offset`` the first: what was answered before a broken promise was another teacher's. ``labels``
+    counts all that the task had when it was asked for, also those before; ``demotions`` how often the route
+    had been demoted by then.
     """
 
     event_type: ClassVar[str] = "dev.jitr.training.requested.v1"

@@ -38,9 +38,9 @@ class UpperSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class BaseSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A sentence encoder: its files, its form and its cost.
 
-    ``cosine`` is that of its vectors in int8 to those before, as measured when it was made; 1 where nothing
-    was changed. ``layers`` are the tensors inside the graph that hold the outputs of the layers below the
-    last, in order. Without ``upper`` it cannot be tuned.
+    ``cosine`` is that of its vectors, as it runs, to those of the float model: measured once, the mean over
+    texts and views; 1 where it runs in floats. ``layers`` are the tensors inside the graph that hold the
+    outputs of the layers below the last, in order. Without ``upper`` it cannot be tuned.
     """
 
     name: str

@@ -29,6 +29,7 @@ def choose(
     rounds: Sequence[int] = (250, 500),
     keep: float = 0.3,
     prior: Mapping[str, float] | None = None,
+    most_s: float = float("inf"),
 ) -> Chosen:
     """Pick the base that is worth a full training.
 
@@ -43,6 +44,8 @@ def choose(
         Share that goes on after each round, at least one.
     prior : mapping of str to float, optional
         What was known before, for ties: scores on earlier tasks, or `logme` on the first rows.
+    most_s : float
+        A round that would take more in all, by the seconds of the one before, is not begun; the first always.
 
     Examples
     --------
@@ -56,14 +59,17 @@ def choose(
     standing = sorted(names, key=lambda name: (-prior.get(name, 0.0), names.index(name)))
     seen: list[tuple[str, int, float]] = []
     seconds = 0.0
+    need = 0.0  # seconds, of one candidate and label
     for labels in rounds:
-        if len(standing) == 1:
+        if len(standing) == 1 or seconds + need * labels * len(standing) > most_s:
             break
         found: dict[str, float] = {}
+        before = seconds
         for name in standing:
             found[name], took = score(name, labels)
             seconds += took
             seen.append((name, labels, found[name]))
+        need = (seconds - before) / len(standing) / labels
         ranked = sorted(standing, key=lambda name: (-found[name], -prior.get(name, 0.0)))
         last = found[ranked[max(1, round(keep * len(ranked))) - 1]]
         error = (2 * last * (1 - last) / labels) ** 0.5

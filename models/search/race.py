@@ -10,6 +10,7 @@ import numpy as np
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.search.heat import heat
+from jitr.models.search.prior import Prior
 from jitr.models.search.runner import Runner
 from jitr.models.search.shortlist import shortlist
 from jitr.models.search.track import Clock, Track
@@ -26,7 +27,6 @@ _ROUNDS = (300, 1200)
 _TIE = 0.005
 _DEARER = 1.5
 _MOST_ENCODERS = 2
-_NOT_LISTED = "the probe of its features on few labels was worse than those of others"
 _TIMED_TEXTS = 20
 
 Progress = Callable[[str, float], None]
@@ -53,8 +53,12 @@ def race(
     encoders: tuple[str, ...] | None = None,
     tolerance: float = 0.0,
     progress: Progress | None = None,
+    prior: Prior | None = None,
 ) -> Race:
     """Choose and fit a surrogate by successive halving (Jamieson and Talwalkar, 2016).
+
+    The most promising run first, and the cheapest in any case, so that there is a result. Who was clearly
+    beaten on fewer labels of the same task does not run, unless who beat it falls out.
 
     Parameters
     ----------
@@ -74,6 +78,8 @@ def race(
         How far two numbers may lie apart and still agree.
     progress : callable, optional
         Called with what is being done and the share that is done.
+    prior : Prior, optional
+        What an earlier race found.
 
     Raises
     ------
@@ -84,7 +90,7 @@ def race(
         raise TrainingError(
             f"{len(dataset)} distinct inputs are too few, {LEAST_ROWS} are needed; collect more"
         )
-    started = clock()
+    started, prior = clock(), prior or Prior()
     tell = progress or (lambda stage, done: None)
     fields, numbers = fields_of(dataset.labels, tolerance)
     track = Track(dataset, fields, numbers, weights, seed)
@@ -96,9 +102,8 @@ def race(
     long = float(np.median([len(text.split()) for text in dataset.inputs])) >= LONG_WORDS
     names = () if constant else tuple(names)
     if len(names) > _MOST_ENCODERS:
-        kept = shortlist(track, names, limits, clock)
-        out += [RaceEntry(candidate=name, lost=_NOT_LISTED) for name in names if name not in kept]
-        names = kept
+        names, unlisted = shortlist(track, names, limits, clock, prior.bases)
+        out += [RaceEntry(candidate=name, lost=why) for name, why in unlisted.items()]
     for candidate in candidates(names, long=long):
         why = ""
         if candidate.too_large(len(dataset)):
@@ -115,28 +120,42 @@ def race(
     by_length = sorted(dataset.inputs, key=lambda text: (len(text), text))
     texts = [by_length[i] for i in np.linspace(0, len(by_length) - 1, _TIMED_TEXTS).astype(int)]
     sizes = [size for size in _ROUNDS if size < 0.6 * len(dataset)] + [len(dataset)]
+    runners, aside = prior.start(runners)
+    unlike = len(aside)
     for stage, size in enumerate(sizes):
         if stage:
-            runners = _halve(runners, size, out)
-        last = stage == len(sizes) - 1
-        for at, runner in enumerate(list(runners)):
-            tell(f"{runner.candidate.name} on {size} labels", (stage + at / len(runners)) / len(sizes))
+            runners = _halve(runners, size, out, unlike if stage == 1 else 0)
+        first, last = stage == 0, stage == len(sizes) - 1
+        cheapest = min(
+            runners, key=lambda r: (r.forecast_s(size), r.candidate.encoder is not None), default=None
+        )
+        queue, fits = list(runners), 0
+        for at, runner in enumerate(queue):
+            tell(f"{runner.candidate.name} on {size} labels", (stage + at / len(queue)) / len(sizes))
             before = clock()
-            need = runner.forecast_s(size) if stage else track.encoding_s(runner.candidate, size, clock)
-            if runner is not runners[0] and before - started + need > limits.max_train_s:
-                told = f"would take {need:.0f} s more, {limits.max_train_s:.0f} s are allowed in all"
-                out.append(runner.lost(told))
-                runners.remove(runner)
-                continue
-            fitted = track.fit(runner.candidate, size)
-            runner.record(size, fitted, target, clock() - before)
-            runner.fitted = fitted if last else None
-            # the first time at once, while others that would be within the limits are still running
-            if stage in (0, len(sizes) - 1) and (why := runner.outside(fitted, limits, texts, clock)):
+            need = track.encoding_s(runner.candidate, size, clock) if first else runner.forecast_s(size)
+            why = ""
+            if (fits or runner is not cheapest) and before - started + need > limits.max_train_s:
+                why = f"would take {need:.0f} s more, {limits.max_train_s:.0f} s are allowed in all"
+            else:
+                fitted = track.fit(runner.candidate, size)
+                runner.record(size, fitted, target, clock() - before)
+                runner.fitted = fitted if last else None
+                # the first time at once, while others that would be within the limits are still running
+                if first or last:
+                    why = runner.outside(fitted, limits, texts, clock)
+            fits += not why
+            if why:
                 out.append(runner.lost(why))
                 runners.remove(runner)
+                if first and runner.candidate.name == prior.winner:
+                    # what was concluded from its lead does not hold without it
+                    queue += aside
+                    runners += aside
+                    unlike, aside = 0, []
         if not runners:
             break
+    out += [runner.lost(prior.beaten(runner.candidate)) for runner in aside]
     frozen = list(runners)
     for runner in tuned:
         tell(f"{runner.candidate.name}", 0.99)
@@ -163,20 +182,26 @@ def race(
     return found
 
 
-def _halve(runners: list[Runner], size: int, out: list[RaceEntry]) -> list[Runner]:
-    """Keep the better half, and whoever is level with its last within one standard error."""
+def _halve(runners: list[Runner], size: int, out: list[RaceEntry], aside: int = 0) -> list[Runner]:
+    """The better half, best first, and whoever is level with its last within one standard error.
+
+    So many that stand ``aside`` count as the last ones: without them nobody else is out sooner.
+    """
     ranked = sorted(runners, key=lambda r: -r.entry.accuracy)
-    bar = ranked[(len(ranked) - 1) // 2].entry.accuracy
+    bar = ranked[min(len(ranked), (len(ranked) + aside + 1) // 2) - 1].entry.accuracy
     error = (bar * (1 - bar) / max(1, ranked[0].entry.rows)) ** 0.5
     for runner in ranked:
         if runner.entry.accuracy < bar - error:
             lost = f"agreed {runner.entry.accuracy:.3f} on {runner.entry.rows} labels, {bar:.3f} was needed"
             out.append(runner.lost(lost))
-    return [r for r in runners if r.entry.accuracy >= bar - error]
+    return [r for r in ranked if r.entry.accuracy >= bar - error]
 
 
 def decide(standing: list[Runner], out: list[RaceEntry]) -> Race:
-    """Rank by forecast coverage, then by agreement; within a tie what costs half as much again is out."""
+    """Rank by forecast coverage, then by agreement; within a tie what costs half as much again is out.
+
+    Cost is p99 times resident memory; it is told where it decided.
+    """
     if not standing:
         told = "; ".join(f"{entry.candidate}: {entry.lost}" for entry in out)
         raise TrainingError(
@@ -184,17 +209,17 @@ def decide(standing: list[Runner], out: list[RaceEntry]) -> Race:
         )
     best = max(runner.ranked for runner in standing)
     level = [r for r in standing if all(x >= b - _TIE for x, b in zip(r.ranked, best, strict=True))]
-    dearest = _DEARER * min((r.cost for r in level), default=0.0)
-    cheap = [r for r in level if r.cost <= dearest]
-    winner = max(cheap or standing, key=lambda r: (r.ranked, -r.cost))
+    dearest = _DEARER * min(runner.cost for runner in level)
+    winner = max((r for r in level if r.cost <= dearest), key=lambda r: (r.ranked, -r.cost))
     for runner in standing:
         if runner is not winner:
             lost = (
                 f"forecasts a coverage of {runner.ranked[0]:.2f} at an agreement of"
                 f" {runner.ranked[1]:.3f}; {winner.candidate.name}: {winner.ranked[0]:.2f} at"
-                f" {winner.ranked[1]:.3f}, in {winner.entry.p99_ms:.1f} ms instead of"
-                f" {runner.entry.p99_ms:.1f}"
+                f" {winner.ranked[1]:.3f}"
             )
+            if runner.ranked >= winner.ranked:
+                lost += f", for {winner.cost:.0f} ms x MB instead of {runner.cost:.0f}"
             out.append(runner.lost(lost))
     assert winner.fitted is not None
     return Race(winner.candidate, winner.fitted, winner.entry.p99_ms, (winner.entry, *out))

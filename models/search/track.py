@@ -24,6 +24,9 @@ from jitr.schemas.trainings import Limits
 
 Clock = Callable[[], float]
 _TRIED_TEXTS = 16
+_HOPELESS = 4.0
+# alone a text takes longer than in a batch, but a first run may take longer than all others
+_SLOW = 2.0
 
 
 @dataclass
@@ -45,14 +48,37 @@ class Track:
         self._order = np.random.default_rng(self.seed).permutation(len(self.dataset))
 
     def refuse(self, encoder: str, limits: Limits) -> str:
-        """Why an encoder cannot take part; empty where it can."""
-        if encoder not in self._encoders:
-            try:
+        """Why an encoder cannot take part; empty where it can.
+
+        What is declared of it is looked at before it is loaded. Speed is declared roughly, for short texts
+        in batches and some other machine: only who is slower many times over is out by it.
+        """
+        try:
+            spec = self.weights.spec(encoder)
+            if spec.ram_mb > limits.max_ram_mb:
+                return f"takes {spec.ram_mb:.0f} MB, {limits.max_ram_mb:.0f} MB are allowed"
+            text_s = 1 / max(spec.texts_per_s, 1e-9)
+            if text_s * 1e3 > _HOPELESS * limits.max_latency_ms:
+                return f"takes {text_s * 1e3:.0f} ms a text, {limits.max_latency_ms:.0f} ms are allowed"
+            if text_s * len(self.dataset) > _HOPELESS * limits.max_train_s:
+                return (
+                    f"takes {text_s * len(self.dataset):.0f} s to encode {len(self.dataset)} rows,"
+                    f" {limits.max_train_s:.0f} s are allowed in all"
+                )
+            if encoder not in self._encoders:
                 self._encoders[encoder] = self.weights.encoder(encoder)
-            except WeightsError as error:
-                return str(error)
-        ram = self._encoders[encoder].cost.ram_mb
-        return f"takes {ram:.0f} MB" if ram > limits.max_ram_mb else ""
+        except WeightsError as error:
+            return str(error)
+        return ""
+
+    def too_slow(self, encoder: str, rows: int, left: float, limits: Limits, clock: Clock) -> str:
+        """Why encoding so many rows only to look at them would take too long, by trying a few."""
+        text_s, need = self._tried(encoder, rows, clock)
+        if text_s * 1e3 > _SLOW * limits.max_latency_ms:
+            return f"takes {text_s * 1e3:.0f} ms a text, {limits.max_latency_ms:.0f} ms are allowed"
+        if need > left:
+            return f"encoding {rows} rows would take {need:.0f} s, {max(0.0, left):.0f} s are left for it"
+        return ""
 
     def tuning(self, candidate: Candidate) -> Tuning:
         """The tuning of a candidate's encoder; one for all candidates."""
@@ -65,11 +91,16 @@ class Track:
         """Seconds that encoding so many rows will take, by trying a few; 0 where they are encoded already."""
         if candidate.encoder is None or candidate.encoder in self._views:
             return 0.0
-        encoder, texts = self._encoders[candidate.encoder], self.some(size)
+        return self._tried(candidate.encoder, size, clock)[1]
+
+    def _tried(self, name: str, size: int, clock: Clock) -> tuple[float, float]:
+        """Seconds of a text in a batch, and of as many rows as are not known yet."""
+        encoder, texts = self._encoders[name], self.some(size)
         missing, tried = encoder.missing(texts), texts[:_TRIED_TEXTS]
         before = clock()
         encoder.uncached().encode_views(tried)
-        return (clock() - before) / len(tried) * missing
+        text_s = (clock() - before) / len(tried)
+        return text_s, text_s * missing
 
     def some(self, most: int) -> list[str]:
         """The first texts in racing order."""

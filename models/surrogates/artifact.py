@@ -121,7 +121,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class RaceEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate of a race: how far it came, and why it lost (empty for the winner).
 
-    ``curve`` holds labels and agreement of every round.
+    ``curve`` holds labels and agreement of every round. ``size_mb`` is resident memory with all bases, as
+    `Limits.max_ram_mb` counts it; that of `Measured` is the folder's, on disk.
     """
 
     candidate: str

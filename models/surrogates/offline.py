@@ -19,6 +19,7 @@ from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.splits import later_split
 from jitr.models.promise.held_back import fine_thresholds, firsts, prove, share_held_back
+from jitr.models.search.prior import Prior
 from jitr.models.search.race import LEAST_ROWS, Progress, race
 from jitr.models.search.track import Clock
 from jitr.models.surrogates.artifact import Budget, Lineage
@@ -63,6 +64,7 @@ def fit_offline(
     weights: Weights | None = None,
     clock: Clock = time.process_time,
     progress: Progress | None = None,
+    prior: Prior | None = None,
 ) -> Fit:
     """Race, prove, and put the winner into ``folder``, by way of ``<folder>.new`` and ``<folder>.old``.
 
@@ -82,6 +84,8 @@ def fit_offline(
     seed : int
     parts : tuple of str
         Digests of the dataset's parts, for the lineage.
+    prior : Prior, optional
+        What an earlier race found.
 
     Raises
     ------
@@ -117,6 +121,7 @@ def fit_offline(
         encoders=recipe.encoders,
         tolerance=recipe.tolerance,
         progress=progress,
+        prior=prior,
     )
     place.clear()
     lineage = Lineage(parts=parts, dataset=known.digest, code=CODE, seed=seed)

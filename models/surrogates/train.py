@@ -13,6 +13,7 @@ import jitr
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.parts import digest_of, read_parts
+from jitr.models.search.prior import Prior
 from jitr.models.search.race import Progress, Race, race
 from jitr.models.search.track import Clock
 from jitr.models.surrogates.artifact import (
@@ -113,8 +114,11 @@ def train(
     weights: Weights | None = None,
     clock: Clock = time.process_time,
     progress: Progress | None = None,
+    prior: Prior | None = None,
 ) -> TrainingResult:
     """Read the parts, race, and write the winner to ``<out_dir>/<version>``; if that exists, take it.
+
+    ``prior`` is no part of the version: who it leaves out had clearly lost.
 
     Raises
     ------
@@ -140,6 +144,7 @@ def train(
         clock=clock,
         progress=progress,
         started=started,
+        prior=prior,
     )
 
 
@@ -156,6 +161,7 @@ def train_dataset(
     clock: Clock = time.process_time,
     progress: Progress | None = None,
     started: float | None = None,
+    prior: Prior | None = None,
 ) -> TrainingResult:
     """The same from a dataset in memory, into exactly this folder."""
     started = clock() if started is None else started
@@ -170,6 +176,7 @@ def train_dataset(
         encoders=recipe.encoders,
         tolerance=recipe.tolerance,
         progress=progress,
+        prior=prior,
     )
     lineage = Lineage(
         parts=parts,

@@ -42,6 +42,20 @@ def test_neither_batches_nor_what_an_earlier_life_wrote_change_a_training(bench,
     assert pieces == whole
 
 
+def test_a_training_names_the_one_before_it_whatever_is_live_by_now(bench, mood, task_call, delivered):
+    bench.know(mood)
+    calls = delivered([task_call(n) for n in range(90)])
+    handler = Collect(bench.context, Place("c", 0))
+    first, second = split(handler.handle(calls[:50]))[0]
+    assert (first.previous, second.previous) == (None, first.id)
+    after = Collect(bench.context, Place("c", 0))
+    after.restore(handler.snapshot())
+    ref = SurrogateRef(version="v", uri="u", digest="d", base="b", state="certified")
+    bench.route(Route(tenant="t", task="mood", state="active", surrogate=ref))
+    (third,) = split(after.handle(calls[50:]))[0]
+    assert (third.labels, third.previous) == (80, second.id)
+
+
 def test_only_answers_of_the_teacher_are_labels(bench, mood, task_call, delivered):
     bench.know(mood)
     handler = Collect(bench.context, Place("c", 0))

@@ -2,16 +2,20 @@
 
 import os
 
+import msgspec
 import psutil
 import pytest
 
+from jitr.agents.races import keep_race, race_before
 from jitr.agents.scoring import Scorer
-from jitr.agents.training import run_training
+from jitr.agents.training import _train, run_training
 from jitr.models.bases.cache import FeatureCache
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Example
 from jitr.models.datasets.parts import read_parts, write_parts
 from jitr.models.money import cpu_usd
+from jitr.models.search.prior import Prior
+from jitr.models.surrogates.artifact import RaceEntry
 from jitr.schemas.errors import ArtifactError, WeightsError
 from jitr.schemas.evidence import Trained, TrainingFailed
 from jitr.schemas.trainings import Limits, Training
@@ -80,6 +84,38 @@ async def test_what_a_training_embedded_the_next_one_of_the_task_finds(training,
     inputs = read_parts(training.parts).inputs
     assert cache.missing(encoder.form, inputs) == 0
     assert (cache.rows(encoder.form, inputs[:9], None) == encoder.encode_views(inputs[:9])).all()
+
+
+def test_a_training_begins_where_the_race_it_names_ended(training, tmp_path):
+    try:
+        Weights().encoder("minilm")
+    except WeightsError as missing:
+        pytest.skip(str(missing))
+    root = str(tmp_path / "out")
+    won = RaceEntry(candidate="minilm+ngrams ridge", rows=300, accuracy=0.9, curve=((300, 0.9),))
+    beaten = RaceEntry(candidate="minilm linear", rows=300, accuracy=0.6, curve=((300, 0.6),))
+    keep_race(root, msgspec.structs.replace(training, id="before"), (won, beaten))
+    _train(training, root)
+    # it is named by nobody, and changes nothing
+    assert "beaten" not in told(race_before(root, msgspec.structs.replace(training, previous="training")))
+    later = msgspec.structs.replace(training, id="later", previous="before", seed=1)
+    _train(later, root)
+    found = race_before(root, msgspec.structs.replace(training, previous="later"))
+    assert "was beaten by minilm+ngrams ridge on 300 labels" in told(found)
+
+
+def test_a_race_that_was_not_run_or_is_damaged_tells_nothing(training, tmp_path):
+    root = str(tmp_path / "out")
+    asked = msgspec.structs.replace(training, previous="before")
+    assert race_before(root, training) == race_before(root, asked) == Prior()
+    keep_race(root, msgspec.structs.replace(training, id="before"), (RaceEntry(candidate="a"),))
+    assert race_before(root, asked).entries == (RaceEntry(candidate="a"),)
+    (tmp_path / "out-races" / "k" / "before.json").write_bytes(b"[{")
+    assert race_before(root, asked) == Prior()
+
+
+def told(prior):
+    return next(e.lost for e in prior.entries if e.candidate == "minilm linear")
 
 
 async def test_too_much_memory_ends_the_child_and_says_so(training, tmp_path):

@@ -81,7 +81,7 @@ def test_bases_are_listed_and_one_whose_files_are_gone_says_what_to_do(jitr, tmp
     code, out, _ = jitr("bases", "--weights", tmp_path)
     assert code == 0
     row = next(line for line in out.splitlines() if "mine" in line)
-    assert {"made [here]", "Apache-2.0", "384", "8 x 128", "950", "30.5", "no"} <= {
+    assert {"made [here]", "Apache-2.0", "384", "8 x 128", "950", "30.5", "0.9987", "no"} <= {
         cell.strip() for cell in row.split("│")
     }
     assert "mine: gone.onnx is not on this machine: put the file" in out
@@ -89,6 +89,7 @@ def test_bases_are_listed_and_one_whose_files_are_gone_says_what_to_do(jitr, tmp
     code, out, _ = jitr("bases", "--weights", tmp_path, "--json")
     found = {base["name"]: base for base in json.loads(out)}
     assert found.keys() == {"minilm", "mine"}
+    assert found["minilm"]["cosine"] == 0.9987
     assert not found["mine"]["here"] and "gone.onnx" in found["mine"]["mend"]
 
 

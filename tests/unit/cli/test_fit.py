@@ -17,12 +17,15 @@ from jitr.cli.fit import fit
 from jitr.cli.teaching import read
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import list_parts, write_parts
+from jitr.models.search.prior import Prior
 from jitr.models.surrogates.runtime import Surrogate
+from jitr.models.surrogates.train import Recipe, train_dataset
 from jitr.models.tasks.answers import normal
 from jitr.models.tasks.kinds import in_kind
 from jitr.models.tasks.redaction import Redaction
-from jitr.schemas.errors import ConfigError, NotFoundError
+from jitr.schemas.errors import ArtifactError, ConfigError, NotFoundError, TrainingError
 from jitr.schemas.settings import Settings
+from jitr.schemas.trainings import Limits
 
 CUES = {"Refund": ["refund", "money back"], "Card": ["card", "plastic"]}
 FILLERS = ["please", "now", "today", "urgent", "again", "help", "with", "about", "never", "since"]
@@ -249,3 +252,30 @@ def test_a_file_in_the_place_of_the_surrogate_is_refused_before_the_training(
     ended = CliRunner().invoke(fit, [str(pairs), "--out", str(tmp_path / "taken")])
     assert ended.exit_code == 2
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_fit_begins_with_what_its_folder_holds_or_with_what_it_shall_be_like(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [Example(str(i), float(i), text, label) for i, (text, label) in enumerate(texts(60))]
+    for name in ("out", "like"):
+        recipe = Recipe(task="pairs", encoders=())
+        train_dataset(Dataset.from_examples(rows), recipe, Limits(), tmp_path / name)
+    priors = []
+
+    def stopped(*told: object, prior: Prior, **more: object) -> None:
+        priors.append(prior)
+        raise TrainingError("far enough")
+
+    monkeypatch.setattr("jitr.cli.fit.fit_offline", stopped)
+    for out, *more in (["new"], ["out"], ["new", "--like", str(tmp_path / "like")]):
+        CliRunner().invoke(fit, [str(pairs), "--out", str(tmp_path / out), *more], standalone_mode=False)
+    # a file of the same name is no proof that it is the same task: nobody is left out
+    assert [[e.candidate for e in prior.entries] for prior in priors] == [
+        [],
+        ["ngrams linear"],
+        ["ngrams linear"],
+    ]
+    assert not any(prior.same for prior in priors)
+    done = CliRunner().invoke(fit, [str(pairs), "--like", str(tmp_path)], standalone_mode=False)
+    assert isinstance(done.exception, ArtifactError)

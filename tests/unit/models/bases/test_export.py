@@ -45,6 +45,31 @@ def test_minilm_from_its_safetensors_is_the_int8_minilm_but_for_rounding(tmp_pat
 
 
 @needs_torch
+@pytest.mark.slow
+def test_what_int8_costs_minilm_stands_in_the_registry() -> None:
+    import torch
+    import transformers
+
+    weights = Weights()
+    try:
+        encoder = weights.encoder("minilm")
+    except WeightsError as missing:
+        pytest.skip(str(missing))
+    verbs, things = ["lost", "changed", "topped up", "blocked"], ["card", "PIN", "account", "transfer"]
+    texts = [f"I {verb} my {thing}, what now?" for verb in verbs for thing in things]
+    model = transformers.AutoModel.from_pretrained(str(minilm_folder())).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(str(minilm_folder()))
+    cosines = []
+    for text, views in zip(texts, encoder.encode_views(texts), strict=True):
+        with torch.inference_mode():
+            states = model(**tokenizer(text, return_tensors="pt"), output_hidden_states=True).hidden_states
+        last, *inner = (states[i][0] for i in (6, 3, 4, 5))
+        exact = [last.mean(0), last.amax(0), *(state.mean(0) for state in inner)]
+        cosines.append([float(a @ (b / b.norm()).numpy()) for a, b in zip(views, exact, strict=True)])
+    assert weights.spec("minilm").cosine == pytest.approx(np.mean(cosines), abs=5e-4) and np.mean(cosines) < 1
+
+
+@needs_torch
 def test_a_source_that_is_none_is_told(tmp_path: Path) -> None:
     from jitr.models.bases.export import export
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
-from typing import ClassVar
-
 import numpy as np
 import pytest
+from stage.bases import ManyBases, ticking, track_of
 
-from jitr.models.bases.base import Cost
-from jitr.models.bases.registry import BaseSpec, WeightFile
-from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.search.logme import logme
 from jitr.models.search.pool import choose
 from jitr.models.search.shortlist import shortlist
-from jitr.models.search.track import Track
-from jitr.models.surrogates.fields import fields_of
 from jitr.schemas.trainings import Limits
 
 # Poodle's pool (arXiv 2512.05525, re-run of 2026): accuracy when trained in full, by a probe on 500 labels,
@@ -74,49 +67,43 @@ def test_evidence_ranks_features_by_what_they_tell() -> None:
     assert np.isfinite(logme(wide.astype(np.float32), y))
 
 
-class Encoder:
-    """Features that tell the labels the better the higher its skill; loaded under many names."""
-
-    sha256, chunks, views, dim = "", 1, 2, 8
-
-    def __init__(self, name: str, skill: float) -> None:
-        self.name, self.skill = name, skill
-        self.cost = Cost(texts_per_s=1000, ram_mb=1)
-
-    def uncached(self) -> Encoder:
-        return self
-
-    def encode_views(self, texts: list[str]) -> np.ndarray:
-        rows = []
-        for text in texts:
-            noise = np.random.default_rng(zlib.crc32(f"{self.name} {text}".encode())).normal(size=8)
-            rows.append(noise + self.skill * np.eye(8)[int(text.split()[-1]) % 3])
-        out = np.stack([rows, rows], axis=1).astype(np.float32)
-        return out / np.linalg.norm(out, axis=2, keepdims=True)
-
-
-class ManyBases:
-    """A stand-in for `Weights` with five encoders of known skill."""
-
-    skills: ClassVar[dict[str, float]] = {"a": 0.2, "b": 0.5, "c": 5.0, "d": 0.1, "e": 2.5}
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self.skills)
-
-    def spec(self, name: str) -> BaseSpec:
-        file = WeightFile(sha256="", size=0, name=name)
-        return BaseSpec(name=name, dim=8, model=file, tokenizer=file)
-
-    def encoder(self, name: str) -> Encoder:
-        return Encoder(name, self.skills[name])
-
-
 def test_of_many_encoders_the_two_that_tell_most_race() -> None:
-    dataset = Dataset.from_examples(
-        Example(str(i), float(i), f"text number {i}", f"label {i % 3}") for i in range(400)
-    )
-    fields, numbers = fields_of(dataset.labels)
-    track = Track(dataset, fields, np.array(numbers), ManyBases(), 0)  # type: ignore[arg-type]  # a stand-in
-    ticks = iter(range(10_000))
-    assert shortlist(track, tuple(ManyBases.skills), Limits(), lambda: float(next(ticks))) == ("c", "e")
+    bases = ManyBases()
+    kept, lost = shortlist(track_of(bases), bases.names, Limits(), ticking())
+    assert kept == ("c", "e") and lost.keys() == {"a", "b", "d"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "why"),
+    [
+        ({"ram_mb": 900.0}, "takes 900 MB, 512 MB are allowed"),
+        ({"texts_per_s": 2.0}, "takes 500 ms a text, 50 ms are allowed"),
+        ({"texts_per_s": 10.0}, "takes 40 s to encode 400 rows, 9 s are allowed in all"),
+    ],
+)
+def test_what_is_plainly_outside_the_limits_is_not_even_loaded(declared: dict[str, float], why: str) -> None:
+    bases = ManyBases(a=declared)
+    assert track_of(bases).refuse("a", Limits(max_train_s=9.0)) == why
+    assert bases.loaded == []
+    # a few times slower than is allowed, elsewhere: it is tried here
+    assert track_of(ManyBases(a={"texts_per_s": 12.0})).refuse("a", Limits(max_train_s=9.0)) == ""
+
+
+def test_the_look_at_many_encoders_takes_a_quarter_of_the_seconds_and_begins_with_the_fastest() -> None:
+    bases = ManyBases(c={"texts_per_s": 200.0})
+    # 0.1 s of 16 texts are 1.6 s of 250; 5 s may be spent, and each look takes some of them
+    kept, lost = shortlist(track_of(bases), bases.names, Limits(max_train_s=8.0), ticking(0.1))
+    assert lost["c"].startswith("not looked at: encoding 250 rows would take 2 s, ") and "c" not in kept
+    assert bases.asked["c"] == 16
+
+
+def test_an_encoder_far_over_the_latency_is_not_looked_at() -> None:
+    bases = ManyBases()
+    kept, lost = shortlist(track_of(bases), bases.names, Limits(max_latency_ms=1.0), ticking(0.1))
+    assert not kept and all("6 ms a text, 1 ms are allowed" in why for why in lost.values())
+    assert set(bases.asked.values()) == {16}
+
+
+def test_a_round_of_probes_that_would_take_too_long_is_not_begun() -> None:
+    assert {labels for _, labels, _ in choose(NAMES, published, most_s=70.0).scores} == {250}
+    assert {labels for _, labels, _ in choose(NAMES, published, most_s=150.0).scores} == {250, 500}

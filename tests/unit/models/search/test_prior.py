@@ -1,0 +1,138 @@
+"""What an earlier race found spares the later one time, and never the right winner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from stage.bases import ManyBases, ticking, track_of
+
+from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.search.prior import Prior
+from jitr.models.search.race import Race, race
+from jitr.models.search.shortlist import shortlist
+from jitr.models.surrogates.artifact import RaceEntry
+from jitr.models.surrogates.candidates import Candidate
+from jitr.schemas.trainings import Limits
+
+ROOMY = Limits(max_train_s=1e6, max_latency_ms=1e6, max_ram_mb=1e6)
+C, E = Candidate("linear", False, "c"), Candidate("linear", False, "e")
+
+
+def entry(candidate: Candidate, accuracy: float, rows: int = 300, lost: str = "") -> RaceEntry:
+    return RaceEntry(
+        candidate=candidate.name, rows=rows, accuracy=accuracy, lost=lost, curve=((rows, accuracy),)
+    )
+
+
+def run(
+    prior: Prior | None, limits: Limits = ROOMY, clock: Callable[[], float] | None = None, n: int = 400
+) -> tuple[Race, ManyBases]:
+    """A race of n-grams with a good and a fair encoder, `c` and `e`."""
+    bases = ManyBases()
+    dataset = Dataset.from_examples(
+        Example(str(i), float(i), f"text number {i}", f"label {i % 3}") for i in range(n)
+    )
+    found = race(
+        dataset,
+        limits=limits,
+        target=0.9,
+        seed=0,
+        weights=bases,  # type: ignore[arg-type]  # a stand-in
+        clock=clock or ticking(1e-4),
+        encoders=("c", "e"),
+        prior=prior,
+    )
+    return found, bases
+
+
+def lost(found: Race) -> dict[str, str]:
+    return {entry.candidate: entry.lost for entry in found.entries}
+
+
+def test_who_was_clearly_beaten_is_not_run_again_and_is_told_why() -> None:
+    beaten = [entry(c, 0.6, lost="agreed less") for c in (E, Candidate("ridge", True, "e"))]
+    plain, _ = run(None)
+    found, bases = run(Prior((entry(C, 0.99), *beaten), same=True))
+    assert found.candidate == plain.candidate and found.fitted.forecast == plain.fitted.forecast
+    assert lost(found)["e linear"] == "was beaten by c linear on 300 labels, 0.600 to 0.990"
+    assert bases.asked["e"] == 0 and len(found.entries) == len(plain.entries)
+    # the verdict holds for one race
+    again, bases = run(Prior(found.entries, same=True))
+    assert bases.asked["e"] > 0 and "beaten" not in lost(again)["e linear"]
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        Prior((entry(C, 0.9), entry(E, 0.6)), same=False),  # another task's
+        Prior((entry(C, 0.9), entry(E, 0.85)), same=True),  # not clearly
+        Prior((entry(C, 0.9, rows=299), entry(E, 0.6, rows=299)), same=True),  # on too few labels
+        Prior((entry(C, 0.9, rows=1200), entry(E, 0.6)), same=True),  # not on the same labels
+        Prior((entry(C, 0.9), RaceEntry(candidate="e linear", lost="is not here")), same=True),
+        Prior((entry(Candidate("tuned", False, "c"), 0.9), entry(E, 0.6)), same=True),
+        Prior(),
+    ],
+)
+def test_who_was_not_clearly_beaten_runs_again(prior: Prior) -> None:
+    assert prior.beaten(E) == ""
+
+
+def test_n_grams_and_tuned_layers_always_run_again() -> None:
+    ngrams, tuned = Candidate("linear", True, None), Candidate("tuned", False, "e")
+    prior = Prior((entry(C, 0.99), entry(ngrams, 0.5), entry(tuned, 0.5), entry(E, 0.5)), same=True)
+    assert not prior.beaten(ngrams) and not prior.beaten(tuned) and prior.beaten(E)
+
+
+def test_who_was_beaten_runs_where_the_one_that_beat_it_falls_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    prior = Prior((entry(C, 0.99), entry(E, 0.6)), same=True)
+    found, _ = run(prior, Limits(max_ram_mb=1e6, max_train_s=1e6, max_latency_ms=1e-3), ticking(1e-9))
+    assert "e linear" in lost(found) and "beaten" not in lost(found)["e linear"]
+
+    from jitr.models.search.runner import Runner
+
+    outside = Runner.outside
+    monkeypatch.setattr(
+        Runner, "outside", lambda r, *told: "is too slow" if r.candidate == C else outside(r, *told)
+    )
+    found, bases = run(prior)
+    assert lost(found)["c linear"] == "is too slow"
+    assert bases.asked["e"] > 0 and "beaten" not in lost(found)["e linear"]
+
+
+def test_the_limit_of_seconds_hits_who_promised_least() -> None:
+    # n-grams run in any case; the clock leaves time for one encoder
+    def ran(prior: Prior | None) -> set[str]:
+        found, _ = run(prior, Limits(max_train_s=7.0, max_latency_ms=1e6), ticking(0.5), n=200)
+        return {e.candidate.partition(" ")[0].partition("+")[0] for e in found.entries if e.rows}
+
+    ridge = Candidate("ridge", True, "e")
+    assert "e" not in ran(None)
+    assert "e" in ran(Prior((entry(E, 0.9), entry(ridge, 0.9), entry(C, 0.5))))
+
+
+@pytest.mark.parametrize(("order", "kept"), [("cab", ("a", "c")), ("bca", ("b", "c"))])
+def test_a_tie_between_bases_goes_to_what_was_better_on_an_earlier_task(order: str, kept: tuple) -> None:
+    bases = ManyBases(dict.fromkeys("bac", 50.0))  # each tells all
+    like = Prior(tuple(entry(Candidate("linear", False, b), 0.9 - 0.1 * i) for i, b in enumerate(order)))
+    found, lost = shortlist(track_of(bases), bases.names, Limits(), ticking(), like.bases)
+    assert sorted(found) == list(kept) and len(lost) == 1
+
+
+def test_of_the_same_task_no_tie_is_decided_by_whether_its_race_was_run() -> None:
+    assert Prior((entry(C, 0.9), entry(E, 0.6)), same=True).bases == {}
+    assert np.allclose(list(Prior((entry(C, 0.9), entry(E, 0.6))).bases.values()), [0.9, 0.6])
+
+
+def test_those_left_out_hold_their_places_so_that_nobody_else_is_out_sooner() -> None:
+    from jitr.models.search.race import _halve
+    from jitr.models.search.runner import Runner
+
+    def runners(*accuracies: float) -> list[Runner]:
+        return [Runner(C, RaceEntry(candidate=str(a), rows=300, accuracy=a)) for a in accuracies]
+
+    whole = _halve(runners(0.9, 0.8, 0.5, 0.4), 600, [])
+    spared = _halve(runners(0.9, 0.8), 600, [], aside=2)
+    assert [r.entry.accuracy for r in whole] == [r.entry.accuracy for r in spared] == [0.9, 0.8]
+    assert len(_halve(runners(0.9, 0.8), 600, [])) == 1

@@ -2,8 +2,8 @@
 
 ``manifest.json`` names every file that answers depend on with its sha256; the digest of the artifact is the
 sha256 over these. The upper layers of a tuned encoder are among them, as ONNX. ``measured.json`` (what this
-machine took), ``certificate.json`` and ``card.md`` stand beside them and are not part of the digest, for they
-are made later or differ from machine to machine.
+machine took), ``certificate.json``, ``card.md`` and its plots stand beside them and are not part of the
+digest, for they are made later or differ from machine to machine.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from jitr.models.bases.tuned import LARGEST_BYTES
+from jitr.models.surrogates.confusion import Confusion
 from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.tasks.styles import Style
 from jitr.schemas.errors import ArtifactError
@@ -134,12 +135,13 @@ class RaceEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """What training and answering took on the machine that trained."""
+    """What training and answering took on the machine that trained, and what the card shows besides."""
 
     train_s: float = 0.0
     p99_ms: float = 0.0
     size_mb: float = 0.0
     race: tuple[RaceEntry, ...] = ()
+    confusion: Confusion | None = None
 
 
 def write_artifact(
@@ -148,7 +150,7 @@ def write_artifact(
     arrays: Mapping[str, NDArray[Any]],
     grams: tuple[str, ...] | None,
     measured: Measured,
-    card: Callable[[Measured], str],
+    pages: Callable[[Measured], Mapping[str, str]],
     upper: bytes | None = None,
 ) -> str:
     """Write a folder aside and rename it into place; one that is there already stays.
@@ -161,8 +163,8 @@ def write_artifact(
         Its ``files`` are filled in here.
     measured : Measured
         Its ``size_mb`` too: manifest, arrays, n-grams and layers together.
-    card : callable
-        Writes the card once the size is known.
+    pages : callable
+        Writes the card and its plots, by name, once the size is known.
 
     Returns
     -------
@@ -180,7 +182,7 @@ def write_artifact(
     size_mb = sum(map(len, payload.values())) / 1e6
     measured = msgspec.structs.replace(measured, size_mb=round(size_mb, 3))
     payload[MEASURED] = msgspec.json.format(msgspec.json.encode(measured), indent=1)
-    payload[CARD] = card(measured).encode()
+    payload |= {name: text.encode("utf-8", "replace") for name, text in pages(measured).items()}
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(aside, ignore_errors=True)

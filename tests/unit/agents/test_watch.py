@@ -5,6 +5,7 @@ import random
 import pytest
 
 from jitr.agents.watch import Scored, Watch
+from jitr.models.promise.shadow import ShadowProof
 from jitr.schemas.calls import DecisionStamp
 from jitr.schemas.evidence import Alarm, AuditWindow, Certified, Futile, Resume, Verdict
 from jitr.schemas.policy import Policy
@@ -112,6 +113,25 @@ def test_a_candidate_that_agrees_is_certified_once_on_later_calls_alone(task_cal
     assert certified.proof.calls <= 290
     windows = kinds(evidence, AuditWindow)
     assert sum(w.money.shadow_usd for w in windows) == pytest.approx(certified.proof.calls * 0.05 / 3600)
+
+
+def test_windows_tell_how_far_the_shadow_run_is_of_its_forecast_while_it_runs(task_call):
+    calls = [task_call(n, time=n * 0.01) for n in range(300)]
+    it = watch()
+    assert all(w.shadow is None for w in kinds(feed(it, calls[:10], shadowing()) + it.window(), AuditWindow))
+    it, told = watch(), []
+    for offset, call in enumerate(calls):
+        ref = it.wants(call, offset, shadowing())
+        told += it.learn(call, offset, shadowing(), ref, Scored("good", 0.95) if ref else None)
+    shadow = [w.shadow for w in kinds(told, AuditWindow)]
+    runs = [run for run in shadow if run is not None]
+    assert [run.calls for run in runs] == sorted(run.calls for run in runs) and runs[0].calls == 40
+    assert {run.version for run in runs} == {"new"}
+    assert {run.forecast_calls for run in runs} == {
+        ShadowProof((0.5, 1.0), (0.9, 0.0), (0.99, 0.97), 0.9, 0.05).forecast_calls
+    }
+    (end,) = kinds(told, Certified)
+    assert shadow[-1] is None and end.proof.calls >= runs[-1].calls
 
 
 def test_a_candidate_that_does_not_agree_is_given_up(task_call):

@@ -14,7 +14,7 @@ import shutil
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,6 +22,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from jitr.models.bases.tuned import LARGEST_BYTES
+from jitr.models.surrogates.budget import Budget as Budget  # for who saves an artifact
 from jitr.models.surrogates.confusion import Confusion
 from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.tasks.styles import Style
@@ -72,19 +73,6 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     code: str
     seed: int
     since_offset: int = 0
-
-
-class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the delta of a certificate is spent, in shares of it.
-
-    Candidates are chosen on training rows alone, which costs nothing; all thresholds together share one
-    delta by their fixed order. A refit that is proved on later calls has its own (``own``); one that is
-    proved on rows that proved before has half of what the last one had (``halved``).
-    """
-
-    candidates: float = 0.0
-    thresholds: float = 1.0
-    refits: Literal["own", "halved"] = "own"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -40,6 +40,7 @@ def card(
         f"- the teacher's agreement with itself: {ceiling}",
         f"- answers in {measured.p99_ms:.1f} ms (p99, one core); trained in {measured.train_s:.1f} s",
         size_line(measured),
+        f"- error budget: {manifest.budget.promises}",
         *_own_layers(fitted),
         "",
         "The table is a forecast from rows that the model had not seen; it proves nothing. The proof is the",

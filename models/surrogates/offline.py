@@ -121,7 +121,7 @@ def fit_offline(
         scores = np.array([a.score for a in answers])
         said = [a.label for a in answers]
         agrees = np.array([same(a, b, recipe.tolerance) for a, b in zip(said, held.labels, strict=True)])
-    spend = delta / 2**refits
+    spend = delta * _SPENT.share(refits)
     groups = (held or known).groups
     found = prove(proof, scores, agrees, thresholds, forecast, recipe.target, spend, groups)
     certificate = Certificate(

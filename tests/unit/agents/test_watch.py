@@ -2,14 +2,18 @@
 
 import random
 
+import msgspec
 import pytest
 
 from jitr.agents.watch import Scored, Watch
+from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.promise.shadow import ShadowProof
+from jitr.models.surrogates.train import Recipe, train_dataset
 from jitr.schemas.calls import DecisionStamp
 from jitr.schemas.evidence import Alarm, AuditWindow, Certified, Futile, Resume, Verdict
 from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateRef, SurrogateTarget
+from jitr.schemas.trainings import Limits
 
 POLICY = Policy(target=0.9, block=20, horizon=10_000, hold_scored=60, audit_floor=0.05)
 SHADOW = SurrogateRef(
@@ -132,6 +136,22 @@ def test_windows_tell_how_far_the_shadow_run_is_of_its_forecast_while_it_runs(ta
     }
     (end,) = kinds(told, Certified)
     assert shadow[-1] is None and end.proof.calls >= runs[-1].calls
+
+
+def test_every_refit_on_the_stream_has_all_of_delta_as_its_budget_says(task_call, tmp_path):
+    rows = [Example(str(i), float(i), f"{'red' if i % 2 else 'blue'} {i}", "rb"[i % 2]) for i in range(90)]
+    made = train_dataset(Dataset.from_examples(rows), Recipe(task="t", encoders=()), Limits(), tmp_path / "v")
+    budget, it = made.manifest.budget, watch()
+    assert budget.refits == "own" and budget.thresholds == 1.0
+    assert f"- error budget: {budget.promises}" in (tmp_path / "v" / "card.md").read_text()
+    assert "k refits k times delta" in budget.promises
+    for refits in range(3):
+        ref = msgspec.structs.replace(SHADOW, version=f"v{refits}")
+        for n in range(40):
+            it.learn(task_call(n, id=f"{refits}/{n}", time=n * 0.01), 100, None, ref, Scored("good", 0.95))
+        assert it.state().shadow.candidate == ref.version
+        assert it.state().shadow.proof.calls == 40  # the refit's own calls, none of an earlier version's
+        assert it.state().shadow.proof.delta == POLICY.delta * budget.share(refits) == POLICY.delta
 
 
 def test_a_candidate_that_does_not_agree_is_given_up(task_call):

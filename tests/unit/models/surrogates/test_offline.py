@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.surrogates.artifact import read_manifest
 from jitr.models.surrogates.certificate import read_certificate, write_certificate
 from jitr.models.surrogates.eject import eject
 from jitr.models.surrogates.offline import Fit, fit_offline
@@ -71,6 +72,16 @@ def test_the_same_rows_asked_again_have_half_of_delta(tmp_path: Path) -> None:
     assert again.looked_at.refits == 1 and again.looked_at.delta == 0.025
     other = made(dataset(200), tmp_path / "a").certificate
     assert other.looked_at.refits == 0 and other.looked_at.delta == 0.05
+
+
+def test_the_budget_in_the_manifest_is_what_was_spent(tmp_path: Path) -> None:
+    for refits in range(2):
+        made(dataset(), tmp_path / "a")
+        budget, spent = read_manifest(tmp_path / "a")[0].budget, read_certificate(tmp_path / "a")
+        assert spent is not None and spent.looked_at.refits == refits and budget.candidates == 0.0
+        assert spent.looked_at.delta == spent.delta * budget.share(refits)
+        assert f"- error budget: {budget.promises}" in (tmp_path / "a" / "card.md").read_text()
+    assert sum(budget.share(k) for k in range(50)) < 2 and "less than twice delta" in budget.promises
 
 
 def test_a_certified_surrogate_stays_until_the_new_one_is_certified(tmp_path: Path) -> None:

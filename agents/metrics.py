@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from jitr.models.lifecycle import shadow_run
 from jitr.models.money import saved_usd
 from jitr.schemas.metrics import MetricsWindow
 from jitr.schemas.routes import Route
@@ -48,6 +49,10 @@ class Metrics:
         )
         self.bound = Gauge(
             "jitr_agreement_lower_bound", "Proved lower bound on agreement.", ["task"], registry=r
+        )
+        self.shadow = Gauge("jitr_shadow_calls", "Calls of the shadow run so far.", ["task"], registry=r)
+        self.shadow_forecast = Gauge(
+            "jitr_shadow_forecast_calls", "Calls that it was forecast to take.", ["task"], registry=r
         )
         self.cost = Gauge(
             "jitr_cost_usd", "Dollars spent since the task began.", ["task", "kind"], registry=r
@@ -91,6 +96,10 @@ class Metrics:
             proof = route.surrogate.proof if route.surrogate else None
             if proof is not None and label != "other":
                 self.bound.labels(label).set(proof.bound)
+            if label != "other":
+                run = shadow_run(route)
+                self.shadow.labels(label).set(run.calls if run else 0)
+                self.shadow_forecast.labels(label).set(run.forecast_calls if run else 0)
         for label in {label for label, _ in states}:
             for state in _STATES:
                 self.route_state.labels(label, state).set(states.get((label, state), 0))

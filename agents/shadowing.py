@@ -8,7 +8,7 @@ from jitr.agents.taskcalls import coin
 from jitr.models import lifecycle
 from jitr.models.promise.shadow import ShadowProof, ShadowState
 from jitr.schemas.policy import Policy
-from jitr.schemas.routes import Proof, Route, SurrogateRef
+from jitr.schemas.routes import Proof, Route, ShadowRun, SurrogateRef
 from jitr.schemas.tasks import TaskCall
 
 _HELD_OR_LIVE = ("canary", "active", "hold")
@@ -85,6 +85,17 @@ class Shadowing:
     def calls(self) -> int:
         """Calls that the candidate was scored on."""
         return self._proof.calls if self._proof is not None else 0
+
+    @property
+    def run(self) -> ShadowRun | None:
+        """How far the run has come, if one is in progress."""
+        if self._proof is None or self._s.candidate is None:
+            return None
+        return ShadowRun(
+            version=self._s.candidate,
+            calls=self._proof.calls,
+            forecast_calls=self._proof.forecast_calls,
+        )
 
     def wants(self, call: TaskCall, offset: int, route: Route | None) -> SurrogateRef | None:
         """The candidate that is to be scored on this call, if it is.

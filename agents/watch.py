@@ -146,6 +146,7 @@ class Watch:
             agreed=s.agreed,
             audit_rate=self._live.audit_rate if self._live is not None else 0.0,
             money=s.money,
+            shadow=self._shadow.run,
         )
         s.first, s.calls, s.accepted, s.audits, s.agreed, s.money = None, 0, 0, 0, 0, Money()
         return [told]

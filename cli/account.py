@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jitr.cli.output import usd
+from jitr.models.lifecycle import shadow_run
 from jitr.models.money import instead_usd, saved_interval, saved_usd
 from jitr.schemas.routes import Route
 
@@ -45,6 +46,24 @@ def self_agreement(route: Route) -> str:
     return f"{rate:.3f} of {route.repeats} inputs that were asked again (as they came; no probes are sent)"
 
 
+def shadow(route: Route) -> str:
+    """How far the candidate's shadow run has come; empty where there is none.
+
+    Examples
+    --------
+    >>> from jitr.schemas.routes import ShadowRun, SurrogateRef
+    >>> ref = SurrogateRef(version="v", uri="", digest="", base="")
+    >>> run = ShadowRun(version="v", calls=120, forecast_calls=400)
+    >>> shadow(Route(tenant="t", task="k", candidate=ref, shadow=run))
+    '120 of about 400 calls'
+    """
+    run = shadow_run(route)
+    if run is None:
+        return ""
+    forecast = f" of about {run.forecast_calls}" if run.forecast_calls else ""
+    return f"{run.calls}{forecast} calls"
+
+
 def lines(route: Route, target: float) -> Iterator[tuple[str, str]]:
     """Everything, as (heading, text)."""
     yield "saved", f"{saved(route)} of {usd(instead_usd(route.money))} that the teacher alone would have cost"
@@ -54,6 +73,8 @@ def lines(route: Route, target: float) -> Iterator[tuple[str, str]]:
         yield "teacher", f"agrees with itself on {self_agreement(route)}{warns}"
     if route.withheld is not None:
         yield "withheld", route.withheld.reason
+    if run := shadow(route):
+        yield "shadow", f"{run} to a certificate of {route.candidate.version if route.candidate else ''}"
 
 
 def figures(route: Route) -> dict[str, Any]:

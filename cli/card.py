@@ -13,7 +13,7 @@ from jitr.cli.output import console, print_json
 from jitr.models.surrogates.artifact import CARD, read_manifest, read_measured, read_payload
 from jitr.models.surrogates.certificate import read_certificate
 from jitr.models.surrogates.looks import Looks
-from jitr.models.surrogates.plots import plots
+from jitr.models.surrogates.plots import plot_link, plots
 from jitr.schemas.errors import ArtifactError
 
 _NONE = (
@@ -49,13 +49,15 @@ def card(path: Path, out: Path | None, as_json: bool) -> None:
             f"| {s.label[:80]} | {s.calls} | {s.agreed / s.calls:.3f} | {s.bound:.3f} |"
             for s in certificate.slices
         ]
-    drawn = plots(manifest, measured)
     if out is None:
-        console().print(Markdown("\n".join(lines)))
+        shown = [line for line in "\n".join(lines).splitlines() if not line.startswith("![")]
+        console().print(Markdown("\n".join(shown)))
         return
+    drawn = plots(manifest, measured)
     out.mkdir(parents=True, exist_ok=True)
     for name, svg in drawn.items():
         (out / f"{name}.svg").write_text(svg, encoding="utf-8")
-        lines += ["", f"![{name}]({name}.svg)"]
+        # a card of before there were plots beside it has no links
+        lines += [] if f"({name}.svg)" in text else plot_link(name, drawn)
     (out / CARD).write_text("\n".join(lines) + "\n", encoding="utf-8")
     console().print(f"written to {out / CARD}")

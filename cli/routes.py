@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
-from jitr.cli.account import figures, saved
+from jitr.cli.account import figures, saved, shadow
 from jitr.cli.options import json_option, tenant_option, with_settings
 from jitr.cli.output import console, print_json, table
 from jitr.cli.table import find, rows
@@ -16,7 +16,7 @@ from jitr.cli.topic import records
 from jitr.router.table import Rows
 from jitr.schemas.events import Event, decode_events
 from jitr.schemas.record import decode
-from jitr.schemas.routes import Route, Transition
+from jitr.schemas.routes import Proof, Route, Transition
 from jitr.schemas.settings import Settings
 
 # 2000-01-01: no LLM call is older, and who numbers its calls in the place of a time stays below
@@ -77,7 +77,7 @@ def _show(found: Rows, shown: list[Route], title: str, as_json: bool) -> None:
                 task.name if task else "",
                 route.state,
                 version.base if version else "",
-                f">= {proof.bound:.3f} on {proof.coverage:.0%}" if proof else "",
+                _proved(proof, shadow(route)),
                 f"{route.agreed}/{route.audits}" if route.audits else "",
                 f"{route.audit_rate:.3f}",
                 saved(route),
@@ -86,6 +86,12 @@ def _show(found: Rows, shown: list[Route], title: str, as_json: bool) -> None:
         )
     columns = ["task", "name", "state", "base", "certificate", ">audits", ">rate", ">saved", "~why"]
     console().print(table(f"{len(shown)} {title}", columns, lines))
+
+
+def _proved(proof: Proof | None, shadow: str) -> str:
+    """What is proved of the version that is shown, and how far the proof of its successor has come."""
+    told = [f">= {proof.bound:.3f} on {proof.coverage:.0%}"] if proof else []
+    return "; ".join(told + ([f"shadow: {shadow}"] if shadow else []))
 
 
 @click.command()

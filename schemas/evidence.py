@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from jitr.schemas.money import Money
 from jitr.schemas.record import Record
-from jitr.schemas.routes import Proof, SurrogateRef, WithheldCause
+from jitr.schemas.routes import Proof, ShadowRun, SurrogateRef, WithheldCause
 from jitr.schemas.tasks import OutputKind
 
 Rate = Annotated[float, Meta(ge=0, le=1)]
@@ -71,7 +71,8 @@ class AuditWindow(_Evidence, tag="audit_window", frozen=True, kw_only=True):
 
     ``calls`` counts all calls of the task, ``accepted`` those that the gate of the live surrogate
     accepted, ``audits`` and ``agreed`` the audits among them; ``money`` is what they cost. A task
-    without a surrogate has windows too, with ``surrogate`` None.
+    without a surrogate has windows too, with ``surrogate`` None. ``shadow`` is how far the shadow run has
+    come, where there is one: a count from its beginning, not since the last window.
     """
 
     surrogate: str | None = None
@@ -81,6 +82,7 @@ class AuditWindow(_Evidence, tag="audit_window", frozen=True, kw_only=True):
     agreed: int = 0
     audit_rate: Rate = 0.0
     money: Money = Money()
+    shadow: ShadowRun | None = None
 
 
 class Alarm(_Evidence, tag="alarm", frozen=True, kw_only=True):

@@ -75,6 +75,18 @@ class SurrogateRef(Record, frozen=True, kw_only=True):
     proof: Proof | None = None
 
 
+class ShadowRun(Record, frozen=True, kw_only=True):
+    """How far a candidate's shadow run has come.
+
+    ``calls`` are those that it was scored on; ``forecast_calls`` how many its first proof was forecast to
+    take, 0 where none is forecast.
+    """
+
+    version: str
+    calls: int
+    forecast_calls: int = 0
+
+
 class Withholding(Record, frozen=True, kw_only=True):
     """Why a task is not trained on, with its figures.
 
@@ -117,7 +129,7 @@ class Route(Record, frozen=True, kw_only=True):
     ``since_offset`` is the first of the task's calls whose answers describe the teacher of today: where the
     hold began that ended in the last demotion. ``repeats`` counts pairs of the teacher's answers to one
     input as they come by themselves on the stream (no probes are sent), ``repeats_agreed`` those that agree.
-    ``withheld`` says why no training is asked for.
+    ``withheld`` says why no training is asked for. ``shadow`` tells of the shadow run in progress.
     ``seen`` holds the ids of the last evidence, so that a copy at another offset moves nothing.
     """
 
@@ -146,6 +158,7 @@ class Route(Record, frozen=True, kw_only=True):
     repeats: int = 0
     repeats_agreed: int = 0
     withheld: Withholding | None = None
+    shadow: ShadowRun | None = None
     since: float = 0.0
     first_active: float | None = None
     reason: str = ""

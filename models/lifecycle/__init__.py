@@ -13,7 +13,7 @@ from typing import Any
 
 from jitr.models.lifecycle import routes, versions
 from jitr.models.lifecycle.commands import Verb, check, command, fits
-from jitr.models.lifecycle.rows import Step, changed, live, on_offer, shadowed
+from jitr.models.lifecycle.rows import Step, changed, live, on_offer, shadow_run, shadowed
 from jitr.models.lifecycle.training import training_due
 from jitr.schemas.evidence import (
     Alarm,
@@ -32,7 +32,18 @@ from jitr.schemas.evidence import (
 from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Route, RouteVersion
 
-__all__ = ["Step", "Verb", "check", "fits", "live", "next", "on_offer", "shadowed", "training_due"]
+__all__ = [
+    "Step",
+    "Verb",
+    "check",
+    "fits",
+    "live",
+    "next",
+    "on_offer",
+    "shadow_run",
+    "shadowed",
+    "training_due",
+]
 
 # Copies of evidence come soon after it (a writer died between sending and acking) or not at all.
 _SEEN = 16

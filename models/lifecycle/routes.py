@@ -23,7 +23,12 @@ from jitr.schemas.routes import Route, SurrogateRef
 def window(route: Route, told: AuditWindow, policy: Policy) -> Step:
     """Count; a canary with audits enough becomes active."""
     # Calls and dollars are the task's, whichever version they were for: they were made and spent.
-    row = changed(route, calls=route.calls + told.calls, money=money.add(route.money, told.money))
+    row = changed(
+        route,
+        calls=route.calls + told.calls,
+        money=money.add(route.money, told.money),
+        shadow=told.shadow,
+    )
     ref = live(route)
     if ref is None or told.surrogate != ref.version:
         return Step(row, False, "calls and dollars counted")

@@ -10,7 +10,7 @@ import msgspec
 from jitr.models import money
 from jitr.schemas.money import Money
 from jitr.schemas.policy import Policy
-from jitr.schemas.routes import Route, RouteState, SurrogateRef, SurrogateTarget, TeacherTarget
+from jitr.schemas.routes import Route, RouteState, ShadowRun, SurrogateRef, SurrogateTarget, TeacherTarget
 
 T = TypeVar("T", Route, SurrogateRef)
 ANSWERING = ("canary", "active")
@@ -39,6 +39,12 @@ def live(route: Route) -> SurrogateRef | None:
 def shadowed(route: Route) -> SurrogateRef | None:
     """The candidate that is in its shadow run."""
     return _candidate(route, "shadow")
+
+
+def shadow_run(route: Route) -> ShadowRun | None:
+    """How far the candidate's shadow run has come; None where it has not begun or is over."""
+    ref, run = shadowed(route), route.shadow
+    return run if ref is not None and run is not None and run.version == ref.version else None
 
 
 def on_offer(route: Route) -> SurrogateRef | None:

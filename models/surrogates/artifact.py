@@ -2,8 +2,8 @@
 
 ``manifest.json`` names every file that answers depend on with its sha256; the digest of the artifact is the
 sha256 over these. The upper layers of a tuned encoder are among them, as ONNX. ``measured.json`` (what this
-machine took), ``certificate.json`` and ``card.md`` stand beside them and are not part of the digest, for they
-are made later or differ from machine to machine.
+machine took), ``certificate.json``, ``card.md`` and its plots stand beside them and are not part of the
+digest, for they are made later or differ from machine to machine.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ import shutil
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from jitr.models.surrogates.budget import Budget as Budget  # for who saves an artifact
+from jitr.models.surrogates.confusion import Confusion
 from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.tasks.styles import Style
 from jitr.schemas.errors import ArtifactError
@@ -75,19 +77,6 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     since_offset: int = 0
 
 
-class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the delta of a certificate is spent, in shares of it.
-
-    Candidates are chosen on training rows alone, which costs nothing; all thresholds together share one
-    delta by their fixed order. A refit that is proved on later calls has its own (``own``); one on rows of
-    which some were asked for a proof before has half of what the last one had (``halved``).
-    """
-
-    candidates: float = 0.0
-    thresholds: float = 1.0
-    refits: Literal["own", "halved"] = "own"
-
-
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything about a surrogate but its arrays.
 
@@ -137,12 +126,13 @@ class RaceEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """What training and answering took on the machine that trained."""
+    """What training and answering took on the machine that trained, and what the card shows besides."""
 
     train_s: float = 0.0
     p99_ms: float = 0.0
     size_mb: float = 0.0
     race: tuple[RaceEntry, ...] = ()
+    confusion: Confusion | None = None
 
 
 def write_artifact(
@@ -151,7 +141,7 @@ def write_artifact(
     arrays: Mapping[str, NDArray[Any]],
     grams: tuple[str, ...] | None,
     measured: Measured,
-    card: Callable[[Measured], str],
+    pages: Callable[[Measured], Mapping[str, str]],
 ) -> str:
     """Write a folder aside and rename it into place; one that is there already stays.
 
@@ -163,8 +153,8 @@ def write_artifact(
         Its ``files`` are filled in here.
     measured : Measured
         Its ``size_mb`` too: manifest, arrays and n-grams together.
-    card : callable
-        Writes the card once the size is known.
+    pages : callable
+        Writes the card and its plots, by name, once the size is known.
 
     Returns
     -------
@@ -180,7 +170,7 @@ def write_artifact(
     size_mb = sum(map(len, payload.values())) / 1e6
     measured = msgspec.structs.replace(measured, size_mb=round(size_mb, 3))
     payload[MEASURED] = msgspec.json.format(msgspec.json.encode(measured), indent=1)
-    payload[CARD] = card(measured).encode()
+    payload |= {name: text.encode("utf-8", "replace") for name, text in pages(measured).items()}
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(aside, ignore_errors=True)

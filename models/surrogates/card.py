@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 from jitr.models.datasets.examples import Dataset
-from jitr.models.surrogates.artifact import Manifest, Measured
+from jitr.models.surrogates.artifact import CARD, Manifest, Measured
 from jitr.models.surrogates.fit import Fitted
+from jitr.models.surrogates.plots import plot_link, plots
 
 _WORST = 10
 _MUCH_MB = 15.0
 
 
-def card(manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Dataset) -> str:
-    """Write the card of a surrogate that has just been trained."""
+def pages(manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Dataset) -> dict[str, str]:
+    """The card of a surrogate that has just been trained, and the plots that it links, by file name."""
+    drawn = plots(manifest, measured)
+    svgs = {f"{name}.svg": svg for name, svg in drawn.items()}
+    return {CARD: card(manifest, measured, fitted, dataset, drawn), **svgs}
+
+
+def card(
+    manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Dataset, drawn: Collection[str] = ()
+) -> str:
+    """The card alone; ``drawn`` names the plots that stand beside it."""
     ceiling = (
         "not known: no input was asked twice"
         if dataset.self_agreement is None
@@ -29,6 +40,7 @@ def card(manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Datase
         f"- the teacher's agreement with itself: {ceiling}",
         f"- answers in {measured.p99_ms:.1f} ms (p99, one core); trained in {measured.train_s:.1f} s",
         size_line(measured),
+        f"- error budget: {manifest.budget.promises}",
         *_own_layers(fitted),
         "",
         "The table is a forecast from rows that the model had not seen; it proves nothing. A proof from rows",
@@ -41,6 +53,7 @@ def card(manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Datase
     for share, agreement in zip(manifest.shares, manifest.forecast_agreement, strict=True):
         if round(share * 1000) % 100 == 0:
             lines.append(f"| {share:.2f} | {agreement:.3f} |")
+    lines += plot_link("coverage", drawn)
     wrong = Counter(label for label, ok in zip(dataset.labels, fitted.agrees, strict=True) if not ok)
     rows = Counter(dataset.labels)
     if wrong:
@@ -50,10 +63,12 @@ def card(manifest: Manifest, measured: Measured, fitted: Fitted, dataset: Datase
     if fitted.confused:
         lines += ["", "| the teacher said | it said | times |", "|---|---|---|"]
         lines += [f"| {_cell(truth)} | {_cell(said)} | {n} |" for truth, said, n in fitted.confused]
+    lines += plot_link("confusion", drawn)
     curve = measured.race[0].curve if measured.race else ()
     if len(curve) > 1:
         lines += ["", "| labels | agreement out of sample |", "|---|---|"]
         lines += [f"| {labels} | {accuracy:.3f} |" for labels, accuracy in curve]
+    lines += plot_link("learning", drawn)
     lines += [
         "",
         "| candidate | labels | agreement | coverage | seconds | why it lost |",

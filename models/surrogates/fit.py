@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from jitr.models.datasets.splits import group_folds
 from jitr.models.promise.gate import Gate, cross_fit
 from jitr.models.surrogates.base import Encoded, Features, Head, Prediction
 from jitr.models.surrogates.candidates import Candidate
+from jitr.models.surrogates.confusion import Confusion, Pair, confusion, most_confused
 from jitr.models.surrogates.constant import ConstantHead
 from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.surrogates.forecast import Forecast, forecast
@@ -41,6 +41,8 @@ class Fitted:
     confused : tuple of (str, str, int)
         The teacher's label, what was said in its place out of sample, and how often; most often first. Of a
         single closed field only.
+    confusion : Confusion or None
+        How often the most confused labels were taken for each other; None where nothing was confused.
     """
 
     model: Model
@@ -48,7 +50,8 @@ class Fitted:
     scores: NDArray[np.float64]
     forecast: Forecast
     accuracy: float
-    confused: tuple[tuple[str, str, int], ...] = ()
+    confused: tuple[Pair, ...] = ()
+    confusion: Confusion | None = None
 
 
 def fit_model(
@@ -129,23 +132,16 @@ def with_gates(
         ones, signals = np.ones((n, 1), np.float32), joint_signals(scores)
         score = cross_fit(ones, signals, whole, weights, gate_fold, seed)
         joint = Gate.fit(ones, signals, whole, weights, seed)
+    said = [found.chosen for _, found in heads]
     return Fitted(
         model=Model(features, tuple(models), joint),
         agrees=whole,
         scores=score,
         forecast=forecast(score, whole, weights),
         accuracy=float(np.average(whole, weights=weights)),
-        confused=_confused(fields[0], heads[0][1].chosen, numbers[:, 0]) if len(fields) == 1 else (),
+        confused=most_confused(fields[0], said[0], numbers[:, 0], _MOST_CONFUSED) if len(fields) == 1 else (),
+        confusion=confusion(fields, said, numbers),
     )
-
-
-def _confused(
-    spec: FieldSpec, said: NDArray[np.int64], truth: NDArray[np.int64]
-) -> tuple[tuple[str, str, int], ...]:
-    if spec.scale is not None:
-        return ()
-    pairs = Counter((int(t), int(s)) for t, s in zip(truth, said, strict=True) if t != s)
-    return tuple((spec.values[t], spec.values[s], n) for (t, s), n in pairs.most_common(_MOST_CONFUSED))
 
 
 def _fit_head(

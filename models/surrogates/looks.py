@@ -7,7 +7,6 @@ another seed, target or row more looks again. So it is the rows that remember, n
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -35,8 +34,6 @@ class Looks(msgspec.Struct, frozen=True, kw_only=True):
     >>> looks = Looks().add(["a", "b"]).add(["b", "c"])
     >>> looks.at(["a"]), looks.at(["a", "c"]), looks.at(["d"])
     (1, 2, 0)
-    >>> looks.left(["c", "d"], 0.05), looks.left(["d"], 0.05)
-    (0.0125, 0.05)
     """
 
     rows: dict[int, bytes] = {}
@@ -45,10 +42,6 @@ class Looks(msgspec.Struct, frozen=True, kw_only=True):
         """How often these rows were looked at: the most of any of them."""
         asked = {_key(text) for text in inputs}
         return max((look for key, look in self._all() if key in asked), default=0)
-
-    def left(self, inputs: Iterable[str], delta: float) -> float:
-        """What the next look at these rows has of delta."""
-        return math.ldexp(delta, -self.at(inputs))
 
     def add(self, inputs: Iterable[str]) -> Looks:
         """The same after one look more, at these rows."""

@@ -134,7 +134,7 @@ def fit_offline(
         scores = np.array([a.score for a in answers])
         said = [a.label for a in answers]
         agrees = np.array([same(a, b, recipe.tolerance) for a, b in zip(said, held.labels, strict=True)])
-    spend = looks.left(proving, delta)
+    spend = delta * _SPENT.share(looks.at(proving))
     groups = (held or known).groups
     first = firsts(groups)
     found = prove(proof, scores, agrees, plan, recipe.target, spend, groups)

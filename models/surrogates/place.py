@@ -12,13 +12,13 @@ from pathlib import Path
 
 import msgspec
 
-from jitr.models.surrogates.artifact import ARRAYS, CARD, CERTIFICATE, GRAMS, MANIFEST, MEASURED, UPPER
+from jitr.models.surrogates.artifact import ARRAYS, CARD, CERTIFICATE, GRAMS, MANIFEST, MEASURED
 from jitr.models.surrogates.certificate import read_certificate
 from jitr.schemas.errors import ConfigError
 
 # stands in a folder that is about to be replaced: one that a person named `.old` has none
 _MARK = "replaced"
-_PARTS = {MANIFEST, ARRAYS, GRAMS, UPPER, MEASURED, CARD, CERTIFICATE, _MARK}
+_PARTS = {MANIFEST, ARRAYS, GRAMS, MEASURED, CARD, CERTIFICATE, _MARK}
 _MADE_LATER = (".svg", ".tmp")  # the plots of `jitr card`; a certificate that was being written
 
 

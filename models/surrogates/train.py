@@ -28,7 +28,7 @@ from jitr.models.surrogates.artifact import (
     read_payload,
     write_artifact,
 )
-from jitr.models.surrogates.card import card
+from jitr.models.surrogates.card import pages
 from jitr.models.surrogates.runtime import model_arrays
 from jitr.models.tasks.kinds import in_kind
 from jitr.models.tasks.styles import style_of
@@ -203,7 +203,9 @@ def save(
     manifest = _manifest(won, dataset, recipe, version, lineage)
     if budget is not None:
         manifest = msgspec.structs.replace(manifest, budget=budget)
-    measured = Measured(train_s=round(train_s, 3), p99_ms=won.p99_ms, race=won.entries)
+    measured = Measured(
+        train_s=round(train_s, 3), p99_ms=won.p99_ms, race=won.entries, confusion=won.fitted.confusion
+    )
     features = won.fitted.model.features
     write_artifact(
         folder,
@@ -211,7 +213,7 @@ def save(
         model_arrays(won.fitted.model),
         features.ngrams.grams if features.ngrams else None,
         measured,
-        lambda measured: card(manifest, measured, won.fitted, dataset),
+        lambda measured: pages(manifest, measured, won.fitted, dataset),
     )
     return load_result(folder, version)
 

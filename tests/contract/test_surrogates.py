@@ -230,5 +230,6 @@ def test_folders_hold_no_pickle(kind: str, weights: Weights, tmp_path: Path) -> 
     saved(kind, examples("label"), weights, tmp_path / "a")
     names = {path.name for path in (tmp_path / "a").iterdir()}
     files = {"manifest.json", "model.safetensors", "ngrams.json", "measured.json", "card.md"}
+    files |= {"coverage.svg", "confusion.svg", "learning.svg"}
     assert names <= files
     assert list(itertools.chain(tmp_path.glob("*.tmp"))) == []

@@ -2,13 +2,18 @@
 
 import random
 
+import msgspec
 import pytest
 
 from jitr.agents.watch import Scored, Watch
+from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.promise.shadow import ShadowProof
+from jitr.models.surrogates.train import Recipe, train_dataset
 from jitr.schemas.calls import DecisionStamp
 from jitr.schemas.evidence import Alarm, AuditWindow, Certified, Futile, Resume, Verdict
 from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateRef, SurrogateTarget
+from jitr.schemas.trainings import Limits
 
 POLICY = Policy(target=0.9, block=20, horizon=10_000, hold_scored=60, audit_floor=0.05)
 SHADOW = SurrogateRef(
@@ -112,6 +117,41 @@ def test_a_candidate_that_agrees_is_certified_once_on_later_calls_alone(task_cal
     assert certified.proof.calls <= 290
     windows = kinds(evidence, AuditWindow)
     assert sum(w.money.shadow_usd for w in windows) == pytest.approx(certified.proof.calls * 0.05 / 3600)
+
+
+def test_windows_tell_how_far_the_shadow_run_is_of_its_forecast_while_it_runs(task_call):
+    calls = [task_call(n, time=n * 0.01) for n in range(300)]
+    it = watch()
+    assert all(w.shadow is None for w in kinds(feed(it, calls[:10], shadowing()) + it.window(), AuditWindow))
+    it, told = watch(), []
+    for offset, call in enumerate(calls):
+        ref = it.wants(call, offset, shadowing())
+        told += it.learn(call, offset, shadowing(), ref, Scored("good", 0.95) if ref else None)
+    shadow = [w.shadow for w in kinds(told, AuditWindow)]
+    runs = [run for run in shadow if run is not None]
+    assert [run.calls for run in runs] == sorted(run.calls for run in runs) and runs[0].calls == 40
+    assert {run.version for run in runs} == {"new"}
+    assert {run.forecast_calls for run in runs} == {
+        ShadowProof((0.5, 1.0), (0.9, 0.0), (0.99, 0.97), 0.9, 0.05).forecast_calls
+    }
+    (end,) = kinds(told, Certified)
+    assert shadow[-1] is None and end.proof.calls >= runs[-1].calls
+
+
+def test_every_refit_on_the_stream_has_all_of_delta_as_its_budget_says(task_call, tmp_path):
+    rows = [Example(str(i), float(i), f"{'red' if i % 2 else 'blue'} {i}", "rb"[i % 2]) for i in range(90)]
+    made = train_dataset(Dataset.from_examples(rows), Recipe(task="t", encoders=()), Limits(), tmp_path / "v")
+    budget, it = made.manifest.budget, watch()
+    assert budget.refits == "own" and budget.thresholds == 1.0
+    assert f"- error budget: {budget.promises}" in (tmp_path / "v" / "card.md").read_text()
+    assert "k refits k times delta" in budget.promises
+    for refits in range(3):
+        ref = msgspec.structs.replace(SHADOW, version=f"v{refits}")
+        for n in range(40):
+            it.learn(task_call(n, id=f"{refits}/{n}", time=n * 0.01), 100, None, ref, Scored("good", 0.95))
+        assert it.state().shadow.candidate == ref.version
+        assert it.state().shadow.proof.calls == 40  # the refit's own calls, none of an earlier version's
+        assert it.state().shadow.proof.delta == POLICY.delta * budget.share(refits) == POLICY.delta
 
 
 def test_a_candidate_that_does_not_agree_is_given_up(task_call):

@@ -24,7 +24,15 @@ from jitr.schemas.evidence import (
 )
 from jitr.schemas.money import Money
 from jitr.schemas.policy import Policy
-from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateRef, SurrogateTarget, TeacherTarget
+from jitr.schemas.routes import (
+    Proof,
+    Route,
+    RouteVersion,
+    ShadowRun,
+    SurrogateRef,
+    SurrogateTarget,
+    TeacherTarget,
+)
 
 AUTO, MANUAL = Policy(approval="auto"), Policy()
 
@@ -415,6 +423,16 @@ def test_dollars_of_a_retired_version_are_counted_but_its_audits_are_not() -> No
     life.window("v1")
     assert life.row.money.audit_calls == before.money.audit_calls + 100
     assert (life.row.audits, life.row.audit_rate) == (before.audits, 0.0)
+
+
+def test_the_row_tells_of_the_shadow_run_in_progress_and_forgets_it_after() -> None:
+    life, run = Life(), ShadowRun(version="v1", calls=120, forecast_calls=400)
+    life.tell(AuditWindow, calls=50, shadow=run)
+    assert life.row.shadow == run and lifecycle.shadow_run(life.row) is None  # no such candidate is known
+    row = msgspec.structs.replace(life.row, candidate=SurrogateRef(version="v1", uri="", digest="", base=""))
+    assert lifecycle.shadow_run(row) == run
+    life.tell(AuditWindow, calls=50)
+    assert life.row.shadow is None
 
 
 def test_a_copy_at_a_later_offset_counts_once() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.surrogates.artifact import read_manifest
 from jitr.models.surrogates.certificate import read_certificate, write_certificate
 from jitr.models.surrogates.eject import eject
 from jitr.models.surrogates.looks import Looks
@@ -128,6 +129,16 @@ def test_the_memory_of_rows_is_bounded_and_still_tells_who_shares_many() -> None
     assert looks.at(f"row {i}" for i in range(99_900, 101_000)) == 1
     assert looks.at(f"row {i}" for i in range(100_000, 101_000)) == 0
     assert msgspec.json.decode(msgspec.json.encode(looks), type=Looks) == looks
+
+
+def test_the_budget_in_the_manifest_is_what_was_spent(tmp_path: Path) -> None:
+    for refits in range(2):
+        made(dataset(), tmp_path / "a")
+        budget, spent = read_manifest(tmp_path / "a")[0].budget, read_certificate(tmp_path / "a")
+        assert spent is not None and spent.looked_at.refits == refits and budget.candidates == 0.0
+        assert spent.looked_at.delta == spent.delta * budget.share(refits)
+        assert f"- error budget: {budget.promises}" in (tmp_path / "a" / "card.md").read_text()
+    assert sum(budget.share(k) for k in range(50)) < 2 and "less than twice delta" in budget.promises
 
 
 def test_a_certified_surrogate_stays_until_the_new_one_is_certified(tmp_path: Path) -> None:

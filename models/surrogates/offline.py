@@ -144,7 +144,9 @@ def fit_offline(
         target=recipe.target,
         delta=delta,
         proof=found,
-        reason="" if found else _why(len(scores), won.fitted.accuracy, recipe.target),
+        reason=""
+        if found
+        else _why(len(first), won.fitted.accuracy, recipe.target, looks.at(proving), spend),
         n=len(first),
         rows=rows_digest(proving),
         coverage=found.coverage if found else 0.0,
@@ -169,8 +171,9 @@ def fit_offline(
     return Fit(msgspec.structs.replace(result, path=str(folder)), certificate, kept=False)
 
 
-def _why(rows: int, accuracy: float, target: float) -> str:
+def _why(rows: int, accuracy: float, target: float, looks: int, left: float) -> str:
+    spent = f" with the {left:.2g} of delta that earlier looks ({looks}) at them left" if looks else ""
     return (
         f"out of sample {accuracy:.3f} of all answers agree, and {rows} rows do not prove {target:.2f} for"
-        " any share of calls; collect more, or lower the target"
+        f" any share of calls{spent}; collect more, or lower the target"
     )

@@ -90,6 +90,7 @@ def test_failing_again_and_again_is_paid_for_though_another_surrogate_stands(tmp
     assert spent(made(new, tmp_path / "a", target=0.99)) == (False, 0, 0.05)
     failed = made(new, tmp_path / "a", target=0.99, seed=1)
     assert failed.kept and spent(failed) == (False, 1, 0.025)
+    assert "with the 0.025 of delta that earlier looks (1) at them left" in failed.certificate.reason
     assert spent(made(new, tmp_path / "a", seed=2)) == (True, 2, 0.0125)
 
 

@@ -5,8 +5,11 @@ used to score the same row while the forecast is made: the gate is cross-fitted,
 how often each class is right.
 
 Every feature is turned so that more of it means surer, and no weight may be negative. Without that the gate
-trades features against each other on the inputs it knows, and accepts inputs of a kind it has never seen
-(measured: 89% of out-of-domain questions, against 93% of those in domain).
+trades features against each other on the inputs it knows, and accepts inputs of a kind it has never seen.
+With it, of 1,000 labels of 77 classes at target 0.95, 7% of another assistant's questions pass where 75% of
+those in domain do (kernel ridge; linear on MiniLM 10% and 67%, on n-grams 4% and 42%), and at most 0.4% of
+sentences of film reviews. With two classes it is not enough: 88% to 99% of such questions pass MiniLM's
+heads, as many as in domain. That is why `jitr.models.surrogates.familiar` has the last word.
 """
 
 from __future__ import annotations

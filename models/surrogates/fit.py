@@ -14,6 +14,7 @@ from jitr.models.surrogates.base import Encoded, Features, Head, Prediction
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.confusion import Confusion, Pair, confusion, most_confused
 from jitr.models.surrogates.constant import ConstantHead
+from jitr.models.surrogates.familiar import Familiar
 from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.surrogates.forecast import Forecast, forecast
 from jitr.models.surrogates.linear import LinearHead
@@ -102,7 +103,8 @@ def fit_model(
             heads.append(fit_number(fit_head, spec, y, weights, near=candidate.head == "ridge"))
         else:
             heads.append(fit_head(y, len(spec.values), soft, _names(features, candidate, spec)))
-    return with_gates(features, fields, heads, numbers, weights, groups, seed)
+    familiar = Familiar.fit(encoded, groups, seed)
+    return with_gates(features, fields, heads, numbers, weights, groups, seed, *familiar)
 
 
 def with_gates(
@@ -113,8 +115,13 @@ def with_gates(
     weights: NDArray[np.float64],
     groups: NDArray[np.int64],
     seed: int,
+    familiar: Familiar | None = None,
+    foreign: NDArray[np.bool_] | None = None,
 ) -> Fitted:
-    """Fit the gates of heads that are fitted, by what each of them said out of sample of every row."""
+    """Fit the gates of heads that are fitted, by what each of them said out of sample of every row.
+
+    Rows that are ``foreign`` without themselves are the last to be accepted.
+    """
     n = len(numbers)
     gate_fold = group_folds(groups, _GATE_FOLDS, seed + 1)
     models, scores, right = [], [], []
@@ -132,9 +139,11 @@ def with_gates(
         ones, signals = np.ones((n, 1), np.float32), joint_signals(scores)
         score = cross_fit(ones, signals, whole, weights, gate_fold, seed)
         joint = Gate.fit(ones, signals, whole, weights, seed)
+    if foreign is not None:
+        score = np.where(foreign, score.min(), score)
     said = [found.chosen for _, found in heads]
     return Fitted(
-        model=Model(features, tuple(models), joint),
+        model=Model(features, tuple(models), joint, familiar),
         agrees=whole,
         scores=score,
         forecast=forecast(score, whole, weights),

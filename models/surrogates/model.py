@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from jitr.models.promise.gate import Gate
 from jitr.models.surrogates.base import Encoded, Features, Head
+from jitr.models.surrogates.familiar import Familiar
 from jitr.models.surrogates.fields import FieldSpec, join_label
 
 
@@ -24,11 +25,15 @@ class FieldModel:
 
 @dataclass(frozen=True)
 class Model:
-    """Answers texts; agreement is on the whole answer, so with several fields a joint gate decides."""
+    """Answers texts; agreement is on the whole answer, so with several fields a joint gate decides.
+
+    The score of an input that is not ``familiar`` lies below 0, where no threshold accepts it.
+    """
 
     features: Features
     fields: tuple[FieldModel, ...]
     joint: Gate | None = None
+    familiar: Familiar | None = None
 
     def answer(self, texts: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
         """Labels and the gate's scores, one per text."""
@@ -43,10 +48,12 @@ class Model:
             scores.append(field.gate.score(prediction.probs, prediction.signals))
         specs = [field.spec for field in self.fields]
         labels = [join_label(specs, row) for row in zip(*choices, strict=True)]
-        if self.joint is None:
-            return labels, scores[0]
-        signals = joint_signals(scores)
-        return labels, self.joint.score(np.ones((len(labels), 1), np.float32), signals)
+        score = scores[0]
+        if self.joint is not None:
+            score = self.joint.score(np.ones((len(labels), 1), np.float32), joint_signals(scores))
+        if self.familiar is not None:
+            score = score - self.familiar.foreign(encoded)
+        return labels, score
 
 
 def joint_signals(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

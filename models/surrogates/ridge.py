@@ -210,6 +210,11 @@ def in_steps(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.fl
     return np.clip(np.round(whole), -127, 127).astype(np.int8), step
 
 
+def from_steps(whole: NDArray[np.int8], step: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Rows as they were kept."""
+    return np.asarray(whole.astype(np.float32) * step.astype(np.float32), np.float32)
+
+
 def neighbours(
     similar: NDArray[np.float32], start: NDArray[np.int64], classes: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -242,7 +247,7 @@ def _rows(arrays: Arrays, name: str) -> NDArray[np.float32]:
     whole, step = arrays[name], arrays[f"{name}.step"]
     if whole.ndim != 2 or step.shape != (len(whole), 1):
         raise ArtifactError(f"the ridge head's {name} and their steps do not fit; train it again")
-    return np.asarray(whole.astype(np.float32) * step.astype(np.float32), np.float32)
+    return from_steps(whole, step)
 
 
 def _second(arrays: Arrays, classes: int, features: Features) -> LinearHead | None:

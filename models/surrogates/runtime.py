@@ -29,6 +29,7 @@ from jitr.models.surrogates.artifact import (
 )
 from jitr.models.surrogates.base import ClassHead, Features, Head
 from jitr.models.surrogates.constant import ConstantHead
+from jitr.models.surrogates.familiar import Familiar
 from jitr.models.surrogates.linear import LinearHead
 from jitr.models.surrogates.model import FieldModel, Model
 from jitr.models.surrogates.number import NumberHead
@@ -45,7 +46,8 @@ class Answer:
     """What a surrogate says: the label in normal form, the teacher's way to write it, how sure the gate is.
 
     ``score`` is the gate's probability that the teacher would agree; the route's threshold is compared
-    with it: accept where ``score >= threshold``.
+    with it: accept where ``score >= threshold``. Of an input unlike all that the surrogate has learned from
+    it is less by 1, and so below every threshold.
     """
 
     label: str
@@ -171,7 +173,8 @@ def build_model(manifest: Manifest, arrays: Mapping[str, NDArray[Any]], features
     if features.beside is not None and not any(isinstance(field.head, RidgeHead) for field in fields):
         raise ArtifactError("there are tuned layers beside the base, and no head reads them; train it again")
     joint = Gate.from_arrays(_under(arrays, "joint."), 1, 2) if len(fields) > 1 else None
-    return Model(features, tuple(fields), joint)
+    familiar = Familiar.from_arrays(_under(arrays, "familiar."), features)
+    return Model(features, tuple(fields), joint, familiar)
 
 
 def model_arrays(model: Model) -> dict[str, NDArray[Any]]:
@@ -182,6 +185,8 @@ def model_arrays(model: Model) -> dict[str, NDArray[Any]]:
         arrays |= {f"{i}.{name}": array for name, array in field.gate.arrays().items()}
     if model.joint is not None:
         arrays |= {f"joint.{name}": array for name, array in model.joint.arrays().items()}
+    if model.familiar is not None:
+        arrays |= {f"familiar.{name}": array for name, array in model.familiar.arrays().items()}
     if model.features.ngrams is not None:
         arrays["ngrams.idf"] = model.features.ngrams.idf
     if model.features.own_layers is not None:

@@ -227,7 +227,7 @@ def test_a_tuning_that_fails_is_told_and_the_race_goes_on(
     from jitr.models.surrogates import tuned_export, tuned_fit
 
     only(monkeypatch, Candidate("linear", True, None), TUNED)
-    monkeypatch.setattr(tuned_export, "LARGEST_BYTES", 1000)
+    monkeypatch.setattr(tuned_export, "_LARGEST_MB", 0.001)
     found = run(which_came_first(), weights)
     assert found.candidate.name == "ngrams linear" and "tune a smaller encoder" in lost(found)
 

@@ -16,6 +16,7 @@ from jitr.models.surrogates.looks import Looks
 from jitr.models.surrogates.plots import plot_link, plots
 from jitr.schemas.errors import ArtifactError
 
+_CERTIFICATE = "\n## Certificate\n"
 _NONE = (
     "There is no certificate here. What is proved of a task on the stream is in its route (`jitr routes`)."
 )
@@ -42,7 +43,8 @@ def card(path: Path, out: Path | None, as_json: bool) -> None:
         return
     text = (path / CARD).read_text(encoding="utf-8") if (path / CARD).is_file() else ""
     proves = certificate.proves if certificate is not None else _NONE
-    lines = [text.rstrip(), "", "## Certificate", "", proves]
+    text = text.partition(_CERTIFICATE)[0]  # written with `--out` into the surrogate's own folder, it has one
+    lines = [text.rstrip(), "", _CERTIFICATE.strip(), "", proves]
     if certificate is not None and certificate.slices:
         lines += ["", "| label | accepted | agreed | bound |", "|---|---|---|---|"]
         lines += [

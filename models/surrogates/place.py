@@ -19,7 +19,7 @@ from jitr.schemas.errors import ConfigError
 # stands in a folder that is about to be replaced: one that a person named `.old` has none
 _MARK = "replaced"
 _PARTS = {MANIFEST, ARRAYS, GRAMS, MEASURED, CARD, CERTIFICATE, _MARK}
-_MADE_LATER = (".svg", ".tmp")  # the plots of `jitr card`; a certificate that was being written
+_MADE_LATER = (".svg", ".tmp")  # plots; a certificate that was being written
 
 
 class _Sign(msgspec.Struct):

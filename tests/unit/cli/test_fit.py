@@ -79,6 +79,9 @@ def test_a_file_of_pairs_becomes_a_surrogate_with_a_card_and_can_be_ejected(
     run.invoke(card, [str(out), "--out", str(tmp_path / "page")], standalone_mode=False)
     page, plots = {p.name for p in (tmp_path / "page").iterdir()}, {p.name for p in out.glob("*.svg")}
     assert page == {"card.md", *plots} and {"coverage.svg", "learning.svg"} <= plots
+    for _ in range(2):  # into its own folder, as often as one likes
+        run.invoke(card, [str(out), "--out", str(out)], standalone_mode=False)
+        assert (out / "card.md").read_text().count("## Certificate") == 1
     left = run.invoke(eject, [str(out), str(tmp_path / "away"), "--json"], standalone_mode=False)
     assert left.exception is None and (tmp_path / "away" / "answer.py").is_file()
 

@@ -72,10 +72,11 @@ def test_a_certified_surrogate_that_a_person_put_beside_stays(standing: Path) ->
 
 
 def test_a_fit_leaves_its_folder_and_nothing_beside_it(standing: Path) -> None:
-    (standing / "coverage.svg").write_text("a plot of `jitr card`")
+    (standing / "coverage.svg").write_text("an old plot")
     assert fit(standing)
     assert [path.name for path in standing.parent.iterdir()] == ["s"]
-    assert not (standing / "replaced").exists() and not (standing / "coverage.svg").exists()
+    assert not (standing / "replaced").exists()
+    assert (standing / "coverage.svg").read_text() != "an old plot"
 
 
 def test_an_empty_folder_and_a_link_are_filled(tmp_path: Path) -> None:

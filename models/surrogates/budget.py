@@ -42,5 +42,5 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return (
             "the chance that a proof on the rows held back is wrong is at most delta, whatever was tried in"
             " training and however many thresholds were open (leave-one-out proves nothing); every refit on"
-            " rows of which some were asked before has half of what the last had: together under twice delta"
+            " rows of which some were asked before has half of what the last had: less than twice delta"
         )

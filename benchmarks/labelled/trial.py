@@ -33,7 +33,10 @@ _TIMED_S = 1.0
 
 @dataclass(frozen=True)
 class Rows:
-    """Who trains, who comes later, who measures: indices into a set; no near-duplicate group on two sides."""
+    """Who trains, who comes later, who measures: indices into a set.
+
+    No near-duplicate group is on two sides, but that a set's own test rows may resemble its training rows.
+    """
 
     train: np.ndarray
     later: np.ndarray

@@ -73,7 +73,7 @@ def names(data: LabelledSet, n: int, official: bool) -> list[str]:
 
 
 def run(report: Report, options: Options, case: Case, weights: Weights, plain: Weights) -> None:
-    """Train once for all targets, once more with some rows held back; then the peers."""
+    """Ours, then the peers, on each split of the rows."""
     data, n, official = case
     repeats = 1 if options.quick or official else SPLITS
     wanted = {c.rsplit("/target=", 1)[1]: c for c in names(data, n, official) if options.wants_case(c)}
@@ -103,61 +103,55 @@ def run(report: Report, options: Options, case: Case, weights: Weights, plain: W
 
 
 def ours(add, report, data, rows, weights, plain, seed, wanted) -> None:  # type: ignore[no-untyped-def]
-    """Our figures for one split of the rows."""
-    kinds = {key.rsplit("=", 1)[1] for key in wanted}
-    texts = [data.texts[i] for i in rows.train]
-    try:
-        trained = trial.train(data, rows.train, weights, plain, seed, LIMITS)
-    except TrainingError as error:
-        report.note(f"{data.name} n={len(texts)}: {error}")
-        for key in wanted:
-            add(key, "jitr", coverage=0.0)
-        return
-    single, batched = trial.speeds(trained.plain, texts)
-    cost = {
+    """Our figures for one split of the rows: trained on all of them, and on those left by a proof by `split`."""
+    many = round(len(rows.train) * share_held_back(len(rows.train)))
+    for proofs, known in ((("later", "loo"), rows.train), (("split",), rows.train[many:])):
+        asked = [key for key in wanted if key.endswith(proofs)]
+        if not asked:
+            continue
+        where = f"{data.name} n={len(known)} for {' and '.join(proofs)}"
+        try:
+            trained = trial.train(data, known, weights, plain, seed, LIMITS)
+        except TrainingError as error:
+            report.note(f"{where}: {error}")
+            for key in asked:
+                add(key, "jitr", coverage=0.0)
+            continue
+        report.note(f"{where}: {trained.result.manifest.candidate}")
+        scores, agrees, said = trial.scores_of(trained, data, rows.test)
+        cost = costs(trained, data, known, rows.test, said)
+        held = trial.apart(data, rows.train[:many], known) if "split" in proofs else rows.later
+        shown = trial.scores_of(trained, data, held)[:2]
+        for key in asked:
+            target, proof = float(key.split("/")[0]), key.rsplit("=", 1)[1]
+            if proof == "later":
+                threshold, curve = trial.later_threshold(trained, *shown, target)
+                add(key, "jitr", later_calls=float(len(held)))
+                for k, t in curve.items():
+                    add(key, "jitr", **{f"coverage_after_{k}": 0.0 if t is None else float((scores >= t).mean())})
+            elif proof == "loo":
+                threshold = trial.loo_threshold(trained, data, known, target)
+            else:
+                threshold = trial.split_threshold(trained, data, held, *shown, target)
+            accepted = scores >= (np.inf if threshold is None else threshold)
+            agreement = float(agrees[accepted].mean()) if accepted.any() else None
+            add(key, "jitr", coverage=float(accepted.mean()), agreement=agreement, **cost)
+            add(key, "jitr", all_agreement=float(agrees.mean()), self_agreement=data.self_agreement)
+
+
+def costs(
+    trained: trial.Trained, data: LabelledSet, known: np.ndarray, test: np.ndarray, said: list[str]
+) -> dict[str, float | None]:
+    """Seconds, answers a second, megabytes; and how often the answers are right, where that is known."""
+    gold = data.gold
+    single, batched = trial.speeds(trained.plain, [data.texts[i] for i in known])
+    return {
         "fit_s": trained.fit_s,
         "answers_per_s": single,
         "batched_per_s": batched,
         "size_mb": trained.result.measured.size_mb,
+        "accuracy": float(np.mean([s == gold[i] for s, i in zip(said, test, strict=True)])) if gold else None,
     }
-    report.note(f"{data.name} n={len(texts)}: {trained.result.manifest.candidate}")
-    test_scores, test_agrees, said = trial.scores_of(trained, data, rows.test)
-    gold = None if data.gold is None else [data.gold[i] for i in rows.test]
-    cost["accuracy"] = float(np.mean([s == g for s, g in zip(said, gold, strict=True)])) if gold else None
-    cost["all_agreement"] = float(test_agrees.mean())
-    cost["self_agreement"] = data.self_agreement
-    if "later" in kinds:
-        later_scores, later_agrees, _ = trial.scores_of(trained, data, rows.later)
-    if "split" in kinds:
-        many = round(len(rows.train) * share_held_back(len(rows.train)))
-        known = rows.train[many:]
-        held = trial.apart(data, rows.train[:many], known)
-        try:
-            smaller = trial.train(data, known, weights, plain, seed, LIMITS)
-        except TrainingError as error:
-            report.note(f"{data.name} n={len(texts)}, {len(held)} held back: {error}")
-            for key in [key for key in wanted if key.endswith("=split")]:
-                add(key, "jitr", coverage=0.0)
-            wanted = {key: case for key, case in wanted.items() if not key.endswith("=split")}
-        else:
-            held_scores, held_agrees, _ = trial.scores_of(smaller, data, held)
-            split_scores, split_agrees, _ = trial.scores_of(smaller, data, rows.test)
-    for key in wanted:
-        target, kind = float(key.split("/")[0]), key.rsplit("=", 1)[1]
-        scores, agrees = test_scores, test_agrees
-        if kind == "later":
-            threshold, curve = trial.later_threshold(trained, later_scores, later_agrees, target)
-            add(key, "jitr", later_calls=float(len(rows.later)))
-            for k, t in curve.items():
-                add(key, "jitr", **{f"coverage_after_{k}": 0.0 if t is None else float((scores >= t).mean())})
-        elif kind == "loo":
-            threshold = trial.loo_threshold(trained, data, rows.train, target)
-        else:
-            threshold = trial.split_threshold(smaller, data, held, held_scores, held_agrees, target)
-            scores, agrees = split_scores, split_agrees
-        accepted = scores >= (np.inf if threshold is None else threshold)
-        agreement = float(agrees[accepted].mean()) if accepted.any() else None
-        add(key, "jitr", coverage=float(accepted.mean()), agreement=agreement, **cost)
 
 
 def beside(add, report, options, data, rows, weights, wanted, seed) -> None:  # type: ignore[no-untyped-def]

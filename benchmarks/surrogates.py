@@ -103,7 +103,7 @@ def run(report: Report, options: Options, case: Case, weights: Weights, plain: W
 
 
 def ours(add, report, data, rows, weights, plain, seed, wanted) -> None:  # type: ignore[no-untyped-def]
-    """Our figures for one split of the rows: trained on all of them, and on those left by a proof by `split`."""
+    """Our figures for one split of the rows; by `split`, of a training without those held back."""
     many = round(len(rows.train) * share_held_back(len(rows.train)))
     for proofs, known in ((("later", "loo"), rows.train), (("split",), rows.train[many:])):
         asked = [key for key in wanted if key.endswith(proofs)]
@@ -128,15 +128,20 @@ def ours(add, report, data, rows, weights, plain, seed, wanted) -> None:  # type
                 threshold, curve = trial.later_threshold(trained, *shown, target)
                 add(key, "jitr", later_calls=float(len(held)))
                 for k, t in curve.items():
-                    add(key, "jitr", **{f"coverage_after_{k}": 0.0 if t is None else float((scores >= t).mean())})
+                    add(key, "jitr", **{f"coverage_after_{k}": taken(scores, t)})
             elif proof == "loo":
                 threshold = trial.loo_threshold(trained, data, known, target)
             else:
                 threshold = trial.split_threshold(trained, data, held, *shown, target)
             accepted = scores >= (np.inf if threshold is None else threshold)
             agreement = float(agrees[accepted].mean()) if accepted.any() else None
-            add(key, "jitr", coverage=float(accepted.mean()), agreement=agreement, **cost)
+            add(key, "jitr", coverage=taken(scores, threshold), agreement=agreement, **cost)
             add(key, "jitr", all_agreement=float(agrees.mean()), self_agreement=data.self_agreement)
+
+
+def taken(scores: np.ndarray, threshold: float | None) -> float:
+    """The share that a threshold takes over; nothing without one."""
+    return 0.0 if threshold is None else float((scores >= threshold).mean())
 
 
 def costs(

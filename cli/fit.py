@@ -11,6 +11,7 @@ import msgspec
 
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json, progress
+from jitr.cli.table import route_of, rows
 from jitr.cli.teaching import read
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
@@ -23,7 +24,7 @@ from jitr.models.surrogates.offline import Fit, fit_offline
 from jitr.models.surrogates.train import Recipe
 from jitr.models.tasks.extract import space_of
 from jitr.models.tasks.redaction import Redaction
-from jitr.schemas.errors import ArtifactError, ConfigError, NotFoundError
+from jitr.schemas.errors import ArtifactError, ConfigError, NotFoundError, UnavailableError
 from jitr.schemas.settings import Settings
 from jitr.schemas.trainings import Limits
 
@@ -107,10 +108,11 @@ def fit(
     """Train a surrogate from FILE, prove it, and write it with its certificate.
 
     FILE is JSON lines (also .gz), each an input with its answer (`input`, `answer`) or a call (`messages`,
-    `response`; an OpenAI pair too). Without FILE, --task takes what `jitr worker` collected of a task. The
-    exit code is 1 where nothing could be proved; an older certified surrogate then stays where it is. Every
-    look at rows costs: who fits again on rows, or some of them, that were asked for a proof before has half
-    of the delta of the look before. The folder remembers which they were.
+    `response`; an OpenAI pair too). Without FILE, --task takes what `jitr worker` collected of a task, since
+    the last promise that was broken. The exit code is 1 where nothing could be proved; an older certified
+    surrogate then stays where it is. Every look at rows costs: who fits again on rows, or some of them, that
+    were asked for a proof before has half of the delta of the look before. The folder remembers which they
+    were.
 
     Limits of time count CPU time: a busy machine refuses no surrogate.
     """
@@ -120,11 +122,17 @@ def fit(
         raise ConfigError(f"--tolerance {asked:g}: give a number of 0 or more")
     if tolerance is None:
         tolerance = settings.policy_of(settings.gateway.tenant, name).tolerance
-    dataset, refused, parts = _dataset(settings, file, task, tolerance)
+    since = _since(settings, task) if file is None and task is not None else 0
+    dataset, refused, parts = _dataset(settings, file, task, since, tolerance)
     if asked is not None and dataset.kind not in ("number", "json"):
         click.echo(f"--tolerance has no effect: the answers are read as {dataset.kind}", err=True)
     recipe = Recipe(
-        task=name, kind=dataset.kind, renderings=dataset.renderings, target=target, tolerance=tolerance
+        task=name,
+        kind=dataset.kind,
+        renderings=dataset.renderings,
+        target=target,
+        tolerance=tolerance,
+        since_offset=since,
     )
     out = out or Path("surrogate")
     prior = prior_of(like, same=False) if like is not None else _before(out, task)
@@ -160,8 +168,17 @@ def _before(out: Path, task: str | None) -> Prior:
         return Prior()
 
 
+def _since(settings: Settings, task: str) -> int:
+    """Where the answers of today's teacher begin: a promise that was broken says so in the routing table."""
+    try:
+        return route_of(rows(settings, settings.gateway.tenant), task).since_offset
+    except UnavailableError as error:
+        click.echo(f"{error} All that was collected is learned, also from before a broken promise.", err=True)
+        return 0
+
+
 def _dataset(
-    settings: Settings, file: Path | None, task: str | None, tolerance: float
+    settings: Settings, file: Path | None, task: str | None, since: int, tolerance: float
 ) -> tuple[Dataset, int, tuple[str, ...]]:
     """What there is to learn from, how much could not be read, and the digests of what was collected."""
     if file is not None:
@@ -179,8 +196,8 @@ def _dataset(
             f"nothing was collected of task {task!r} under {root}; `jitr tasks list` shows ids"
         )
     # answers kept before their kind was known tell it together with the others
-    kind = space_of(read_parts(parts).labels).kind
-    dataset = read_parts(parts, kind=kind, tolerance=tolerance)
+    kind = space_of(read_parts(parts, since).labels).kind
+    dataset = read_parts(parts, since, kind, tolerance)
     return dataset, dataset.unparsed, tuple(sorted(part.digest for part in parts))
 
 

@@ -124,7 +124,9 @@ def fit_offline(
         prior=prior,
     )
     place.clear()
-    lineage = Lineage(parts=parts, dataset=known.digest, code=CODE, seed=seed)
+    lineage = Lineage(
+        parts=parts, dataset=known.digest, code=CODE, seed=seed, since_offset=recipe.since_offset
+    )
     result = save(won, known, recipe, place.aside, known.digest[:32], lineage, clock() - started, _SPENT)
     fitted = won.fitted
     plan = fine_thresholds(fitted.scores, fitted.agrees, known.weights)

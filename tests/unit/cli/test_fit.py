@@ -8,9 +8,11 @@ import random
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
+from jitr.cli import fit as command
 from jitr.cli.card import card
 from jitr.cli.eject import eject
 from jitr.cli.fit import fit
@@ -23,7 +25,9 @@ from jitr.models.surrogates.train import Recipe, train_dataset
 from jitr.models.tasks.answers import normal
 from jitr.models.tasks.kinds import in_kind
 from jitr.models.tasks.redaction import Redaction
-from jitr.schemas.errors import ArtifactError, ConfigError, NotFoundError, TrainingError
+from jitr.router.table import Rows
+from jitr.schemas.errors import ArtifactError, ConfigError, NotFoundError, TrainingError, UnavailableError
+from jitr.schemas.routes import Route
 from jitr.schemas.settings import Settings
 from jitr.schemas.trainings import Limits
 
@@ -167,6 +171,36 @@ def test_a_task_whose_answers_were_collected_is_fitted_by_its_id(
         assert re.fullmatch(pattern, surrogate.answer(text).text)
     left = CliRunner().invoke(eject, [str(out), str(tmp_path / "away"), "--json"], standalone_mode=False)
     assert left.exception is None and (tmp_path / "away" / "answer.py").is_file()
+
+
+def test_what_a_teacher_answered_before_a_broken_promise_is_not_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless the routing table, which knows of it, cannot be read: then it is said."""
+    monkeypatch.setenv("JITR_STATE__ROOT", str(tmp_path / "state"))
+    told = answers("label")
+    swapped = {"Refund.": "Card.", "Card.": "Refund."}
+    old = [msgspec.structs.replace(r, label=normal(said := swapped[r.text]), text=said) for r in told[:150]]
+    collected(tmp_path / "state", "t-1", [*old, *told[150:]])
+    route = Route(tenant="default", task="t-1", since_offset=150)
+    asked = ["--task", "t-1", "--proof", "loo", "--max-latency-ms", "9999", "--max-train-s", "10", "--json"]
+
+    monkeypatch.setattr(command, "rows", lambda *_: Rows("default", routes={"t-1": route}))
+    out = tmp_path / "knows"
+    done = CliRunner().invoke(fit, [*asked, "--out", str(out)], standalone_mode=False)
+    assert done.exception is None, done.output
+    found = json.loads(done.stdout)
+    assert found["rows"] <= 150 and found["conflicts"] == 0 and found["accuracy"] > 0.9
+    assert Surrogate.load(out).manifest.lineage.since_offset == 150
+
+    def unreachable(*_: object) -> Rows:
+        raise UnavailableError("Redis at nowhere does not answer")
+
+    monkeypatch.setattr(command, "rows", unreachable)
+    done = CliRunner().invoke(fit, [*asked, "--out", str(tmp_path / "guesses")], standalone_mode=False)
+    assert done.exception is None, done.output
+    assert "Redis at nowhere" in done.stderr and "before a broken promise" in done.stderr
+    assert json.loads(done.stdout)["rows"] > 150
 
 
 def test_a_tolerance_makes_numbers_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

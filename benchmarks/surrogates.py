@@ -93,8 +93,11 @@ def run(report: Report, options: Options, case: Case, weights: Weights, plain: W
         beside(add, report, options, data, rows, weights, wanted, seed)
     for (key, peer, metric), values in list(found.items()):
         mine = found.get((key, "jitr", metric), [])
-        if metric == "coverage" and peer in PEERS and len(mine) == len(values):
-            found[key, "jitr", f"ahead_of_{peer}"] = [a - b for a, b in zip(mine, values, strict=True)]
+        if metric == "coverage" and peer in PEERS and mine:
+            if len(mine) == len(values):
+                found[key, "jitr", f"ahead_of_{peer}"] = [a - b for a, b in zip(mine, values, strict=True)]
+            else:
+                report.note(f"{wanted[key]}: {peer} answered on {len(values)} of {len(mine)} splits only")
     units = {"fit_s": "s", "answers_per_s": "1/s", "batched_per_s": "1/s", "size_mb": "MB"}
     for (key, system, metric), values in found.items():
         report.add(wanted[key], system, metric, float(np.mean(values)), units.get(metric, ""))

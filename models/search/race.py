@@ -95,8 +95,6 @@ def race(
     fields, numbers = fields_of(dataset.labels, tolerance)
     track = Track(dataset, fields, numbers, weights, seed)
     out: list[RaceEntry] = []
-    runners: list[Runner] = []
-    tuned: list[Runner] = []
     names = weights.names if encoders is None else encoders
     constant = all(len(spec.values) == 1 for spec in fields)
     long = float(np.median([len(text.split()) for text in dataset.inputs])) >= LONG_WORDS
@@ -104,19 +102,7 @@ def race(
     if len(names) > _MOST_ENCODERS:
         names, unlisted = shortlist(track, names, limits, clock, prior.bases)
         out += [RaceEntry(candidate=name, lost=why) for name, why in unlisted.items()]
-    for candidate in candidates(names, long=long):
-        why = ""
-        if candidate.too_large(len(dataset)):
-            why = f"takes no {len(dataset)} rows"
-        elif candidate.encoder is not None:
-            why = track.refuse(candidate.encoder, limits)
-            if candidate.tuned and not why:
-                why = track.tuning(candidate).refuse(len(dataset), fields, limits)
-        runner = Runner(candidate, RaceEntry(candidate=candidate.name))
-        if why:
-            out.append(runner.lost(why))
-        else:
-            (tuned if candidate.tuned else runners).append(runner)
+    runners, tuned = _entrants(track, names, limits, out, long=long)
     by_length = sorted(dataset.inputs, key=lambda text: (len(text), text))
     texts = [by_length[i] for i in np.linspace(0, len(by_length) - 1, _TIMED_TEXTS).astype(int)]
     sizes = [size for size in _ROUNDS if size < 0.6 * len(dataset)] + [len(dataset)]
@@ -180,6 +166,21 @@ def race(
     found = decide(runners, out)
     tell(f"{found.candidate.name} won", 1.0)
     return found
+
+
+def _entrants(
+    track: Track, encoders: tuple[str, ...], limits: Limits, out: list[RaceEntry], *, long: bool
+) -> tuple[list[Runner], list[Runner]]:
+    """Who runs on frozen features, and who is tuned after them; who cannot take part is out."""
+    runners: list[Runner] = []
+    tuned: list[Runner] = []
+    for candidate in candidates(encoders, long=long):
+        runner = Runner(candidate, RaceEntry(candidate=candidate.name))
+        if why := track.refuse_candidate(candidate, limits):
+            out.append(runner.lost(why))
+        else:
+            (tuned if candidate.tuned else runners).append(runner)
+    return runners, tuned
 
 
 def _halve(runners: list[Runner], size: int, out: list[RaceEntry], aside: int = 0) -> list[Runner]:

@@ -71,6 +71,18 @@ class Track:
             return str(error)
         return ""
 
+    def refuse_candidate(self, candidate: Candidate, limits: Limits) -> str:
+        """Why a candidate cannot take part; empty where it can."""
+        rows = len(self.dataset)
+        if candidate.too_large(rows):
+            return f"takes no {rows} rows"
+        if candidate.encoder is None:
+            return ""
+        why = self.refuse(candidate.encoder, limits)
+        if candidate.tuned and not why:
+            why = self.tuning(candidate).refuse(rows, self.fields, limits)
+        return why
+
     def too_slow(self, encoder: str, rows: int, left: float, limits: Limits, clock: Clock) -> str:
         """Why encoding so many rows only to look at them would take too long, by trying a few."""
         text_s, need = self._tried(encoder, rows, clock)

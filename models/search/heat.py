@@ -12,6 +12,7 @@ only the one of the two stays that is surer of where it agrees (the log-loss of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +57,8 @@ def heat(
     for other in standing:
         if other.entry.coverage >= _ENOUGH:
             return f"not tried: {other.candidate.name} forecasts a coverage of {other.entry.coverage:.2f}"
-    like = ("ridge", runner.candidate.encoder)
-    ridge = next((r for r in standing if (r.candidate.head, r.candidate.encoder) == like), None)
+    like = replace(runner.candidate, head="ridge", ngrams=True)
+    ridge = next((r for r in standing if r.candidate == like), None)
     joined = runner.candidate.head == "joined"
     if joined and ridge is None:
         return "not tried: the ridge that it would join is out"

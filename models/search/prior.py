@@ -51,8 +51,8 @@ class Prior:
         """
         found: dict[str, float] = {}
         for entry in () if self.same else self.entries:
-            base = entry.candidate.partition(" ")[0].partition("+")[0]
-            if entry.rows:
+            base, *partner = entry.candidate.partition(" ")[0].removesuffix("+ngrams").split("+")
+            if entry.rows and not partner:
                 found[base] = max(found.get(base, 0.0), entry.accuracy)
         return found
 

@@ -39,6 +39,7 @@ def shortlist(
     Returns
     -------
     kept : tuple of str
+        Those that can take part first.
     lost : dict of str to str
         Why each of the others is out.
     """
@@ -71,4 +72,7 @@ def shortlist(
         best = choose(here, probe, rounds=rounds, prior=prior, most_s=left).winner
         others = sorted(here, key=lambda name: (name != best, -probes[name], -prior[name]))
         lost |= dict.fromkeys(others[_KEPT:], _NOT_LISTED)
-    return tuple(name for name in names if name not in lost), lost
+    # those that are here first: two of them can be paired
+    return tuple(
+        sorted((name for name in names if name not in lost), key=lambda name: name not in here)
+    ), lost

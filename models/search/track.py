@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.paired import PairedEncoder, side_by_side
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.splits import group_folds
@@ -76,9 +77,7 @@ class Track:
         rows = len(self.dataset)
         if candidate.too_large(rows):
             return f"takes no {rows} rows"
-        if candidate.encoder is None:
-            return ""
-        why = self.refuse(candidate.encoder, limits)
+        why = next((why for name in candidate.encoders if (why := self.refuse(name, limits))), "")
         if candidate.tuned and not why:
             why = self.tuning(candidate).refuse(rows, self.fields, limits)
         return why
@@ -101,9 +100,8 @@ class Track:
 
     def encoding_s(self, candidate: Candidate, size: int, clock: Clock) -> float:
         """Seconds that encoding so many rows will take, by trying a few; 0 where they are encoded already."""
-        if candidate.encoder is None or candidate.encoder in self._views:
-            return 0.0
-        return self._tried(candidate.encoder, size, clock)[1]
+        unread = [name for name in candidate.encoders if name not in self._views]
+        return sum(self._tried(name, size, clock)[1] for name in unread)
 
     def _tried(self, name: str, size: int, clock: Clock) -> tuple[float, float]:
         """Seconds of a text in a batch, and of as many rows as are not known yet."""
@@ -179,20 +177,29 @@ class Track:
     def _encode(self, candidate: Candidate, rows: NDArray[np.int64]) -> tuple[Features, Encoded]:
         inputs = self.dataset.inputs
         ngrams = sparse = views = None
+        encoder: OnnxEncoder | PairedEncoder | None = None
         if candidate.ngrams:
             if len(rows) not in self._grams:
                 base = NgramBase.fit(inputs[i] for i in rows)
                 self._grams[len(rows)] = base, Encoded(base.rows([inputs[i] for i in rows]), None)
             ngrams, found = self._grams[len(rows)]
             sparse = found.ngrams
-        encoder = self._encoders[candidate.encoder] if candidate.encoder else None
-        if encoder is not None:
-            done = self._views.get(encoder.name)
-            start = 0 if done is None else len(done)
-            if start < len(rows):
-                more = encoder.encode_views([inputs[i] for i in self._order[start : len(rows)]])
-                self._views[encoder.name] = more if done is None else np.concatenate([done, more])
-            at = np.empty(len(self._order), dtype=np.int64)
-            at[self._order] = np.arange(len(self._order))
-            views = self._views[encoder.name][at[rows]]
+        if candidate.encoder is not None:
+            first = encoder = self._encoders[candidate.encoder]
+            views = self._read(candidate.encoder, rows)
+            if candidate.partner is not None:
+                encoder = PairedEncoder(first, self._encoders[candidate.partner])
+                views = side_by_side(views, self._read(candidate.partner, rows))
         return Features(ngrams, encoder), Encoded(sparse, views)
+
+    def _read(self, name: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """An encoder's views of some of the first rows in racing order, each computed once."""
+        done = self._views.get(name)
+        start = 0 if done is None else len(done)
+        if start < len(rows):
+            texts = [self.dataset.inputs[i] for i in self._order[start : len(rows)]]
+            more = self._encoders[name].encode_views(texts)
+            self._views[name] = more if done is None else np.concatenate([done, more])
+        at = np.empty(len(self._order), dtype=np.int64)
+        at[self._order] = np.arange(len(self._order))
+        return self._views[name][at[rows]]

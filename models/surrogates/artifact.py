@@ -82,6 +82,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     ``shares`` (strictest first), ``thresholds`` and ``forecast_agreement`` are the forecast: they fix the
     order of thresholds before the shadow run. ``accuracy`` is the out-of-sample agreement on all ``rows``.
+    ``partner`` is an encoder that is read side by side with ``encoder``.
     """
 
     format: int = FORMAT
@@ -91,6 +92,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     candidate: str
     base: str
     encoder: EncoderRef | None
+    partner: EncoderRef | None = None
     fields: tuple[FieldEntry, ...]
     renderings: dict[str, str]
     style: Style | None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.paired import PairedEncoder
 from jitr.models.bases.sparse import SparseRows
 from jitr.models.bases.tuned import TunedEncoder, TunedLayers
 
@@ -39,7 +40,7 @@ class Features:
     """The bases that a surrogate reads through; ``beside`` has tuned what ``encoder`` has frozen."""
 
     ngrams: NgramBase | None = None
-    encoder: OnnxEncoder | TunedEncoder | None = None
+    encoder: OnnxEncoder | PairedEncoder | TunedEncoder | None = None
     beside: TunedLayers | None = None
 
     def encode(self, texts: Sequence[str]) -> Encoded:

@@ -22,16 +22,24 @@ class Candidate:
         Whether it reads n-grams.
     encoder : str or None
         Name of the sentence encoder it reads.
+    partner : str or None
+        Name of another that it reads side by side with it.
     """
 
     head: Literal["linear", "ridge", "mixture", "tuned", "joined"]
     ngrams: bool
     encoder: str | None
+    partner: str | None = None
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """Names of all encoders that it reads: none, one or two."""
+        return tuple(name for name in (self.encoder, self.partner) if name is not None)
 
     @property
     def base(self) -> str:
-        """Its bases, for people: ``ngrams``, ``minilm``, ``minilm+ngrams``."""
-        return "+".join([*([self.encoder] if self.encoder else []), *(["ngrams"] if self.ngrams else [])])
+        """Its bases, for people: ``ngrams``, ``minilm``, ``minilm+e5-small+ngrams``."""
+        return "+".join([*self.encoders, *(["ngrams"] if self.ngrams else [])])
 
     @property
     def name(self) -> str:
@@ -56,10 +64,14 @@ class Candidate:
 def candidates(encoders: Iterable[str], *, long: bool = False) -> tuple[Candidate, ...]:
     """Every candidate that these encoders allow, tuned ones last; mixtures where texts are long.
 
+    Of two encoders or more the first two are paired.
+
     Examples
     --------
     >>> [c.name for c in candidates(["minilm"])]
     ['ngrams linear', 'minilm linear', 'minilm+ngrams ridge', 'minilm tuned', 'minilm+ngrams joined']
+    >>> [c.name for c in candidates(["minilm", "e5"]) if c.partner]
+    ['minilm+e5+ngrams ridge']
     >>> candidates(["minilm"], long=True)[-3].name
     'minilm+ngrams mixture'
     """
@@ -68,6 +80,8 @@ def candidates(encoders: Iterable[str], *, long: bool = False) -> tuple[Candidat
         found += [Candidate("linear", False, encoder), Candidate("ridge", True, encoder)]
         if long:
             found.append(Candidate("mixture", True, encoder))
+    if len(names) > 1:
+        found.append(Candidate("ridge", True, names[0], names[1]))
     for encoder in names:
         found += [Candidate("tuned", False, encoder), Candidate("joined", True, encoder)]
     return tuple(found)

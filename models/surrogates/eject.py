@@ -31,7 +31,7 @@ sys.path.insert(0, str(HERE))
 from runtime.models_surrogates_runtime import Surrogate, Weights  # noqa: E402
 
 THRESHOLD = {threshold!r}  # {proves}
-surrogate = Surrogate.load(HERE / "artifact", {digest!r}, Weights([HERE / "base"]))
+surrogate = Surrogate.load(HERE / "artifact", {digest!r}, Weights(sorted((HERE / "bases").iterdir())))
 
 if __name__ == "__main__":
     for text in sys.argv[1:] or map(str.rstrip, sys.stdin):
@@ -45,7 +45,7 @@ _NEEDS = "numpy\nmsgspec\nsafetensors\nonnxruntime\ntokenizers\n"
 def eject(
     folder: Path, out: Path, weights: Weights | None = None, certificate: Certificate | None = None
 ) -> None:
-    """Write ``answer.py``, ``runtime/``, ``artifact/``, ``base/`` and ``requirements.txt`` into ``out``.
+    """Write ``answer.py``, ``runtime/``, ``artifact/``, ``bases/`` and ``requirements.txt`` into ``out``.
 
     Parameters
     ----------
@@ -82,13 +82,14 @@ def eject(
     shutil.copytree(folder, out / "artifact")
     if certificate is not None and not own:
         write_certificate(out / "artifact", certificate)
-    (out / "base").mkdir()
-    if manifest.encoder is not None:
-        weights = weights or Weights()
-        spec = weights.spec(manifest.encoder.name)
+    (out / "bases").mkdir()
+    weights = weights or Weights()
+    for i, ref in enumerate(ref for ref in (manifest.encoder, manifest.partner) if ref is not None):
+        base, spec = out / "bases" / str(i), weights.spec(ref.name)
+        base.mkdir()
         for file in (spec.model, spec.tokenizer):
-            shutil.copyfile(weights.find(file), out / "base" / file.name)
-        (out / "base" / "base.json").write_bytes(msgspec.json.format(msgspec.json.encode(spec), indent=1))
+            shutil.copyfile(weights.find(file), base / file.name)
+        (base / "base.json").write_bytes(msgspec.json.format(msgspec.json.encode(spec), indent=1))
     _copy_runtime(out / _PACKAGE)
     proves = certificate.proves if certificate is not None else "no certificate: the teacher answers all"
     # above 1 no score reaches: without a proof everything is left to the teacher

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.paired import PairedEncoder
 from jitr.models.bases.tuned import TunedEncoder, TunedLayers
 from jitr.models.bases.weights import Weights as Weights  # for who loads many surrogates
 from jitr.models.promise.gate import Gate
@@ -103,7 +104,7 @@ class Surrogate:
             if idf is None or idf.shape != (len(grams),) or not all(g[:1] in ("w", "c") for g in grams):
                 raise ArtifactError(f"{folder}: n-grams and their weights do not fit; train it again")
             ngrams = NgramBase(grams, idf)
-        encoder, beside = _encoder(folder, manifest.encoder, _under(arrays, _UPPER), weights)
+        encoder, beside = _encoder(folder, manifest, _under(arrays, _UPPER), weights or Weights())
         model = build_model(manifest, arrays, Features(ngrams, encoder, beside))
         return cls(model, manifest, found, read_measured(folder))
 
@@ -131,20 +132,19 @@ class Surrogate:
 
 
 def _encoder(
-    folder: Path, ref: EncoderRef | None, upper: dict[str, NDArray[Any]], weights: Weights | None
-) -> tuple[OnnxEncoder | TunedEncoder | None, TunedLayers | None]:
+    folder: Path, manifest: Manifest, upper: dict[str, NDArray[Any]], weights: Weights
+) -> tuple[OnnxEncoder | PairedEncoder | TunedEncoder | None, TunedLayers | None]:
     """The encoder that a manifest names, and the surrogate's own layers where they stand beside it."""
+    ref, partner = manifest.encoder, manifest.partner
     if bool(upper) != (ref is not None and ref.upper > 0) or (ref is not None and ref.beside and not upper):
         raise ArtifactError(f"{folder}: its layers and the manifest's encoder do not fit; train it again")
+    if partner is not None and (ref is None or ref.upper or partner.upper or partner.beside):
+        raise ArtifactError(f"{folder}: its encoder and the partner beside it do not fit; train it again")
     if ref is None:
         return None, None
-    weights = weights or Weights()
-    encoder = weights.encoder(ref.name, ref.sha256, 0 if ref.beside else ref.upper)
-    if ref.form != encoder.form:  # its rows are others now, and so would be the answers
-        raise ArtifactError(
-            f"{folder} was trained on `{ref.name}` in form {ref.form[:12] or 'none'}, which runs"
-            f" here in form {encoder.form[:12]}; train the surrogate again"
-        )
+    encoder = _loaded(folder, ref, weights)
+    if partner is not None:
+        return PairedEncoder(encoder, _loaded(folder, partner, weights)), None
     if not upper:
         return encoder, None
     spec = weights.spec(ref.name)
@@ -152,6 +152,17 @@ def _encoder(
         raise ArtifactError(f"{folder} has more layers of its own than `{ref.name}` names; train it again")
     layers = TunedLayers(upper, spec.upper, encoder.dim, ref.upper)
     return (encoder, layers) if ref.beside else (TunedEncoder(encoder, layers), None)
+
+
+def _loaded(folder: Path, ref: EncoderRef, weights: Weights) -> OnnxEncoder:
+    """An encoder in the very form that the surrogate was trained on."""
+    encoder = weights.encoder(ref.name, ref.sha256, 0 if ref.beside else ref.upper)
+    if ref.form != encoder.form:  # its rows are others now, and so would be the answers
+        raise ArtifactError(
+            f"{folder} was trained on `{ref.name}` in form {ref.form[:12] or 'none'}, which runs"
+            f" here in form {encoder.form[:12]}; train the surrogate again"
+        )
+    return encoder
 
 
 def build_model(manifest: Manifest, arrays: Mapping[str, NDArray[Any]], features: Features) -> Model:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 import jitr
+from jitr.models.bases.paired import PairedEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.parts import digest_of, read_parts
@@ -28,6 +29,7 @@ from jitr.models.surrogates.artifact import (
     read_payload,
     write_artifact,
 )
+from jitr.models.surrogates.base import Features
 from jitr.models.surrogates.card import pages
 from jitr.models.surrogates.runtime import model_arrays
 from jitr.models.tasks.kinds import in_kind
@@ -39,7 +41,7 @@ from jitr.schemas.trainings import Limits, PartRef
 
 # To be raised with every change by which the same data and recipe give other files, or files of another
 # form: else a folder that was trained before it is taken again, to be refused where it is to answer.
-REVISION = 2
+REVISION = 3
 CODE = f"{jitr.__version__}+{REVISION}"
 
 
@@ -235,7 +237,7 @@ def load_result(folder: Path, version: str) -> TrainingResult:
 
 def _manifest(won: Race, dataset: Dataset, recipe: Recipe, version: str, lineage: Lineage) -> Manifest:
     model, forecast = won.fitted.model, won.fitted.forecast
-    encoder = model.features.encoder
+    encoder, partner = _encoders(model.features)
     labels = set(dataset.labels)
     # what was kept when the kind was not known yet stands under another form
     renderings = {in_kind(label, dataset.kind): text for label, text in sorted(recipe.renderings.items())}
@@ -246,15 +248,8 @@ def _manifest(won: Race, dataset: Dataset, recipe: Recipe, version: str, lineage
         kind=dataset.kind if dataset.kind != "label" else recipe.kind,
         candidate=won.candidate.name,
         base=won.candidate.base,
-        encoder=None
-        if encoder is None
-        else EncoderRef(
-            name=encoder.name,
-            sha256=encoder.sha256,
-            form=encoder.form,
-            upper=0 if model.features.own_layers is None else model.features.own_layers.layers,
-            beside=model.features.beside is not None,
-        ),
+        encoder=encoder,
+        partner=partner,
         fields=tuple(FieldEntry(spec=f.spec, head=f.head.kind) for f in model.fields),
         renderings=written,
         style=style_of(dataset.labels, written),
@@ -269,3 +264,23 @@ def _manifest(won: Race, dataset: Dataset, recipe: Recipe, version: str, lineage
         self_agreement=dataset.self_agreement,
         lineage=lineage,
     )
+
+
+def _encoders(features: Features) -> tuple[EncoderRef | None, EncoderRef | None]:
+    """What a manifest says of the encoder, and of its partner."""
+    encoder, own = features.encoder, features.own_layers
+    if encoder is None:
+        return None, None
+    if isinstance(encoder, PairedEncoder):
+        first, partner = (
+            EncoderRef(name=e.name, sha256=e.sha256, form=e.form) for e in (encoder.first, encoder.partner)
+        )
+        return first, partner
+    ref = EncoderRef(
+        name=encoder.name,
+        sha256=encoder.sha256,
+        form=encoder.form,
+        upper=0 if own is None else own.layers,
+        beside=features.beside is not None,
+    )
+    return ref, None

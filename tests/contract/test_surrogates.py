@@ -11,6 +11,7 @@ import pytest
 
 from jitr.models.bases.cache import FeatureCache
 from jitr.models.bases.ngrams import NgramBase
+from jitr.models.bases.paired import PairedEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.search.race import Race
@@ -32,6 +33,7 @@ KINDS = {
     "ngrams ridge": Candidate("ridge", True, None),
     "minilm linear": Candidate("linear", False, "minilm"),
     "minilm+ngrams ridge": Candidate("ridge", True, "minilm"),
+    "minilm+tiny+ngrams ridge": Candidate("ridge", True, "minilm", "tiny"),
     "minilm+ngrams mixture": Candidate("mixture", True, "minilm"),
     "tiny tuned": Candidate("tuned", False, "tiny"),
     "tiny+ngrams joined": Candidate("joined", True, "tiny"),
@@ -68,6 +70,8 @@ def fitted(kind: str, dataset: Dataset, weights: Weights, seed: int = 0) -> Fitt
     candidate = KINDS[kind]
     try:
         encoder = weights.encoder(candidate.encoder) if candidate.encoder else None
+        if candidate.partner:
+            encoder = PairedEncoder(encoder, weights.encoder(candidate.partner))
     except WeightsError as missing:
         pytest.skip(str(missing))
     fields, numbers = fields_of(dataset.labels, TOLERANCE)

@@ -27,10 +27,14 @@ def entry(candidate: Candidate, accuracy: float, rows: int = 300, lost: str = ""
 
 
 def run(
-    prior: Prior | None, limits: Limits = ROOMY, clock: Callable[[], float] | None = None, n: int = 400
+    prior: Prior | None,
+    limits: Limits = ROOMY,
+    clock: Callable[[], float] | None = None,
+    n: int = 400,
+    bases: ManyBases | None = None,
 ) -> tuple[Race, ManyBases]:
     """A race of n-grams with a good and a fair encoder, `c` and `e`."""
-    bases = ManyBases()
+    bases = bases or ManyBases()
     dataset = Dataset.from_examples(
         Example(str(i), float(i), f"text number {i}", f"label {i % 3}") for i in range(n)
     )
@@ -52,7 +56,8 @@ def lost(found: Race) -> dict[str, str]:
 
 
 def test_who_was_clearly_beaten_is_not_run_again_and_is_told_why() -> None:
-    beaten = [entry(c, 0.6, lost="agreed less") for c in (E, Candidate("ridge", True, "e"))]
+    others = (E, Candidate("ridge", True, "e"), Candidate("ridge", True, "c", "e"))
+    beaten = [entry(c, 0.6, lost="agreed less") for c in others]
     plain, _ = run(None)
     found, bases = run(Prior((entry(C, 0.99), *beaten), same=True))
     assert found.candidate == plain.candidate and found.fitted.forecast == plain.fitted.forecast
@@ -123,6 +128,29 @@ def test_a_tie_between_bases_goes_to_what_was_better_on_an_earlier_task(order: s
 def test_of_the_same_task_no_tie_is_decided_by_whether_its_race_was_run() -> None:
     assert Prior((entry(C, 0.9), entry(E, 0.6)), same=True).bases == {}
     assert np.allclose(list(Prior((entry(C, 0.9), entry(E, 0.6))).bases.values()), [0.9, 0.6])
+
+
+def test_what_a_pair_reached_tells_nothing_of_either_encoder() -> None:
+    pair = entry(Candidate("ridge", True, "c", "e"), 0.99)
+    assert Prior((pair, entry(C, 0.9), entry(Candidate("ridge", True, "e"), 0.6))).bases == {
+        "c": 0.9,
+        "e": 0.6,
+    }
+
+
+def test_two_encoders_that_err_apart_win_together_and_each_text_is_read_once() -> None:
+    found, bases = run(None, bases=ManyBases({"c": 2.0, "e": 2.0}))
+    accuracy = {e.candidate: e.accuracy for e in found.entries if e.rows == 400}
+    assert found.candidate == Candidate("ridge", True, "c", "e")
+    assert found.fitted.accuracy > 0.05 + max(a for name, a in accuracy.items() if "c+e" not in name)
+    apart = 16 + 20 * 2 + 1  # looks at speed, and at the time that an answer takes
+    assert max(bases.asked.values()) <= 400 + 4 * apart
+
+
+def test_a_pair_is_out_with_the_one_that_is_missing() -> None:
+    found, _ = run(None, bases=ManyBases(e={"ram_mb": 1e7}))
+    told = lost(found)
+    assert told["c+e+ngrams ridge"] == told["e linear"] == "takes 10000000 MB, 1000000 MB are allowed"
 
 
 def test_those_left_out_hold_their_places_so_that_nobody_else_is_out_sooner() -> None:

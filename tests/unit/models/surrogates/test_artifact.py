@@ -155,6 +155,26 @@ def test_another_encoder_than_the_pinned_one_is_refused(folder: Path) -> None:
         Surrogate.load(folder)
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"partner": {"name": "minilm", "sha256": "0" * 64}},
+        {
+            "encoder": {"name": "minilm", "sha256": "0" * 64},
+            "partner": {"name": "e5", "sha256": "", "upper": 1},
+        },
+        {
+            "encoder": {"name": "minilm", "sha256": "0" * 64},
+            "partner": {"name": "e5", "sha256": "", "beside": True},
+        },
+    ],
+)
+def test_a_partner_that_does_not_fit_its_encoder_is_refused(folder: Path, named: dict) -> None:
+    edit(folder, lambda m: m.update(named))
+    with pytest.raises(ArtifactError, match="the partner beside it do not fit"):
+        Surrogate.load(folder)
+
+
 def test_an_encoder_that_is_run_in_another_way_is_refused(folder: Path) -> None:
     weights = Weights()
     try:

@@ -13,12 +13,20 @@ from pathlib import Path
 
 import pytest
 
+from jitr.models.bases.ngrams import NgramBase
+from jitr.models.bases.paired import PairedEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.search.race import Race
+from jitr.models.surrogates.artifact import Lineage
+from jitr.models.surrogates.base import Features
+from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.eject import eject
+from jitr.models.surrogates.fields import fields_of
+from jitr.models.surrogates.fit import fit_model
 from jitr.models.surrogates.offline import fit_offline
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import Recipe
+from jitr.models.surrogates.train import Recipe, save
 from jitr.models.tasks.extract import space_of
 from jitr.schemas.errors import WeightsError
 from jitr.schemas.trainings import Limits
@@ -131,6 +139,34 @@ def test_every_kind_answers_alone_as_it_did_at_home(
             "number": r"\$\d{1,3}(,\d{3})?\.00",
         }[kind]
         assert re.fullmatch(pattern, text), text
+
+
+def test_both_encoders_of_a_pair_leave_home(tiny_base: Path, tmp_path: Path) -> None:
+    weights = Weights([tiny_base])
+    dataset = Dataset.from_examples(taught("label", 150))
+    try:
+        pair = PairedEncoder(weights.encoder("minilm"), weights.encoder("tiny"))
+    except WeightsError as missing:
+        pytest.skip(str(missing))
+    candidate = Candidate("ridge", True, "minilm", "tiny")
+    features, (fields, numbers) = Features(NgramBase.fit(dataset.inputs), pair), fields_of(dataset.labels)
+    told = (dataset.weights, dataset.groups, 0)
+    model = fit_model(features, features.encode(dataset.inputs), candidate, fields, numbers, *told)
+    lineage = Lineage(parts=(), dataset=dataset.digest, code="test", seed=0)
+    made = save(
+        Race(candidate, model, 1.0, ()), dataset, Recipe(task="t"), tmp_path / "s", "v1", lineage, 0.0
+    )
+    assert (made.manifest.base, made.manifest.partner.name) == ("minilm+tiny+ngrams", "tiny")
+    eject(tmp_path / "s", tmp_path / "away", weights)
+    said = subprocess.run(
+        [sys.executable, "-S", str(tmp_path / "away" / "answer.py"), "the judge was here"],
+        env=alone(tmp_path / "away"),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    home = Surrogate.load(tmp_path / "s", weights=weights).answer("the judge was here")
+    assert said == f"ask the teacher\t{round(home.score, 4)}\n"
 
 
 def test_answer_py_reads_lines_and_leaves_to_the_teacher_what_is_not_proved(tmp_path: Path) -> None:

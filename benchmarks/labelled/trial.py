@@ -172,11 +172,12 @@ def split_threshold(
     scores: np.ndarray,
     agrees: np.ndarray,
     target: float,
+    delta: float = DELTA,
 ) -> float | None:
     """Threshold proved on rows that were held back from training."""
     fitted = trained.fitted
     plan = fine_thresholds(fitted.scores, fitted.agrees, trained.weights)
-    found = prove("split", scores, agrees, plan, target, DELTA, _groups(data.texts)[rows])
+    found = prove("split", scores, agrees, plan, target, delta, _groups(data.texts)[rows])
     return found.threshold if found else None
 
 

@@ -123,7 +123,7 @@ def ours(add, report, data, rows, weights, plain, seed, wanted) -> None:  # type
         except TrainingError as error:
             report.note(f"{where}: {error}")
             for key in asked:
-                add(key, "jitr", coverage=0.0)
+                add(key, "jitr", coverage=0.0, **({LAXER: 0.0} if "split" in proofs else {}))
             continue
         report.note(f"{where}: {trained.result.manifest.candidate}")
         scores, agrees, said = trial.scores_of(trained, data, rows.test)

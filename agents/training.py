@@ -25,7 +25,7 @@ from jitr.schemas.routes import SurrogateRef
 from jitr.schemas.trainings import Training
 
 _POLL_S = 0.2
-_MOST_FEATURES_MB = 64.0  # of a task, on disk: about 8,000 texts
+_MOST_FEATURES_MB = 64.0  # of a task, on disk: about 8,000 texts by one encoder
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -39,7 +39,7 @@ from jitr.schemas.settings import Settings
 def eject(
     settings: Settings, task: str, folder: Path, weights: tuple[Path, ...], tenant: str, as_json: bool
 ) -> None:
-    """Write the surrogate of TASK into FOLDER, with its encoder and an `answer.py` that needs no jitr.
+    """Write the surrogate of TASK into FOLDER, with its encoders and an `answer.py` that needs no jitr.
 
     TASK is a task (id, start of an id, or name) whose surrogate is proved, or the folder of a surrogate that
     `jitr fit` wrote. The certificate goes with it, and `answer.py` answers from its threshold on.

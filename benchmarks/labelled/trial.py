@@ -119,7 +119,7 @@ def _embedding_s(entries: Sequence[RaceEntry], texts: Sequence[str], plain: Weig
     sample = [texts[i] for i in np.linspace(0, len(texts) - 1, min(64, len(texts))).astype(int)]
     total = 0.0
     for name in plain.names:
-        rows = max((e.rows for e in entries if e.candidate.startswith(name)), default=0)
+        rows = max((e.rows for e in entries if name in e.candidate.partition(" ")[0].split("+")), default=0)
         if not rows:
             continue
         encoder = plain.encoder(name)

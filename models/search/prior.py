@@ -44,17 +44,19 @@ class Prior:
 
     @property
     def bases(self) -> dict[str, float]:
-        """The best agreement that each encoder reached on another task.
+        """The best agreement that each encoder reached on another task; a pair's, where it did not run alone.
 
         Nothing of the same task: whether its race was run at all may depend on who was killed, and in a tie
         that would choose the surrogate.
         """
-        found: dict[str, float] = {}
+        alone: dict[str, float] = {}
+        paired: dict[str, float] = {}
         for entry in () if self.same else self.entries:
-            base, *partner = entry.candidate.partition(" ")[0].removesuffix("+ngrams").split("+")
-            if entry.rows and not partner:
-                found[base] = max(found.get(base, 0.0), entry.accuracy)
-        return found
+            names = entry.candidate.partition(" ")[0].removesuffix("+ngrams").split("+")
+            for name in names if entry.rows else ():
+                found = alone if len(names) == 1 else paired
+                found[name] = max(found.get(name, 0.0), entry.accuracy)
+        return paired | alone
 
     def beaten(self, candidate: Candidate) -> str:
         """Why it need not run again; empty where it must.

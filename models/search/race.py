@@ -107,34 +107,36 @@ def race(
     texts = [by_length[i] for i in np.linspace(0, len(by_length) - 1, _TIMED_TEXTS).astype(int)]
     sizes = [size for size in _ROUNDS if size < 0.6 * len(dataset)] + [len(dataset)]
     runners, aside = prior.start(runners)
-    unlike = len(aside)
+    unlike = sum(runner.candidate.partner is None for runner in aside)
     for stage, size in enumerate(sizes):
         if stage:
             runners = _halve(runners, size, out, unlike if stage == 1 else 0)
-        first, last = stage == 0, stage == len(sizes) - 1
+        last = stage == len(sizes) - 1
         cheapest = min(
             runners, key=lambda r: (r.forecast_s(size), r.candidate.encoder is not None), default=None
         )
         queue, fits = list(runners), 0
         for at, runner in enumerate(queue):
             tell(f"{runner.candidate.name} on {size} labels", (stage + at / len(queue)) / len(sizes))
-            before = clock()
-            need = track.encoding_s(runner.candidate, size, clock) if first else runner.forecast_s(size)
+            before, new = clock(), not runner.entry.rows
+            need = track.encoding_s(runner.candidate, size, clock) + runner.forecast_s(size)
             why = ""
             if (fits or runner is not cheapest) and before - started + need > limits.max_train_s:
                 why = f"would take {need:.0f} s more, {limits.max_train_s:.0f} s are allowed in all"
             else:
+                track.encode(runner.candidate, size)
+                before = clock()  # who comes first encodes for all: it is no part of its own fit
                 fitted = track.fit(runner.candidate, size)
                 runner.record(size, fitted, target, clock() - before)
                 runner.fitted = fitted if last else None
                 # the first time at once, while others that would be within the limits are still running
-                if first or last:
+                if new or last:
                     why = runner.outside(fitted, limits, texts, clock)
             fits += not why
             if why:
                 out.append(runner.lost(why))
                 runners.remove(runner)
-                if first and runner.candidate.name == prior.winner:
+                if runner.candidate.name == prior.winner:
                     # what was concluded from its lead does not hold without it
                     queue += aside
                     runners += aside
@@ -186,10 +188,12 @@ def _entrants(
 def _halve(runners: list[Runner], size: int, out: list[RaceEntry], aside: int = 0) -> list[Runner]:
     """The better half, best first, and whoever is level with its last within one standard error.
 
-    So many that stand ``aside`` count as the last ones: without them nobody else is out sooner.
+    So many that stand ``aside`` count as the last ones: without them nobody else is out sooner. Nor is anyone
+    by a pair, which takes no place of its own.
     """
     ranked = sorted(runners, key=lambda r: -r.entry.accuracy)
-    bar = ranked[min(len(ranked), (len(ranked) + aside + 1) // 2) - 1].entry.accuracy
+    single = [r for r in ranked if r.candidate.partner is None] or ranked
+    bar = single[min(len(single), (len(single) + aside + 1) // 2) - 1].entry.accuracy
     error = (bar * (1 - bar) / max(1, ranked[0].entry.rows)) ** 0.5
     for runner in ranked:
         if runner.entry.accuracy < bar - error:

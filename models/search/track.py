@@ -78,13 +78,17 @@ class Track:
         if candidate.too_large(rows):
             return f"takes no {rows} rows"
         why = next((why for name in candidate.encoders if (why := self.refuse(name, limits))), "")
+        together = 0.0 if why else sum(self.weights.spec(name).ram_mb for name in candidate.encoders)
+        if together > limits.max_ram_mb:
+            return f"takes {together:.0f} MB, {limits.max_ram_mb:.0f} MB are allowed"
         if candidate.tuned and not why:
             why = self.tuning(candidate).refuse(rows, self.fields, limits)
         return why
 
     def too_slow(self, encoder: str, rows: int, left: float, limits: Limits, clock: Clock) -> str:
         """Why encoding so many rows only to look at them would take too long, by trying a few."""
-        text_s, need = self._tried(encoder, rows, clock)
+        text_s = self._text_s(encoder, clock)
+        need = text_s * self._missing(encoder, rows)
         if text_s * 1e3 > _SLOW * limits.max_latency_ms:
             return f"takes {text_s * 1e3:.0f} ms a text, {limits.max_latency_ms:.0f} ms are allowed"
         if need > left:
@@ -99,18 +103,23 @@ class Track:
         return self._tunings[candidate.encoder]
 
     def encoding_s(self, candidate: Candidate, size: int, clock: Clock) -> float:
-        """Seconds that encoding so many rows will take, by trying a few; 0 where they are encoded already."""
-        unread = [name for name in candidate.encoders if name not in self._views]
-        return sum(self._tried(name, size, clock)[1] for name in unread)
+        """Seconds that encoding what is missing of so many rows will take, by trying a few."""
+        return sum(
+            missing * self._text_s(name, clock)
+            for name in candidate.encoders
+            if (missing := self._missing(name, size))
+        )
 
-    def _tried(self, name: str, size: int, clock: Clock) -> tuple[float, float]:
-        """Seconds of a text in a batch, and of as many rows as are not known yet."""
-        encoder, texts = self._encoders[name], self.some(size)
-        missing, tried = encoder.missing(texts), texts[:_TRIED_TEXTS]
-        before = clock()
-        encoder.uncached().encode_views(tried)
-        text_s = (clock() - before) / len(tried)
-        return text_s, text_s * missing
+    def _missing(self, name: str, size: int) -> int:
+        """How many of the first texts in racing order an encoder has not read."""
+        unread = self.some(size)[len(self._views.get(name, ())) :]
+        return self._encoders[name].missing(unread) if unread else 0
+
+    def _text_s(self, name: str, clock: Clock) -> float:
+        """Seconds of a text in a batch."""
+        tried, before = self.some(_TRIED_TEXTS), clock()
+        self._encoders[name].uncached().encode_views(tried)
+        return (clock() - before) / len(tried)
 
     def some(self, most: int) -> list[str]:
         """The first texts in racing order."""
@@ -167,6 +176,11 @@ class Track:
                     soft[at, index[label]] = p
         return np.asarray(soft / soft.sum(1, keepdims=True))
 
+    def encode(self, candidate: Candidate, size: int) -> None:
+        """Encode so many rows, for this and all other candidates."""
+        for name in candidate.encoders:
+            self._read(name, size)
+
     def sentences(self, encoder: str, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Sentence vectors of the first rows in racing order, and the first field's values."""
         rows = self._order[:size]
@@ -186,20 +200,23 @@ class Track:
             sparse = found.ngrams
         if candidate.encoder is not None:
             first = encoder = self._encoders[candidate.encoder]
-            views = self._read(candidate.encoder, rows)
+            views = self._views_of(candidate.encoder, rows)
             if candidate.partner is not None:
                 encoder = PairedEncoder(first, self._encoders[candidate.partner])
-                views = side_by_side(views, self._read(candidate.partner, rows))
+                views = side_by_side(views, self._views_of(candidate.partner, rows))
         return Features(ngrams, encoder), Encoded(sparse, views)
 
-    def _read(self, name: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """An encoder's views of some of the first rows in racing order, each computed once."""
-        done = self._views.get(name)
-        start = 0 if done is None else len(done)
-        if start < len(rows):
-            texts = [self.dataset.inputs[i] for i in self._order[start : len(rows)]]
-            more = self._encoders[name].encode_views(texts)
-            self._views[name] = more if done is None else np.concatenate([done, more])
+    def _views_of(self, name: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """An encoder's views of some of the first rows in racing order."""
         at = np.empty(len(self._order), dtype=np.int64)
         at[self._order] = np.arange(len(self._order))
-        return self._views[name][at[rows]]
+        return self._read(name, len(rows))[at[rows]]
+
+    def _read(self, name: str, size: int) -> NDArray[np.float32]:
+        """Its views of the first rows in racing order, so many or more, each computed once."""
+        done = self._views.get(name)
+        unread = self.some(size)[0 if done is None else len(done) :]
+        if done is None or unread:
+            more = self._encoders[name].encode_views(unread)
+            self._views[name] = done = more if done is None else np.concatenate([done, more])
+        return done

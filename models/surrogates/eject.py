@@ -1,4 +1,4 @@
-"""A surrogate that leaves home: its folder, its encoder, and the lines that answer, without jitr.
+"""A surrogate that leaves home: its folder, its encoders, and the lines that answer, without jitr.
 
 The lines are our own runtime, module by module, renamed: they follow the format of the artifact by
 construction, and need numpy, msgspec, safetensors, onnxruntime and tokenizers, nothing else.
@@ -31,7 +31,7 @@ sys.path.insert(0, str(HERE))
 from runtime.models_surrogates_runtime import Surrogate, Weights  # noqa: E402
 
 THRESHOLD = {threshold!r}  # {proves}
-surrogate = Surrogate.load(HERE / "artifact", {digest!r}, Weights(sorted((HERE / "bases").iterdir())))
+surrogate = Surrogate.load(HERE / "artifact", {digest!r}, Weights(sorted((HERE / "bases").glob("*"))))
 
 if __name__ == "__main__":
     for text in sys.argv[1:] or map(str.rstrip, sys.stdin):
@@ -79,16 +79,17 @@ def eject(
             " again"
         )
     proof = certificate.proof if certificate is not None else None
+    weights = weights or Weights()
+    specs = [weights.spec(ref.name) for ref in (manifest.encoder, manifest.partner) if ref is not None]
+    found = [[(weights.find(file), file.name) for file in (s.model, s.tokenizer)] for s in specs]
     shutil.copytree(folder, out / "artifact")
     if certificate is not None and not own:
         write_certificate(out / "artifact", certificate)
-    (out / "bases").mkdir()
-    weights = weights or Weights()
-    for i, ref in enumerate(ref for ref in (manifest.encoder, manifest.partner) if ref is not None):
-        base, spec = out / "bases" / str(i), weights.spec(ref.name)
-        base.mkdir()
-        for file in (spec.model, spec.tokenizer):
-            shutil.copyfile(weights.find(file), base / file.name)
+    for i, (spec, files) in enumerate(zip(specs, found, strict=True)):
+        base = out / "bases" / str(i)
+        base.mkdir(parents=True)
+        for path, name in files:
+            shutil.copyfile(path, base / name)
         (base / "base.json").write_bytes(msgspec.json.format(msgspec.json.encode(spec), indent=1))
     _copy_runtime(out / _PACKAGE)
     proves = certificate.proves if certificate is not None else "no certificate: the teacher answers all"

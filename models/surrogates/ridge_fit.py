@@ -31,6 +31,7 @@ _LAMBDA = 0.3
 _WEIGHT_NGRAMS = 0.25
 _WEIGHT_NGRAMS_ALONE = 1.0
 _LAYER_DIM = 128
+_BLOCK = 1024
 _TEMPERATURES = np.geomspace(1.0, 60.0, 34)
 
 
@@ -94,6 +95,7 @@ def fit_ridge(
         similar = sentences @ sentences.T
         kernel += np.exp(GAMMA_SENTENCE * (similar - 1))
         layers = project_layers(views, centre, projection)
+        del views
         other = layers @ layers.T
         other -= 1
         other *= GAMMA_LAYERS
@@ -103,7 +105,10 @@ def fit_ridge(
         for twin in twins:
             similar[np.ix_(twin, twin)] = -1
         np.fill_diagonal(similar, -1)
-        votes, nearest = neighbours(similar, start, classes)
+        votes, nearest = (np.empty((n, classes), np.float32) for _ in range(2))
+        for at in range(0, n, _BLOCK):
+            block = slice(at, at + _BLOCK)
+            votes[block], nearest[block] = neighbours(similar[block], start, classes)
         del similar
     targets = np.full((rows, classes), -1.0 / (classes - 1), dtype=np.float32)
     targets[np.arange(n), y] = 1.0
@@ -145,9 +150,9 @@ def _solve(
         raise TrainingError("the kernel is not positive definite; are weights positive and finite?")
     inverse, _ = lapack.spotri(factor, lower=1, overwrite_c=1)
     at = np.arange(n)
-    for i in range(0, n, 1024):  # mirror the lower triangle block by block, without a second matrix
-        block = slice(i, min(i + 1024, n))
-        inverse[: i + 1024, block][: block.start] = inverse[block, : block.start].T
+    for i in range(0, n, _BLOCK):  # mirror the lower triangle block by block, without a second matrix
+        block = slice(i, min(i + _BLOCK, n))
+        inverse[: i + _BLOCK, block][: block.start] = inverse[block, : block.start].T
         corner = np.tril(inverse[block, block])
         inverse[block, block] = corner + np.tril(corner, -1).T
     dual = np.asarray(inverse @ targets, dtype=np.float32)

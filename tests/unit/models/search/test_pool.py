@@ -73,6 +73,11 @@ def test_of_many_encoders_the_two_that_tell_most_race() -> None:
     assert kept == ("c", "e") and lost.keys() == {"a", "b", "d"}
 
 
+def test_of_those_listed_the_ones_that_are_here_come_first_so_that_they_are_paired() -> None:
+    bases = ManyBases({"a": 5.0, "b": 2.5, "c": 5.0}, a={"ram_mb": 900.0})
+    assert shortlist(track_of(bases), bases.names, Limits(), ticking())[0] == ("b", "c", "a")
+
+
 @pytest.mark.parametrize(
     ("declared", "why"),
     [

@@ -130,8 +130,9 @@ def test_of_the_same_task_no_tie_is_decided_by_whether_its_race_was_run() -> Non
     assert np.allclose(list(Prior((entry(C, 0.9), entry(E, 0.6))).bases.values()), [0.9, 0.6])
 
 
-def test_what_a_pair_reached_tells_nothing_of_either_encoder() -> None:
+def test_what_a_pair_reached_counts_for_an_encoder_that_did_not_run_alone() -> None:
     pair = entry(Candidate("ridge", True, "c", "e"), 0.99)
+    assert Prior((pair, entry(C, 0.9))).bases == {"c": 0.9, "e": 0.99}
     assert Prior((pair, entry(C, 0.9), entry(Candidate("ridge", True, "e"), 0.6))).bases == {
         "c": 0.9,
         "e": 0.6,
@@ -147,10 +148,86 @@ def test_two_encoders_that_err_apart_win_together_and_each_text_is_read_once() -
     assert max(bases.asked.values()) <= 400 + 4 * apart
 
 
-def test_a_pair_is_out_with_the_one_that_is_missing() -> None:
-    found, _ = run(None, bases=ManyBases(e={"ram_mb": 1e7}))
-    told = lost(found)
-    assert told["c+e+ngrams ridge"] == told["e linear"] == "takes 10000000 MB, 1000000 MB are allowed"
+def test_a_pair_is_out_with_the_one_that_is_missing_and_by_what_both_take() -> None:
+    pair = "c+e+ngrams ridge"
+    told = lost(run(None, bases=ManyBases(e={"ram_mb": 1e7}))[0])
+    assert told[pair] == told["e linear"] == "takes 10000000 MB, 1000000 MB are allowed"
+    found, _ = run(None, bases=ManyBases(c={"ram_mb": 6e5}, e={"ram_mb": 6e5}))
+    assert lost(found)[pair] == "takes 1200000 MB, 1000000 MB are allowed"
+    assert {e.rows for e in found.entries if e.candidate == pair} == {0}
+    assert lost(found)["c linear"] != lost(found)[pair]
+
+
+class Ticking:
+    """Encoders that take a tenth of a second for a text, by their own clock."""
+
+    def __init__(self) -> None:
+        self.bases = ManyBases({"c": 2.0, "e": 2.0})
+
+    def __call__(self) -> float:
+        return 0.1 * sum(self.bases.asked.values())
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new", "same task again"])
+def test_seconds_of_encoding_are_forecast_by_the_rows_that_are_missing(known: bool) -> None:
+    """They grow with the rows, not as the fit of a ridge does; a pair that leads is charged with both."""
+    pair = Candidate("ridge", True, "c", "e")
+    beaten = [
+        entry(Candidate(head, head == "ridge", name), 0.5) for head in ("linear", "ridge") for name in "ce"
+    ]
+    prior = Prior((entry(pair, 0.95), *beaten), same=True) if known else None
+    clock = Ticking()
+    # 1,800 rows by two encoders are 360 s, and looks at speed and answers some more
+    found, _ = run(prior, Limits(max_train_s=500.0, max_latency_ms=1e6), clock, 1_800, clock.bases)
+    assert found.candidate == pair, lost(found)
+
+
+def test_who_was_beaten_runs_even_if_the_one_that_beat_it_falls_out_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from jitr.models.search.runner import Runner
+
+    outside = Runner.outside
+
+    def grown(runner: Runner, *told: object) -> str:
+        large = runner.candidate == C and runner.entry.rows == 700
+        return "is too large by now" if large else outside(runner, *told)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Runner, "outside", grown)
+    ridges = [
+        Candidate("ridge", True, "c"),
+        Candidate("ridge", True, "e"),
+        Candidate("ridge", True, "c", "e"),
+    ]
+    prior = Prior((entry(C, 0.99), *(entry(c, 0.6) for c in (E, *ridges))), same=True)
+    found, _ = run(prior, n=700)
+    assert lost(found)["c linear"] == "is too large by now"
+    assert found.candidate.encoder is not None and found.p99_ms > 0
+
+
+def test_a_pair_takes_no_place_of_another() -> None:
+    from jitr.models.search.race import _halve
+    from jitr.models.search.runner import Runner
+
+    def runner(candidate: Candidate, accuracy: float) -> Runner:
+        return Runner(candidate, RaceEntry(candidate=candidate.name, rows=300, accuracy=accuracy))
+
+    singles = [runner(C, a) for a in (0.9, 0.8, 0.5)]
+    pair = runner(Candidate("ridge", True, "c", "e"), 0.95)
+    assert _halve([*singles, pair], 600, []) == [pair, *_halve(singles, 600, [])]
+    assert _halve([pair], 600, []) == [pair]
+
+
+def test_a_second_opinion_joins_the_ridge_of_its_own_encoder_and_no_pair() -> None:
+    from jitr.models.search.heat import heat
+    from jitr.models.search.runner import Runner
+
+    pair = Candidate("ridge", True, "c", "e")
+    standing = [Runner(pair, RaceEntry(candidate=pair.name, rows=400, coverage=0.5))]
+    joined = Runner(Candidate("joined", True, "c"), RaceEntry(candidate="c+ngrams joined"))
+    told = {"limits": ROOMY, "left": 500.0, "target": 0.9, "texts": [], "clock": ticking()}
+    why = heat(joined, standing, track_of(ManyBases()), rows=400, **told)
+    assert why == "not tried: the ridge that it would join is out"
 
 
 def test_those_left_out_hold_their_places_so_that_nobody_else_is_out_sooner() -> None:

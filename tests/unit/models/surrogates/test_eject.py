@@ -26,7 +26,7 @@ from jitr.models.surrogates.fields import fields_of
 from jitr.models.surrogates.fit import fit_model
 from jitr.models.surrogates.offline import fit_offline
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import Recipe, save
+from jitr.models.surrogates.train import Recipe, save, train_dataset
 from jitr.models.tasks.extract import space_of
 from jitr.schemas.errors import WeightsError
 from jitr.schemas.trainings import Limits
@@ -169,12 +169,24 @@ def test_both_encoders_of_a_pair_leave_home(tiny_base: Path, tmp_path: Path) -> 
     assert said == f"ask the teacher\t{round(home.score, 4)}\n"
 
 
+def test_where_an_encoder_is_missing_nothing_is_written(tmp_path: Path) -> None:
+    dataset = Dataset.from_examples(taught("label", 60))
+    train_dataset(dataset, Recipe(task="t", encoders=()), Limits(max_latency_ms=1e6), tmp_path / "s")
+    manifest = json.loads((tmp_path / "s" / "manifest.json").read_text())
+    manifest["encoder"] = {"name": "gone", "sha256": "0" * 64}
+    (tmp_path / "s" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(WeightsError, match="`gone`"):
+        eject(tmp_path / "s", tmp_path / "away")
+    assert not (tmp_path / "away").exists()
+
+
 def test_answer_py_reads_lines_and_leaves_to_the_teacher_what_is_not_proved(tmp_path: Path) -> None:
     dataset = Dataset.from_examples(taught("label", 120))
     recipe = Recipe(task="t", renderings=dataset.renderings, encoders=())
     fit_offline(dataset, recipe, Limits(max_latency_ms=1e6), tmp_path / "s", proof="loo")
     (tmp_path / "s" / "certificate.json").unlink()
     eject(tmp_path / "s", tmp_path / "away")
+    assert not (tmp_path / "away" / "bases").exists()  # git keeps no empty folders
     done = subprocess.run(
         [sys.executable, "-S", str(tmp_path / "away" / "answer.py")],
         input="the judge\nthe goal\n",

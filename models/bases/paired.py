@@ -60,7 +60,7 @@ def side_by_side(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArra
     Examples
     --------
     >>> pair = side_by_side(np.array([[[1.0]]], np.float32), np.array([[[0.6, 0.8], [0.0, 1.0]]], np.float32))
-    >>> pair.round(2).tolist()
+    >>> pair.astype(float).round(2).tolist()
     [[[0.71, 0.42, 0.57], [0.0, 0.0, 0.71]]]
     """
     found = np.zeros((len(one), max(one.shape[1], other.shape[1]), one.shape[2] + other.shape[2]), np.float32)

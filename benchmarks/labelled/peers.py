@@ -90,5 +90,5 @@ def linear_probe(
     return {
         "coverage": float(accepted.mean()),
         "agreement": float(agrees[accepted].mean()) if accepted.any() else None,
-        "accuracy": float(agrees.mean()),
+        "all_agreement": float(agrees.mean()),
     }

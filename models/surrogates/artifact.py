@@ -1,7 +1,7 @@
 """A surrogate on disk: a folder of JSON and safetensors, named by its digest, read as if by an enemy's hand.
 
 ``manifest.json`` names every file that answers depend on with its sha256; the digest of the artifact is the
-sha256 over these. The upper layers of a tuned encoder are among them, as ONNX. ``measured.json`` (what this
+sha256 over these. The upper layers of a tuned encoder are among them, as arrays. ``measured.json`` (what this
 machine took), ``certificate.json``, ``card.md`` and its plots stand beside them and are not part of the
 digest, for they are made later or differ from machine to machine.
 """

@@ -98,7 +98,7 @@ def run(report: Report, options: Options, case: Case, weights: Weights, plain: W
         if metric == "coverage" and peer in PEERS and mine:
             if len(mine) == len(values):
                 found[key, "jitr", f"ahead_of_{peer}"] = [a - b for a, b in zip(mine, values, strict=True)]
-                if peer in ("tracer", "tracer-trees"):
+                if peer.startswith("tracer"):
                     laxer = zip(found[key, "jitr", LAXER], values, strict=True)
                     found[key, "jitr", f"{LAXER}_ahead_of_{peer}"] = [a - b for a, b in laxer]
             else:

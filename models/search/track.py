@@ -208,9 +208,7 @@ class Track:
 
     def _views_of(self, name: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """An encoder's views of some of the first rows in racing order."""
-        at = np.empty(len(self._order), dtype=np.int64)
-        at[self._order] = np.arange(len(self._order))
-        return self._read(name, len(rows))[at[rows]]
+        return self._read(name, len(rows))[np.argsort(self._order)[rows]]
 
     def _read(self, name: str, size: int) -> NDArray[np.float32]:
         """Its views of the first rows in racing order, so many or more, each computed once."""

@@ -1,4 +1,4 @@
-"""What can be raced: a base or two, and a head on top."""
+"""What can be raced: bases, and a head on top."""
 
 from __future__ import annotations
 

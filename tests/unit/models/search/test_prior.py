@@ -177,8 +177,8 @@ def test_seconds_of_encoding_are_forecast_by_the_rows_that_are_missing(known: bo
     ]
     prior = Prior((entry(pair, 0.95), *beaten), same=True) if known else None
     clock = Ticking()
-    # 1,800 rows by two encoders are 360 s, and looks at speed and answers some more
-    found, _ = run(prior, Limits(max_train_s=500.0, max_latency_ms=1e6), clock, 1_800, clock.bases)
+    # 2,100 rows by two encoders are 420 s, and looks at speed and answers some more
+    found, _ = run(prior, Limits(max_train_s=560.0, max_latency_ms=1e6), clock, 2_100, clock.bases)
     assert found.candidate == pair, lost(found)
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from jitr.schemas.errors import RecordError
 from jitr.schemas.record import Record, encode, record_error
+from jitr.schemas.times import rfc3339, seconds
 
 BATCH = "application/cloudevents-batch+json"
 STRUCTURED = "application/cloudevents+json"
@@ -56,43 +56,6 @@ _envelope = msgspec.json.Decoder(_Envelope)
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def rfc3339(time: float) -> str:
-    """Write seconds since the epoch as an RFC 3339 time.
-
-    Examples
-    --------
-    >>> rfc3339(0.25)
-    '1970-01-01T00:00:00.250000Z'
-    """
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def seconds(time: str) -> float:
-    """Read an RFC 3339 time as seconds since the epoch.
-
-    Raises
-    ------
-    RecordError
-        If it is none.
-
-    Examples
-    --------
-    >>> seconds("1970-01-01T00:00:01.5Z")
-    1.5
-    """
-    try:
-        parsed = datetime.fromisoformat(time)
-        if parsed.tzinfo is None:
-            parsed = parsed.replace(tzinfo=UTC)
-        return parsed.timestamp()
-    except (ValueError, OverflowError) as error:
-        raise RecordError(
-            f"expected an RFC 3339 time such as 2026-01-31T12:00:00Z, got {time!r}",
-            field="$.time",
-            stage="envelope",
-        ) from error
-
-
 def encode_batch(
     records: Iterable[tuple[str, float, Record]], *, source: str
 ) -> tuple[bytes, list[tuple[str, bytes]]]:
@@ -101,7 +64,7 @@ def encode_batch(
     Parameters
     ----------
     records : iterable of (id, time, record)
-        The id is the idempotency key; the time is event time in seconds since the epoch.
+        The id is the idempotency key; the time is event time in seconds since the epoch, 0 for none.
     source : str
         URI reference of the sender, for example ``/jitr/gateway``.
 
@@ -118,7 +81,7 @@ def encode_batch(
             id=id,
             source=source,
             type=record.event_type,
-            time=rfc3339(time),
+            time=rfc3339(time) if round(time, 6) else None,
             datacontenttype="application/json",
             data=msgspec.Raw(encode(record)),
         )
@@ -162,7 +125,7 @@ def _one(raw: bytes, fallback_time: float) -> Event | Malformed:
     try:
         envelope = _envelope.decode(raw)
         _check(envelope.specversion, envelope.id)
-        time = fallback_time if envelope.time is None else seconds(envelope.time)
+        time = fallback_time if envelope.time is None else seconds(envelope.time, stage="envelope")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Malformed(raw, record_error(error, "envelope"))
     except RecordError as error:
@@ -187,11 +150,14 @@ def _binary(value: bytes, heads: dict[str, bytes], fallback_time: float) -> Even
             raise RecordError("expected UTF-8", field=f"header {name}", stage="envelope") from error
 
     _check(text("ce_specversion"), text("ce_id"))
+    time = fallback_time
+    if "ce_time" in heads:
+        time = seconds(text("ce_time"), field="header ce_time", stage="envelope")
     return Event(
         id=text("ce_id"),
         type=text("ce_type"),
         source=text("ce_source"),
-        time=seconds(text("ce_time")) if "ce_time" in heads else fallback_time,
+        time=time,
         data=value,
         subject=text("ce_subject") if "ce_subject" in heads else None,
     )

@@ -11,6 +11,7 @@ from jitr.schemas.dialects.canonical import Canonical
 from jitr.schemas.dialects.openai import OpenAIPair
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import Event, json_value
+from jitr.schemas.times import seconds
 
 DIALECTS: tuple[Dialect, ...] = (Canonical(), OpenAIPair())
 
@@ -20,7 +21,8 @@ __all__ = ["DIALECTS", "Dialect", "Origin", "read_call"]
 def read_call(event: Event, *, tenant: str = "default") -> Call:
     """Read a call from an event of any dialect.
 
-    The event's type chooses the dialect; where it names none, the form of the data does.
+    The event's type chooses the dialect; where it names none, the form of the data does. In all of them the
+    data's own ``time`` is read by `seconds`.
 
     Raises
     ------
@@ -37,6 +39,8 @@ def read_call(event: Event, *, tenant: str = "default") -> Call:
     ('hi', 'yo')
     """
     value = json_value(event.data)
+    if isinstance(value, dict) and value.get("time") is not None:
+        value["time"] = seconds(value["time"])
     origin = Origin(id=event.id, time=event.time, tenant=tenant)
     for dialect in DIALECTS:
         if event.type in dialect.types:

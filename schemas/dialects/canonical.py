@@ -11,7 +11,7 @@ from jitr.schemas.record import convert
 
 
 class Canonical:
-    """`Call` as JSON; `id`, `time` and `tenant` may be left to the event."""
+    """`Call` as JSON; `id`, `time` and `tenant` may be left to the event, and a null is left out."""
 
     types = (Call.event_type,)
     form = "a call with `model` and `messages`"
@@ -25,4 +25,5 @@ class Canonical:
         if not isinstance(value, dict):
             raise RecordError(f"expected an object, got {type(value).__name__}", field="$", stage="dialect")
         base = {"id": origin.id, "time": origin.time, "tenant": origin.tenant}
-        return convert({**base, **value}, Call, stage="dialect")
+        given = {name: field for name, field in value.items() if field is not None}
+        return convert(base | given, Call, stage="dialect")

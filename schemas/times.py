@@ -1,0 +1,107 @@
+"""Event times: what others write as a time is read as seconds since the epoch, or refused with a reason.
+
+Producers write seconds, milliseconds (JavaScript, Java), microseconds or nanoseconds, or RFC 3339. The size
+of a number tells its unit: in the next smaller unit the same number would lie before March 1973.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from msgspec import Meta
+
+from jitr.schemas.errors import RecordError
+
+# the year 10000 in seconds since the epoch: RFC 3339 and Python's datetime cannot write it
+END = 253_402_300_800.0
+Time = Annotated[float, Meta(ge=0, lt=END)]
+
+# a number below each of these is taken in that many units a second
+_UNITS = ((1e11, 1), (1e14, 10**3), (1e17, 10**6), (1e20, 10**9))
+_NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{0,40})?", re.ASCII)
+_LEAP = re.compile(r"(?<=:\d\d):60(?=[.,Z+-]|$)", re.ASCII)
+_WANTED = "expected seconds since the epoch or an RFC 3339 time such as 2026-01-31T12:00:00Z"
+# what RFC 3339 with microseconds can tell from 0
+_LEAST = 1e-6
+_NONE = "0 stands for no time; leave it out or give Unix seconds"
+
+
+def rfc3339(time: float) -> str:
+    """Write seconds since the epoch, 0 to `END`, as an RFC 3339 time.
+
+    Examples
+    --------
+    >>> rfc3339(0.25)
+    '1970-01-01T00:00:00.250000Z'
+    """
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def seconds(time: object, *, field: str = "$.time", stage: str = "dialect") -> float:
+    """Read a time as seconds since the epoch.
+
+    Parameters
+    ----------
+    time : float, int or str
+        A number in seconds, milliseconds, microseconds or nanoseconds, or its digits as text, or an RFC 3339
+        time; one without an offset is taken as UTC, and a leap second as the second after it.
+    field, stage : str
+        Where it stood, for the error.
+
+    Raises
+    ------
+    RecordError
+        If it is no time, or lies outside of the years 1970 to 9999; 0 stands for a time that is not known.
+
+    Examples
+    --------
+    >>> seconds(1795935600), seconds(1795935600250), seconds("2026-11-29T07:00:00.25Z")
+    (1795935600.0, 1795935600.25, 1795935600.25)
+    >>> seconds(0)
+    Traceback (most recent call last):
+        ...
+    jitr.schemas.errors.RecordError: $.time: 0 stands for no time; leave it out or give Unix seconds
+    """
+    number: object = time
+    if isinstance(time, str):
+        text = time.strip().upper()
+        if not _NUMBER.fullmatch(text):
+            return _in_range(_written(text, field, stage), time, field, stage)
+        number = float(text) if "." in text else int(text)
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise RecordError(f"{_WANTED}, got {_short(time)}", field=field, stage=stage)
+    if not 0 <= number < _UNITS[-1][0]:
+        raise RecordError(f"{_WANTED}, got {_short(time)}", field=field, stage=stage)
+    per_second = next(unit for below, unit in _UNITS if number < below)
+    return _in_range(number / per_second, time, field, stage)
+
+
+def _written(text: str, field: str, stage: str) -> float:
+    leap = _LEAP.search(text)
+    try:
+        parsed = datetime.fromisoformat(_LEAP.sub(":59", text))
+        if parsed.tzinfo is None:
+            parsed = parsed.replace(tzinfo=UTC)
+        return parsed.timestamp() + bool(leap)
+    except (ValueError, OverflowError) as error:
+        raise RecordError(f"{_WANTED}, got {_short(text)}", field=field, stage=stage) from error
+
+
+def _in_range(time: float, given: object, field: str, stage: str) -> float:
+    if 0 <= time < _LEAST:
+        raise RecordError(_NONE, field=field, stage=stage)
+    if not _LEAST <= time < END:
+        reason = f"expected a time in the years 1970 to 9999, got {_short(given)}"
+        raise RecordError(reason, field=field, stage=stage)
+    return time
+
+
+def _short(value: object) -> str:
+    """What was given, within bounds: also a number of a million digits, or a text that is no Unicode."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**40:
+        return f"a number of {value.bit_length()} bits"
+    if not isinstance(value, str | int | float):
+        return {type(None): "null", dict: "an object", list: "an array"}.get(type(value), "no number")
+    return ascii(value)[:60]

@@ -54,6 +54,7 @@ clean:  ## remove the environment and what the demo left
 .venv-peers/done: benchmarks/peers.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -r benchmarks/peers.txt
+	-command -v npm >/dev/null && npm install --silent --prefix .venv-peers/portkey @portkey-ai/gateway@1.15.2
 	@touch $@
 
 $(BIN)/python:

@@ -1,10 +1,16 @@
-"""What the request path adds: lookup without a network, and the gateway between a client and the LLM.
+"""What the request path adds: lookup, the gateway between client and LLM, and how much one core carries.
 
-Cases `lookup/tasks=1000` (`p50_us`, `p99_us` of `Matcher.match` on 70-word prompts), `gateway/rate=N` (the
-same requests sent straight to a server that answers at once, and then through the gateway in front of it, an
-open loop at N requests a second: `p50_ms`, `p99_ms` a request; `overhead_p50_ms`, `overhead_p99_ms` are the
-differences of the two) and `route_change` (`p50_s`, `worst_s` from a row in Redis to the first decision under
-it). Systems: `jitr`, and `direct` without us. All processes share this machine.
+Cases: `lookup/tasks=1000` (`p50_us`, `p99_us` of `Matcher.match` on 70-word prompts); `gateway/rate=N` (the
+same requests sent straight to an upstream that answers at once, and then through the gateway in front of it,
+an open loop at N requests a second; `overhead_p50_ms` and `overhead_p99_ms` are the differences of the two);
+`route_change` (`p50_s`, `worst_s` from a row in Redis to the first decision under it); `most/clients=N`,
+`streams/clients=N` and `surrogate/clients=N` (the highest rate on one core in a closed loop of N clients:
+answers of the LLM, streams, answers of a surrogate); `mixed/clients=1000` (half of them streams, ten minutes:
+errors and memory) and `memory` (resident memory before and after 200,000 requests).
+
+Systems: `jitr`; `direct` without anything between; `bare`, an aiohttp server that forwards by an aiohttp
+client and does nothing else; `litellm`, `tensorzero` and `portkey` where `make bench` could install them. All
+processes share this machine; what is measured has a core of its own where the system allows it.
 """
 
 from __future__ import annotations
@@ -22,9 +28,11 @@ import numpy as np
 import redis.asyncio as aioredis
 from harness.options import Options, parse
 from harness.report import Report
+from request_path import placement, rates, surrogate
 
 from jitr.models.tasks.matcher import Matcher
 from jitr.router.table import RouteTable
+from jitr.sandbox.processes import Processes
 from jitr.sandbox.stack import Stack
 from jitr.schemas.calls import Call, Message
 from jitr.schemas.routes import Route, RouteVersion
@@ -34,6 +42,8 @@ from jitr.schemas.tasks import Signature, Skeleton, Task
 TASKS = 1000
 WORDS = Path(__file__).read_text().split()
 RATES = (100, 200, 500)
+CLIENTS = (1, 16, 64, 256, 1000)
+MOST_OF_PEERS = 64  # clients; they take minutes beyond
 MODEL = "gpt-4.1-simulated"
 
 
@@ -166,20 +176,83 @@ async def route_change(options: Options, report: Report, stack: Stack) -> None:
     report.add(case, "jitr", "worst_s", max(took), "s")
 
 
+def most(options: Options, report: Report, systems: list[rates.System], peers: list[rates.System]) -> None:
+    """The highest rate on one core, side by side."""
+    for clients in (16,) if options.quick else CLIENTS:
+        if options.wants_case(case := f"most/clients={clients}"):
+            report.step(case)
+            others = peers if clients <= MOST_OF_PEERS else []
+            rates.compare(options, report, case, systems + others, clients)
+        if options.wants_case(case := f"streams/clients={clients}"):
+            report.step(case)
+            rates.compare(options, report, case, systems, clients, streams=1.0)
+        if options.wants_case(case := f"surrogate/clients={clients}"):
+            report.step(case)
+            rates.compare(options, report, case, systems, clients, opening=surrogate.OPENING)
+
+
+def long_runs(options: Options, report: Report, jitr: rates.System) -> None:
+    """Many requests, and many clients for long: no errors, and memory that stays."""
+    if options.wants_case(case := "memory"):
+        report.step(case)
+        rates.run(jitr, 64, 5.0)
+        report.add(case, "jitr", "rss_mb_before", placement.rss_mb(jitr.pid), "MB")
+        wanted, answers, errors = (10_000 if options.quick else 200_000), 0.0, 0.0
+        while answers < wanted:
+            found = rates.run(jitr, 64, 5.0)
+            answers, errors = answers + found["answers"], errors + found["errors"]
+        report.add(case, "jitr", "rss_mb_after", placement.rss_mb(jitr.pid), "MB")
+        report.add(case, "jitr", "requests", answers)
+        report.add(case, "jitr", "errors", errors)
+    if options.wants_case(case := "mixed/clients=1000"):
+        report.step(case)
+        seconds = 10.0 if options.quick else 600.0
+        rates.run(jitr, 1000, 5.0, streams=0.5)
+        report.add(case, "jitr", "rss_mb_before", placement.rss_mb(jitr.pid), "MB")
+        found = rates.run(jitr, 1000, seconds, streams=0.5)
+        report.add(case, "jitr", "rss_mb_after", placement.rss_mb(jitr.pid), "MB")
+        for metric in ("rate", "p50_ms", "p99_ms", "answers", "errors"):
+            report.add(case, "jitr", metric, found[metric], rates.UNITS.get(metric, ""))
+
+
 def main() -> None:
     """Run it."""
     options = parse(__doc__ or "")
-    with Report("gateway", options, ["aiohttp", "redis"], steps=2 + len(RATES)) as report:
+    with (
+        Report("gateway", options, ["aiohttp", "redis", "uvloop"]) as report,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        if not placement.placed():
+            report.note("this system does not let processes be placed: all share all cores")
         lookup(options, report)
-        with tempfile.TemporaryDirectory() as folder:
-            flags = {"gateway.port": 0, "worker.port": 0, "state.root": f"{folder}/state"}
+        processes = Processes(Path(folder) / "logs")
+        try:
+            upstream = rates.start_upstream(processes)
+            flags = {
+                "gateway.port": 0,
+                "gateway.upstream": upstream,
+                "worker.port": 0,
+                "state.root": f"{folder}/state",
+            }
             settings = Settings.load(environ={}, flags=flags)
-            stack = Stack(
-                settings, Path(folder), kafka=True, redis=True, llm=["--latency", "0"], worker=False
-            )
-            with stack:
+            with Stack(settings, Path(folder), kafka=True, redis=True, worker=False) as stack:
                 asyncio.run(gateway(options, report, stack))
                 asyncio.run(route_change(options, report, stack))
+                for child in stack.processes.children:
+                    place = placement.measured if child.name == "gateway" else placement.around
+                    place(child.process.pid)
+                jitr = next(c.process.pid for c in stack.processes.children if c.name == "gateway")
+                ours = rates.System("jitr", stack.gateway_url, jitr)
+                bare = rates.start_bare(processes, upstream)
+                if options.wants_case("surrogate/clients=16"):
+                    artifact = Path(folder) / "desk"
+                    asyncio.run(surrogate.publish(stack.settings, artifact, (), options.seed))
+                systems = [s for s in (bare, ours) if options.wants_system(s.name)]
+                peers = rates.start_peers(options, report, processes, upstream, Path(folder))
+                most(options, report, systems, peers)
+                long_runs(options, report, ours)
+        finally:
+            processes.stop()
 
 
 if __name__ == "__main__":

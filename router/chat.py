@@ -18,6 +18,7 @@ from jitr.router.decision import Decision, new_id
 from jitr.router.metrics import GatewayMetrics
 from jitr.router.reasons import Reason
 from jitr.router.relay import relay
+from jitr.router.requests import read_body
 from jitr.router.router import Router
 from jitr.router.sse import StreamError, assemble
 from jitr.router.upstream import FAILURES, Upstream, passed_headers, said, sent_headers
@@ -139,15 +140,17 @@ class Chat:
         """Ask the teacher about a call that the surrogate has answered; one event carries both answers."""
         response: Mapping[str, Any] | None = None
         error: str | None = "the audit was cut off by the gateway's stop"
+        status: int | None = None
         try:
             async with asyncio.timeout(self._settings.upstream_timeout_s):
                 async with await self._ask(exchange, openai.unstreamed(exchange.request)) as answer:
-                    response, error = _read(answer.status, await answer.read())
+                    status = answer.status
+                    response, error = read_body(status, await answer.read())
         except FAILURES as failure:
             error = said(failure)
         finally:
             # an audit that fails is published too: `due` without a response is how a lost one is missed
-            self._report(exchange.decision, response, error, latency_s)
+            self._report(exchange.decision, response, error, latency_s, status)
 
     async def _from_teacher(self, exchange: _Exchange, raw: bytes) -> web.StreamResponse:
         sent = time.perf_counter()
@@ -159,7 +162,9 @@ class Chat:
                     headers.update(exchange.headers())
                     relayed = await relay(exchange.http, answer, headers, keep=LARGEST_KEPT)
                     exchange.upstream_s += relayed.waited_s
-                    self._report_stream(exchange.decision, relayed.kept, relayed.error, exchange.took_s)
+                    self._report_stream(
+                        exchange.decision, answer.status, relayed.kept, relayed.error, exchange.took_s
+                    )
                     return relayed.out
                 body = await answer.read()
                 exchange.upstream_s = time.perf_counter() - sent
@@ -193,23 +198,30 @@ class Chat:
         )
 
     def _report_body(self, decision: Decision, status: int, body: bytes, latency_s: float) -> None:
-        response, error = _read(status, body)
-        self._report(decision, response, error, latency_s)
+        response, error = read_body(status, body)
+        self._report(decision, response, error, latency_s, status)
 
-    def _report_stream(self, decision: Decision, stream: bytes, error: str | None, latency_s: float) -> None:
+    def _report_stream(
+        self, decision: Decision, status: int, stream: bytes, error: str | None, latency_s: float
+    ) -> None:
         response: Mapping[str, Any] | None = None
         if error is None:
             try:
                 response = assemble(stream)
             except StreamError as wrong:
                 error = str(wrong)
-        self._report(decision, response, error, latency_s)
+        self._report(decision, response, error, latency_s, status)
 
     def _report(
-        self, decision: Decision, response: Mapping[str, Any] | None, error: str | None, latency_s: float
+        self,
+        decision: Decision,
+        response: Mapping[str, Any] | None,
+        error: str | None,
+        latency_s: float,
+        status: int | None = None,
     ) -> None:
         try:
-            self._router.report(decision, response, error=error, latency_s=latency_s)
+            self._router.report(decision, response, error=error, status=status, latency_s=latency_s)
         except Exception:  # the caller has an answer; an event that cannot be made must not take it away
             log.exception("publishing call %s failed", decision.id)
 
@@ -234,9 +246,3 @@ def _object(raw: bytes) -> dict[str, Any] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def _read(status: int, body: bytes) -> tuple[dict[str, Any] | None, str | None]:
-    """The teacher's response, or why there is none."""
-    response = _object(body) if status == 200 else None
-    return response, None if response is not None else openai.error_message(status, body)

@@ -7,6 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
+from jitr.schemas.dialects.openai_answer import error_said
+from jitr.schemas.errors import RecordError
+from jitr.schemas.lenient import loads, whole
+
 _encode: Final = msgspec.json.Encoder().encode
 # the surrogate reads no tokens that anybody bills; clients expect the field nevertheless
 USAGE: Final = {
@@ -102,14 +106,16 @@ def error_message(status: int, body: bytes) -> str:
     --------
     >>> error_message(429, b'{"error": {"message": "Slow down."}}')
     '429: Slow down.'
-    >>> error_message(502, b"<html>")
-    '502'
+    >>> error_message(502, b"<html>"), error_message(500, b"{}"), error_message(503, b"")
+    ('502: the body is no JSON', '500: the body tells no error', '503: the body is empty')
     """
+    if not body.strip():
+        return f"{status}: the body is empty"
     try:
-        said = msgspec.json.decode(body)["error"]["message"]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, IndexError):
-        return str(status)
-    return f"{status}: {said}"
+        said = error_said(whole(loads(body)))
+    except RecordError:
+        return f"{status}: the body is no JSON"
+    return f"{status}: {said or 'the body tells no error'}"
 
 
 def _head(id: str, created: int, model: str, version: str, kind: str) -> dict[str, Any]:

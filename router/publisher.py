@@ -13,8 +13,9 @@ import msgspec
 
 from jitr.router.decision import new_id
 from jitr.router.events import EventStream
-from jitr.router.requests import read_request, read_response
-from jitr.schemas.calls import Call, Response, Usage
+from jitr.router.requests import read_request
+from jitr.schemas.calls import Call, Usage
+from jitr.schemas.dialects.openai_answer import Answer, read_answer
 from jitr.schemas.settings import Settings
 
 
@@ -91,7 +92,7 @@ class Publisher:
         if call is None:
             if request is None:
                 raise TypeError("publish(call) or publish(request=..., response=...): neither was given")
-            said: tuple[Response | None, Usage] = read_response(response) if response else (None, Usage())
+            said = read_answer(response) if response else Answer(None, Usage())
             unsaid = read_request(
                 request,
                 id=new_id(),
@@ -133,13 +134,13 @@ class Publisher:
 
 
 def _with(
-    call: Call,
-    said: tuple[Response | None, Usage],
-    latency_s: float | None,
-    cost_usd: float | None,
-    error: str | None,
+    call: Call, said: Answer, latency_s: float | None, cost_usd: float | None, error: str | None
 ) -> Call:
-    response, usage = said
     return msgspec.structs.replace(
-        call, response=response, usage=usage, latency_s=latency_s, cost_usd=cost_usd, error=error
+        call,
+        response=said.response,
+        usage=said.usage,
+        latency_s=latency_s,
+        cost_usd=cost_usd,
+        error=error or said.error,
     )

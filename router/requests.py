@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from jitr.router.openai_answers import error_message
 from jitr.router.reasons import Reason
-from jitr.schemas.calls import Call, Response, Usage
+from jitr.schemas.calls import Call
 from jitr.schemas.dialects.base import Origin
 from jitr.schemas.dialects.openai import OpenAIPair
+from jitr.schemas.dialects.openai_answer import Answer, read_answer, read_usage
+from jitr.schemas.errors import RecordError
+from jitr.schemas.lenient import loads, whole
 
 _PAIR: Final = OpenAIPair()
-_NO_REQUEST: Final[dict[str, Any]] = {"model": "", "messages": [{"role": "user"}]}
 
 
 def read_request(request: Mapping[str, Any], *, id: str, time: float, tenant: str, task: str | None) -> Call:
@@ -28,22 +31,42 @@ def read_request(request: Mapping[str, Any], *, id: str, time: float, tenant: st
     return _PAIR.read(pair, Origin(id=id, time=time, tenant=tenant))
 
 
-def read_response(response: Mapping[str, Any]) -> tuple[Response | None, Usage]:
-    """Read an OpenAI response body.
-
-    Raises
-    ------
-    RecordError
-        Naming the field that is wrong.
+def read_response(response: Mapping[str, Any]) -> Answer:
+    """Read an OpenAI response body; what cannot be read leaves its reason and the rest.
 
     Examples
     --------
-    >>> response, usage = read_response({"choices": [{"message": {"content": "spam"}}], "model": "m-1"})
-    >>> response.text, response.model, usage.input_tokens
+    >>> answer = read_response({"choices": [{"message": {"content": "spam"}}], "model": "m-1"})
+    >>> answer.response.text, answer.response.model, answer.usage.input_tokens
     ('spam', 'm-1', 0)
+    >>> read_response({"usage": {"prompt_tokens": 5}}).error
+    "the teacher's response cannot be read: $.response.choices: is required but missing"
     """
-    call = _PAIR.read({"request": _NO_REQUEST, "response": response}, Origin(id="-", time=0.0, tenant="-"))
-    return call.response, call.usage
+    try:
+        return read_answer(response)
+    except RecordError as wrong:
+        why = f"the teacher's response cannot be read: {wrong}"
+        return Answer(None, read_usage(response.get("usage")), why)
+
+
+def read_body(status: int, body: bytes) -> tuple[dict[str, Any] | None, str | None]:
+    """An upstream's body, where it is an answer, or why it is none.
+
+    Examples
+    --------
+    >>> read_body(200, b'{"choices": []}'), read_body(201, b"<html>")
+    (({'choices': []}, None), (None, '201: the body is no JSON'))
+    >>> read_body(429, b'{"error": {"message": "Slow down."}}')
+    (None, '429: Slow down.')
+    """
+    if 200 <= status < 300:
+        try:
+            value = whole(loads(body))
+        except RecordError:
+            value = None
+        if isinstance(value, dict):
+            return value, None
+    return None, error_message(status, body)
 
 
 def needs_teacher(request: Mapping[str, Any] | Call) -> Reason | None:

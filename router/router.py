@@ -20,6 +20,7 @@ from jitr.router.scoring import BusyError, Scorers
 from jitr.router.snapshot import Live, Snapshot
 from jitr.schemas.calls import MOST_BYTES, Call, Response, Usage
 from jitr.schemas.errors import RecordError
+from jitr.schemas.labels import has_text
 from jitr.schemas.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -143,6 +144,7 @@ class Router:
         *,
         usage: Usage | None = None,
         error: str | None = None,
+        status: int | None = None,
         latency_s: float | None = None,
         cost_usd: float | None = None,
     ) -> None:
@@ -158,6 +160,8 @@ class Router:
             Tokens, where the response does not carry them.
         error : str, optional
             Why the teacher gave no answer.
+        status : int, optional
+            The HTTP status of the teacher's server: a call that it refused is no evidence.
         latency_s : float, optional
             What the caller waited.
         cost_usd : float, optional
@@ -169,16 +173,14 @@ class Router:
         if isinstance(response, Response):
             parsed = response
         elif response is not None:
-            try:
-                parsed, counted = read_response(response)
-                usage = usage or counted
-            except RecordError as wrong:
-                error = error or f"the teacher's response cannot be read: {wrong}"
+            answer = read_response(response)
+            parsed, usage, error = answer.response, usage or answer.usage, error or answer.error
         call = msgspec.structs.replace(
             decision.call,
             response=parsed,
             usage=usage or Usage(),
             error=error,
+            status=status,
             latency_s=latency_s,
             cost_usd=cost_usd if cost_usd is not None else decision.call.cost_usd,
         )
@@ -281,7 +283,8 @@ def _is_too_long(call: Call) -> bool:
 
 
 def _scored(decision: Decision, found: SurrogateAnswer) -> Decision:
-    accepted = decision.threshold is not None and found.score >= decision.threshold
+    # whatever a gate says: an answer without text is none
+    accepted = decision.threshold is not None and found.score >= decision.threshold and has_text(found.text)
     return replace(
         decision, label=found.label, answer=found.text, score=float(found.score), accepted=accepted
     )

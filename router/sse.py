@@ -1,45 +1,23 @@
-"""Server-sent events of a streamed chat completion, put together again as one response body."""
+"""Server-sent events of a streamed chat completion, put together again as one response body.
+
+Lines end as the HTML standard says, and as no other text does: U+2028 and the like stand within a line. In a
+chunk everything but the answer is read leniently: no odd field of bookkeeping costs an answer or its usage.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
+from jitr.schemas.dialects.openai_answer import error_said, text_of
+from jitr.schemas.errors import RecordError
+from jitr.schemas.lenient import loads, whole
+from jitr.schemas.record import encode
 
-
-class _Function(msgspec.Struct):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _ToolCall(msgspec.Struct):
-    index: int = 0
-    id: str | None = None
-    function: _Function | None = None
-
-
-class _Delta(msgspec.Struct):
-    content: str | None = None
-    refusal: str | None = None
-    tool_calls: list[_ToolCall] | None = None
-
-
-class _Choice(msgspec.Struct):
-    index: int = 0
-    delta: _Delta = msgspec.field(default_factory=_Delta)
-    finish_reason: str | None = None
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] = []
-    model: str | None = None
-    system_fingerprint: str | None = None
-    usage: dict[str, Any] | None = None
-    error: Any = None
-
-
-_chunk = msgspec.json.Decoder(_Chunk)
+_LINE = re.compile(rb"\r\n|\n|\r")
+_MARK = b"\xef\xbb\xbf"
+_DONE = b"[DONE]"
 
 
 class StreamError(Exception):
@@ -57,7 +35,7 @@ def assemble(stream: bytes) -> dict[str, Any]:
     Returns
     -------
     dict
-        What the response body would have been without streaming, first choice only.
+        What the response body would have been without streaming, the choice of index 0 only.
 
     Raises
     ------
@@ -72,58 +50,124 @@ def assemble(stream: bytes) -> dict[str, Any]:
     >>> body["choices"][0]["message"]["content"], body["model"]
     ('spam', 'm-1')
     """
-    text: list[str] = []
-    refusal: list[str] = []
-    tools: dict[int, _ToolCall] = {}
-    model, fingerprint, finish = "", "", ""
-    usage: dict[str, Any] | None = None
-    for data in _data(stream):
-        if data == b"[DONE]":
+    growing = _Growing()
+    ended = False
+    for kind, data in _events(stream):
+        if data.strip() == _DONE:
+            ended = True
             break
+        if not data.strip():
+            continue
         try:
-            chunk = _chunk.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            chunk = loads(data)
+        except RecordError as error:
             raise StreamError(f"a chunk of the stream cannot be read: {error}") from error
-        if chunk.error:
-            raise StreamError(f"the stream holds an error: {chunk.error}")
-        model = chunk.model or model
-        fingerprint = chunk.system_fingerprint or fingerprint
-        usage = chunk.usage or usage
-        for choice in chunk.choices:
-            if choice.index != 0:
-                continue
-            text.append(choice.delta.content or "")
-            refusal.append(choice.delta.refusal or "")
-            finish = choice.finish_reason or finish
-            for call in choice.delta.tool_calls or ():
-                _grow(tools, call)
-    if not finish:
+        if kind == b"error" or (isinstance(chunk, dict) and chunk.get("error")):
+            raise StreamError(f"the stream holds an error: {error_said(chunk) or 'it says no more'}")
+        if isinstance(chunk, dict):
+            growing.add(chunk)
+    if not growing.answers:
+        raise StreamError("the stream holds no answer")
+    if not growing.finish and not ended:
         raise StreamError("the stream ended before its answer did")
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": "".join(text) or None,
-        "refusal": "".join(refusal) or None,
-    }
-    if tools:
-        message["tool_calls"] = [msgspec.to_builtins(tools[at]) for at in sorted(tools)]
-    return {
-        "model": model,
-        "system_fingerprint": fingerprint or None,
-        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-        "usage": usage,
-    }
+    body: dict[str, Any] = whole(growing.body())
+    return body
 
 
-def _data(stream: bytes) -> Iterator[bytes]:
-    # an event's data may span lines; OpenAI's never does, and one line each is what its clients read
-    for line in stream.splitlines():
-        if line.startswith(b"data:"):
-            yield line[5:].strip()
+def _events(stream: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The type and the data of each event; one that the stream breaks off in is taken as it is."""
+    kind, data = b"", list[bytes]()
+    for line in _LINE.split(stream.removeprefix(_MARK)):
+        if not line:
+            if data:
+                yield kind, b"\n".join(data)
+            kind, data = b"", []
+            continue
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            data.append(value.removeprefix(b" "))
+        elif field == b"event":
+            kind = value.strip()
+    if data:
+        yield kind, b"\n".join(data)
 
 
-def _grow(tools: dict[int, _ToolCall], part: _ToolCall) -> None:
-    whole = tools.setdefault(part.index, _ToolCall(index=part.index, function=_Function("", "")))
-    whole.id = whole.id or part.id
-    if part.function is not None and whole.function is not None:
-        whole.function.name = (whole.function.name or "") + (part.function.name or "")
-        whole.function.arguments = (whole.function.arguments or "") + (part.function.arguments or "")
+class _Growing:
+    """What the chunks so far make together."""
+
+    def __init__(self) -> None:
+        self.answers = False
+        self.finish = ""
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._tools: list[_Tool] = []
+        self._function: _Tool | None = None
+        self._head: dict[str, Any] = {"model": "", "system_fingerprint": None, "usage": None}
+
+    def add(self, chunk: Mapping[str, Any]) -> None:
+        for name, kind in (("model", str), ("system_fingerprint", str), ("usage", dict)):
+            if isinstance(chunk.get(name), kind) and chunk[name]:
+                self._head[name] = chunk[name]
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, Mapping) and choice.get("index") in (0, None):
+                self._grow(choice)
+
+    def _grow(self, choice: Mapping[str, Any]) -> None:
+        self.answers = True
+        finish, delta = choice.get("finish_reason"), choice.get("delta")
+        self.finish = finish if isinstance(finish, str) and finish else self.finish
+        if not isinstance(delta, Mapping):
+            return
+        self._text.append(text_of(delta.get("content"), ""))
+        self._refusal.append(text_of(delta.get("refusal"), ""))
+        calls = delta.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            if isinstance(call, Mapping):
+                self._tool(call).grow(call.get("function"))
+        if isinstance(delta.get("function_call"), Mapping):
+            self._function = self._function or _Tool(0, None)
+            self._function.grow(delta["function_call"])
+
+    def _tool(self, call: Mapping[str, Any]) -> _Tool:
+        """The call that a piece belongs to: that of its index, else the last; a new id begins a new call."""
+        index, id = call.get("index"), call.get("id") or None
+        known = [tool for tool in self._tools if index is None or tool.index == index]
+        if not known or (id is not None and known[-1].id not in (None, id)):
+            self._tools.append(_Tool(index if isinstance(index, int) else len(self._tools), id))
+            return self._tools[-1]
+        known[-1].id = known[-1].id or id
+        return known[-1]
+
+    def body(self) -> dict[str, Any]:
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": "".join(self._text) or None,
+            "refusal": "".join(self._refusal) or None,
+        }
+        if self._tools:
+            message["tool_calls"] = [tool.body() for tool in sorted(self._tools, key=lambda t: t.index)]
+        if self._function is not None:
+            message["function_call"] = self._function.body()["function"]
+        choice = {"index": 0, "message": message, "finish_reason": self.finish or None}
+        return {**self._head, "choices": [choice]}
+
+
+class _Tool:
+    """One tool call that grows piece by piece."""
+
+    def __init__(self, index: int, id: Any) -> None:
+        self.index, self.id = index, id
+        self._name, self._arguments = "", ""
+
+    def grow(self, function: Any) -> None:
+        held = function if isinstance(function, Mapping) else {}
+        name, arguments = held.get("name"), held.get("arguments")
+        self._name += name if isinstance(name, str) else ""
+        if arguments is not None and not isinstance(arguments, str):
+            arguments = encode(arguments).decode()
+        self._arguments += arguments or ""
+
+    def body(self) -> dict[str, Any]:
+        function = {"name": self._name, "arguments": self._arguments}
+        return {"index": self.index, "id": self.id, "function": function}

@@ -78,7 +78,9 @@ class Call(Record, frozen=True, kw_only=True):
     answer stands in ``decision``. Only teacher answers are labels. ``time`` is event time in seconds
     since the epoch; ``latency_s`` is what the caller waited; ``cost_usd`` is what the teacher billed, if
     the caller knows it (else the price table says). ``task`` is a name given by the caller.
-    ``sampled`` is the probability with which this call was kept, 1 where all are.
+    ``sampled`` is the probability with which this call was kept, 1 where all are. ``status`` is the HTTP
+    status of the teacher's server, where it is known; ``error`` is why there is no answer. Of a request that
+    our gateway could not read there are no ``messages``, and ``error`` says why.
     """
 
     event_type: ClassVar[str] = "dev.jitr.llm.call.v1"
@@ -101,4 +103,5 @@ class Call(Record, frozen=True, kw_only=True):
     decision: DecisionStamp | None = None
     metadata: dict[str, str] = {}
     error: str | None = None
+    status: int | None = None
     sampled: float = 1.0

@@ -1,7 +1,10 @@
 """The OpenAI pair becomes the canonical call."""
 
+import pytest
+
 from jitr.schemas.dialects.base import Origin
 from jitr.schemas.dialects.openai import OpenAIPair
+from jitr.schemas.errors import RecordError
 
 ORIGIN = Origin(id="e", time=1.0, tenant="acme")
 
@@ -54,3 +57,50 @@ def test_unknown_fields_of_the_bodies_are_no_error() -> None:
         read({"seed": 3, "service_tier": "flex"}, {"choices": [], "object": "chat.completion"}).response
         is None
     )
+
+
+@pytest.mark.parametrize(
+    ("message", "content"),
+    [
+        ({"content": ["what is", {"type": "text", "text": "this?"}]}, "what is\nthis?"),
+        ({"content": {"type": "text", "text": "x"}}, "x"),
+        ({"content": None, "name": 7}, ""),
+    ],
+)
+def test_content_is_read_where_its_meaning_is_plain(message: dict[str, object], content: str) -> None:
+    call = read({"messages": [{"role": "user", **message}], "temperature": "0", "n": "1", "metadata": [1]})
+    assert (call.messages[0].content, call.temperature, call.n, call.metadata) == (content, 0.0, 1, {})
+
+
+def test_arguments_that_are_an_object_are_their_text() -> None:
+    def asked(arguments: object) -> object:
+        function = {"name": "look", "arguments": arguments}
+        message = {"role": "assistant", "content": None, "tool_calls": [{"id": "a", "function": function}]}
+        return read({"messages": [message]}).messages
+
+    assert asked({"x": 1}) == asked('{"x":1}')
+
+
+@pytest.mark.parametrize(
+    ("request_body", "field"),
+    [
+        ({"model": None}, "model"),
+        ({"messages": "hi"}, "messages"),
+        ({"messages": ["hi"]}, "messages[0]"),
+        ({"messages": [{"role": "user", "content": "a"}, {"content": "b"}]}, "messages[1].role"),
+        ({"messages": [{"role": "user", "content": 7}]}, "messages[0].content"),
+        ({"n": 10**30}, "n"),
+        ({"n": -1}, "n"),
+        ({"n": "all"}, "n"),
+    ],
+)
+def test_what_has_no_plain_meaning_names_its_field(request_body: dict[str, object], field: str) -> None:
+    with pytest.raises(RecordError) as caught:
+        read(request_body)
+    assert caught.value.field == f"$.request.{field}"
+
+
+def test_an_answer_that_the_model_declined_says_so() -> None:
+    call = read({}, {"choices": [{"message": {"content": None, "refusal": "no"}, "finish_reason": "stop"}]})
+    assert call.response is not None
+    assert (call.response.text, call.response.finish_reason) == ("no", "refusal")

@@ -1,0 +1,105 @@
+"""An upstream's body: nothing but the answer itself can cost the answer, and what is no answer says why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from jitr.router.openai_answers import error_message
+from jitr.router.requests import read_body, read_response
+
+UNREAD = "the teacher's response cannot be read"
+
+
+def body(choice: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    said = {"index": 0, "message": {"role": "assistant", "content": "shipping"}, "finish_reason": "stop"}
+    whole = {"model": "m-1", "choices": [said | (choice or {})]}
+    return whole | {"usage": {"prompt_tokens": 60, "completion_tokens": 2}} | more
+
+
+def logprobs(value: Any) -> dict[str, Any]:
+    return {"logprobs": {"content": [{"token": "ship", "logprob": value, "top_logprobs": []}]}}
+
+
+ODD = {
+    "parts": body({"message": {"content": [{"type": "text", "text": "shipping"}]}}),
+    "parts with thoughts": body({"message": {"content": [{"type": "thinking", "thinking": []}, "shipping"]}}),
+    "counts as floats": body(usage={"prompt_tokens": 60.0, "completion_tokens": 2.0}),
+    "counts as text": body(usage={"prompt_tokens": "60", "completion_tokens": "2", "total_tokens": None}),
+    "details null": body(usage={"prompt_tokens": 60, "completion_tokens": 2, "prompt_tokens_details": None}),
+    "logprob null": body(logprobs(None)),
+    "logprob infinite": body(logprobs(float("-inf"))),
+    "logprob no number": body(logprobs(float("nan"))),
+    "logprobs no object": body({"logprobs": []}),
+    "model null": body(model=None, created="now", system_fingerprint=7, id=None),
+    "another choice first": body(choices=[body({"index": 1})["choices"][0] | {"message": {"content": "b"}},
+                                          body()["choices"][0]]),
+    "error null": body(error=None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("before", [b"", b"\n    \n", b"\xef\xbb\xbf"])
+def test_one_odd_field_costs_neither_the_answer_nor_its_usage(odd: dict[str, Any], before: bytes) -> None:
+    found, error = read_body(201, before + json.dumps(odd).encode())
+    assert found is not None and error is None
+    answer = read_response(found)
+    assert answer.error is None and answer.response is not None
+    assert (answer.response.text, answer.response.finish_reason) == ("shipping", "stop")
+    assert (answer.usage.input_tokens, answer.usage.output_tokens) == (60, 2)
+
+
+@pytest.mark.parametrize("count", [None, -1, True, 1e300, float("nan"), 10**40, "many", [], {}])
+def test_a_count_of_tokens_that_is_none_is_nothing(count: Any) -> None:
+    answer = read_response(body(usage={"prompt_tokens": 60, "completion_tokens": count}))
+    assert (answer.usage.input_tokens, answer.usage.output_tokens) == (60, 0)
+
+
+def test_half_a_surrogate_pair_in_an_answer_is_marked_and_can_be_written() -> None:
+    found, _ = read_body(200, json.dumps(body({"message": {"content": "ok \ud83d"}})).encode())
+    assert found is not None
+    response = read_response(found).response
+    assert response is not None and response.text == "ok �"
+
+
+@pytest.mark.parametrize("choices", [None, [], [None]])
+def test_a_body_without_choices_says_so_and_keeps_its_usage(choices: Any) -> None:
+    answer = read_response(body(choices=choices))
+    assert (answer.response, answer.error) == (None, "the response holds no choices")
+    assert answer.usage.input_tokens == 60
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        ({"error": {"message": "overloaded", "code": 502}}, "overloaded"),
+        ({"error": "overloaded"}, "overloaded"),
+        ({"usage": {}}, f"{UNREAD}: $.response.choices: is required but missing"),
+        (
+            {"choices": {}},
+            f"{UNREAD}: $.response.choices: Expected `array`, got `dict`",
+        ),
+    ],
+)
+def test_an_error_that_comes_as_a_success_is_an_error(raw: dict[str, Any], why: str) -> None:
+    assert read_response(raw).error == why
+
+
+@pytest.mark.parametrize(
+    ("status", "raw", "said"),
+    [
+        (200, b"<html>", "200: the body is no JSON"),
+        (200, b"", "200: the body is empty"),
+        (200, b"[1]", "200: the body tells no error"),
+        (401, b'{"error": {"message": "Bad key.", "code": null}}', "401: Bad key."),
+        (404, b'{"detail": "Not Found"}', "404: Not Found"),
+        (400, b'{"object": "error", "message": "too  long", "code": 400}', "400: too long"),
+        (503, b'[{"error": {"code": 503, "message": "busy"}}]', "503: busy"),
+        (500, b'{"error": {}}', "500: the body tells no error"),
+    ],
+)
+def test_an_answer_that_is_none_is_told_in_one_line(status: int, raw: bytes, said: str) -> None:
+    assert read_body(status, raw) == (None, said)
+    assert error_message(status, raw) == said

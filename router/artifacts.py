@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 from jitr.router.reasons import Reason
+from jitr.router.supervisor import Loops
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.routes import SurrogateRef
 
@@ -62,12 +63,15 @@ class Shelf:
         Reads and verifies; raises `ArtifactError` where the digest is wrong.
     changed : callable
         Called on the event loop when an artifact has been loaded or refused.
+    loops : Loops
+        Watches the loads.
     """
 
-    def __init__(self, cache: Path, load: Load, changed: Callable[[], None]) -> None:
+    def __init__(self, cache: Path, load: Load, changed: Callable[[], None], loops: Loops) -> None:
         self._cache: Final = cache
         self._load: Final = load
         self._changed: Final = changed
+        self._loops: Final = loops
         self._held: dict[str, Surrogate | Refusal] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -80,7 +84,7 @@ class Shelf:
             held = self._held.get(digest)
             due = held is None or (isinstance(held, Refusal) and time.monotonic() >= held.retry_at)
             if due and digest not in self._tasks:
-                self._tasks[digest] = asyncio.create_task(self._bring(ref))
+                self._tasks[digest] = self._loops.once("artifact", self._bring(ref))
 
     def find(self, ref: SurrogateRef) -> Surrogate | Refusal:
         """The surrogate, or why it is not in use."""

@@ -21,6 +21,7 @@ from jitr.router.relay import relay
 from jitr.router.requests import read_body
 from jitr.router.router import Router
 from jitr.router.sse import StreamError, assemble
+from jitr.router.supervisor import Loops
 from jitr.router.upstream import FAILURES, Upstream, passed_headers, said, sent_headers
 from jitr.schemas.settings import GatewaySettings
 
@@ -74,15 +75,23 @@ class Chat:
     router : Router
     upstream : Upstream
     metrics : GatewayMetrics
+    loops : Loops
+        Watches the audits.
     """
 
     def __init__(
-        self, settings: GatewaySettings, router: Router, upstream: Upstream, metrics: GatewayMetrics
+        self,
+        settings: GatewaySettings,
+        router: Router,
+        upstream: Upstream,
+        metrics: GatewayMetrics,
+        loops: Loops,
     ) -> None:
         self._settings: Final = settings
         self._router: Final = router
         self._upstream: Final = upstream
         self._metrics: Final = metrics
+        self._loops: Final = loops
         self._audits: set[asyncio.Task[None]] = set()
 
     async def handle(self, http: web.Request) -> web.StreamResponse:
@@ -129,7 +138,7 @@ class Chat:
             body, kind = openai.completion(*said_by), JSON
         latency_s = exchange.took_s
         if decision.due:
-            task = asyncio.create_task(self._audit(exchange, latency_s))
+            task = self._loops.once("audit", self._audit(exchange, latency_s))
             self._audits.add(task)
             task.add_done_callback(self._audits.discard)
         else:

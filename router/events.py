@@ -5,250 +5,347 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import Counter, deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+import msgspec
 
 from jitr.models.tasks.redaction import Redaction
 from jitr.router.artifacts import local_path
+from jitr.router.drops import Drop
+from jitr.router.link import RECORD_BYTES, RETRY_S, KafkaLink, Sent
+from jitr.router.outlet import Outlet
+from jitr.router.packing import encoded, weight
 from jitr.router.spool import Spool
+from jitr.router.supervisor import Loops
 from jitr.schemas.calls import Call
-from jitr.schemas.events import BATCH, encode_batch
 from jitr.schemas.settings import Settings
 
 log = logging.getLogger(__name__)
-HEADERS: Final = [("content-type", BATCH.encode())]
 MOST_CALLS: Final = 20_000
 MOST_BYTES: Final = 64 * 2**20
 BATCH_CALLS: Final = 100
 BATCH_BYTES: Final = 256 * 1024
-# Kafka's own bound on a record is 1 MiB unless the topic says otherwise
-RECORD_BYTES: Final = 1_000_000
-SEND_TIMEOUT_S: Final = 5.0
-RETRY_S: Final = 1.0
+PUMP: Final = "publish"
+LINK: Final = "kafka"
+_events: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class EventStream:
     """Publishes calls to `llm.calls`, several in one record.
 
-    `publish` only appends to a queue in memory. One task packs what has come within the linger and sends
-    it; while Kafka is away batches wait on disk, in order, and are sent when it is back. Whatever passes
-    a bound is dropped and counted, and the caller never waits.
+    `publish` only appends to a queue in memory. One loop packs what has come within the linger and sends
+    it; while Kafka is away batches wait on disk, in order, and are sent when it is back; where the disk takes
+    none they wait in memory. Whatever passes a bound is dropped and counted, and the caller never waits. A
+    call that cannot be published is dropped alone. At any time ``taken`` is ``published`` + all that was
+    ``dropped`` + ``waiting``.
 
     Parameters
     ----------
     settings : Settings
     source : str
         URI reference of the sender, for CloudEvents' ``source``.
+    clock : callable
+        Monotonic seconds.
 
     Attributes
     ----------
+    taken : int
+        Calls handed to `publish`, and those of an earlier run that were found on disk.
     published : int
         Calls that Kafka has confirmed.
-    dropped : Counter of str
-        Calls lost, by why: ``queue_full``, ``spool_full``, ``too_large``.
+    dropped : Counter of Drop
+        Calls lost, by why.
+    loops : Loops
+        What runs in the background.
     """
 
-    def __init__(self, settings: Settings, *, source: str = "/jitr/gateway") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        source: str = "/jitr/gateway",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings: Final = settings
         self._redact: Final = Redaction(settings)
         self._source: Final = source
-        self._topic: Final = settings.topics.calls.name
         self._linger_s: Final = settings.gateway.publish_linger_ms / 1000
-        self._queue: deque[tuple[Call, int]] = deque()
+        self._clock: Final = clock
+        self._queue: Final[deque[tuple[Call, int, float]]] = deque()
         self._queued_bytes = 0
+        # what was taken from the queue, or from the spool, and is neither sent nor dropped yet
+        self._hand: Final[list[bytes]] = []
+        self._hand_since: float | None = None
+        self._again: Final[list[bytes]] = []
         self._wake: Final = asyncio.Event()
-        self._tried: Final = asyncio.Event()
         self._stopping = False
+        self._stopped = False
+        self._link: Final = KafkaLink(settings, settings.topics.calls.name)
+        self._outlet: Final = Outlet(clock)
         self._spool: Spool | None = None
-        self._producer: AIOKafkaProducer | None = None
-        self._pump: asyncio.Task[None] | None = None
-        self._linker: asyncio.Task[None] | None = None
+        self._refusal: Drop | None = None
+        self._spool_tried_at = float("-inf")
+        self.spool_trouble = ""
+        self.loops: Final = Loops()
+        self.taken = 0
         self.published = 0
-        self.dropped: Counter[str] = Counter()
+        self.dropped: Final[Counter[str]] = Counter()
 
     @property
     def spool_bytes(self) -> int:
-        """What waits on disk."""
+        """What waits on disk, in bytes."""
         return self._spool.size_bytes if self._spool else 0
 
     @property
     def queued(self) -> int:
         """Calls that wait in memory."""
-        return len(self._queue)
+        return len(self._queue) + len(self._hand)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait, in memory and on disk."""
+        return self.queued + (self._spool.calls if self._spool else 0)
 
     @property
     def connected(self) -> bool:
         """Whether Kafka answers."""
-        return self._producer is not None
+        return self._link.connected
+
+    @property
+    def keeping(self) -> bool:
+        """Whether calls find a place: Kafka or the disk takes them, and none was lost of late (`Outlet`)."""
+        if not self.loops.alive(PUMP):
+            self._outlet.lost()
+        oldest = self._hand_since
+        if oldest is None and self._queue:
+            oldest = self._queue[0][2]
+        return self._outlet.open(oldest)
+
+    def state(self) -> dict[str, Any]:
+        """How publishing fares, for people: what Kafka and the spool say, and what waits."""
+        return {
+            "keeping": self.keeping,
+            "kafka": self._link.trouble or "ok",
+            "spool": self.spool_trouble or "ok",
+            "waiting": self.waiting,
+        }
 
     async def start(self) -> None:
-        """Begin to publish; Kafka need not be there yet."""
-        root = local_path(self._settings.state.root) or Path(".jitr/state")
-        limit = self._settings.gateway.spool_mb * 2**20
-        self._spool = await asyncio.to_thread(Spool, root / "spool", limit)
-        self._linker = asyncio.create_task(self._link())
-        self._pump = asyncio.create_task(self._run())
+        """Begin to publish; neither Kafka nor the disk need be there yet."""
+        await self._open_spool()
+        self.loops.run(LINK, self._keep_link)
+        self.loops.run(PUMP, self._pump)
 
     async def stop(self, deadline_s: float = 10.0) -> None:
         """Send what waits, or write it to disk, within a deadline."""
         if self._queue:
             # a program that ends right after its first call is not sent to the disk for that
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._tried.wait(), deadline_s / 2)
+                await asyncio.wait_for(self._link.tried.wait(), deadline_s / 2)
         self._stopping = True
         self._wake.set()
-        if self._pump:
-            # a send that does not come to an end falls back to the spool after its own timeout
-            await asyncio.wait({self._pump}, timeout=deadline_s)
-            await _cancelled(self._pump)
-        await _cancelled(self._linker)
-        await self._unlink()
+        # a send that does not come to an end falls back to the spool after its own timeout
+        await self.loops.stop(PUMP, grace_s=deadline_s)
+        await self.loops.stop(LINK)
+        await self._link.close()
+        self._stopped = True
+        await asyncio.to_thread(self._see_out)
+
+    def abandon(self) -> None:
+        """Let go of what a forked child has of its parent's stream: the child must touch none of it."""
         if self._spool:
-            while self._queue:
-                self._keep_calls(self._take())
-            await asyncio.to_thread(self._spool.close)
-            self._spool = None
+            self._spool.release()
 
     def publish(self, call: Call) -> bool:
-        """Take a call; on the event loop's thread. False where it is dropped, too large or too many."""
-        answer = len(call.response.text) if call.response else 0
-        size = 500 + answer + sum(len(message.content) for message in call.messages)
+        """Take a call, on the event loop's thread; never raises.
+
+        Returns
+        -------
+        bool
+            False where it is dropped: it is too large, or too much waits, or the stream has stopped.
+        """
+        self.taken += 1
+        try:
+            size = weight(call)
+        except Exception as error:  # a program may hand us anything
+            log.error("a call that is none is dropped: %s", error)
+            return self._drop(Drop.UNENCODABLE)
+        if self._stopped:
+            return self._drop(Drop.CLOSED)
         if size > RECORD_BYTES:
-            self.dropped["too_large"] += 1
-            return False
+            return self._drop(Drop.TOO_LARGE)
         if len(self._queue) >= MOST_CALLS or self._queued_bytes + size > MOST_BYTES:
-            self.dropped["queue_full"] += 1
-            return False
-        self._queue.append((call, size))
+            return self._drop(self._refusal or Drop.QUEUE_FULL)
+        self._queue.append((call, size, self._clock()))
         self._queued_bytes += size
         self._wake.set()
         return True
 
-    async def _run(self) -> None:
+    def _drop(self, why: Drop, calls: int = 1) -> bool:
+        self.dropped[why] += calls
+        if why.wants_room:
+            self._outlet.lost()
+        return False
+
+    async def _keep_link(self) -> None:
+        await self._link.keep(self._wake.set)
+
+    async def _pump(self) -> None:
         while True:
-            replaying = self.spool_bytes and self.connected
-            if not self._queue and not self._stopping and not replaying:
+            if not (self._queue or self._hand or self._stopping or self._replayable()):
                 await self._wake.wait()
             self._wake.clear()
             if not self._stopping:
                 await asyncio.sleep(self._linger_s)
-            while self._queue:
-                await self._dispatch(self._take())
+            if self._spool is None:
+                await self._open_spool()
+            settled = True
+            while settled and (self._queue or self._hand):
+                if not self._hand:
+                    await self._pack()
+                settled = await self._settle()
             await self._replay()
-            if self._stopping and not self._queue:
+            if self._stopping and (not settled or not self._queue):
                 return
+            if not settled:
+                await asyncio.sleep(RETRY_S)
 
-    def _take(self) -> list[Call]:
-        calls: list[Call] = []
+    def _replayable(self) -> bool:
+        return bool(self._again or self.spool_bytes) and self.connected
+
+    async def _pack(self) -> None:
+        """Move calls from the queue to the hand, as events; a call leaves the one as it enters the other."""
         size = 0
-        while self._queue and len(calls) < BATCH_CALLS:
-            if calls and size + self._queue[0][1] > BATCH_BYTES:
-                break
-            call, weight = self._queue.popleft()
-            self._queued_bytes -= weight
-            size += weight
-            calls.append(call)
-        return calls
-
-    async def _dispatch(self, calls: list[Call]) -> None:
-        try:
-            if self._settings.redact:
-                for at, call in enumerate(calls):
-                    calls[at] = self._redact.call(call)
-                    await asyncio.sleep(0)  # long texts take a while, and requests must not wait for them
-            batch = self._pack(calls)
-            # while anything waits on disk, newer calls queue up behind it
-            if not self.spool_bytes and await self._send(batch, len(calls)):
+        while self._queue and len(self._hand) < BATCH_CALLS:
+            call, weight, since = self._queue[0]
+            event = self._event(call)
+            if event is not None and self._hand and size + len(event) > BATCH_BYTES:
                 return
-        except asyncio.CancelledError:
-            self._keep_calls(calls)
-            raise
-        await asyncio.to_thread(self._keep, batch, len(calls))
+            self._queue.popleft()
+            self._queued_bytes -= weight
+            if event is not None:
+                size += len(event)
+                self._hand.append(event)
+                self._hand_since = since if self._hand_since is None else self._hand_since
+            await asyncio.sleep(0)  # long texts take a while, and requests must not wait for them
 
-    def _pack(self, calls: list[Call]) -> bytes:
-        return encode_batch([(call.id, call.time, call) for call in calls], source=self._source)[0]
-
-    def _keep_calls(self, calls: list[Call]) -> None:
-        if self._settings.redact:
-            calls = [self._redact.call(call) for call in calls]
-        self._keep(self._pack(calls), len(calls))
-
-    async def _send(self, batch: bytes, calls: int) -> bool:
-        """Send one batch; True where it is done with, sent or not."""
-        if len(batch) > RECORD_BYTES and calls == 1:
-            self.dropped["too_large"] += 1
-            return True
-        if self._producer is None:
-            return False
+    def _event(self, call: Call) -> bytes | None:
+        """The call as one event; None where it is none, and is counted."""
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self._producer.send_and_wait(self._topic, batch, headers=HEADERS)
-        except MessageSizeTooLargeError:
-            self.dropped["too_large"] += calls
-        except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("Kafka does not take calls (%s); they wait on disk", error or type(error).__name__)
-            await self._unlink()
-            return False
-        else:
-            self.published += calls
+            clean = self._redact.call(call) if self._settings.redact else call
+        except Exception:
+            log.exception("redacting call %r failed; it is dropped", call.id)
+            self._drop(Drop.FAILED)
+            return None
+        try:
+            return encoded(clean, self._source)
+        except Exception as error:
+            log.error("call %r cannot be written as an event (%s); it is dropped", call.id, error)
+            self._drop(Drop.UNENCODABLE)
+            return None
+
+    async def _settle(self) -> bool:
+        """Send the hand, or write it to disk; False where neither takes it."""
+        # while anything waits on disk, newer calls queue up behind it
+        if not self.spool_bytes and await self._deliver(self._hand):
+            self._refusal = None
+        elif self._hand:
+            await _in_thread(self._keep)
+        if not self._hand:
+            self._hand_since = None
+        return not self._hand
+
+    async def _deliver(self, events: list[bytes]) -> bool:
+        """Send events, each gone from the list once it is settled; False where Kafka takes none now."""
+        size = len(events)
+        while events:
+            some = events[:size]
+            sent = await self._link.send(b"[" + b",".join(some) + b"]")
+            if sent is Sent.AWAY:
+                return False
+            if sent is Sent.TAKEN:
+                self.published += len(some)
+            elif len(some) > 1:
+                size = len(some) // 2  # until the one at fault is alone
+                continue
+            else:
+                self._drop(Drop(sent.value))
+            del events[: len(some)]
+            size = max(1, 2 * len(some))
         return True
+
+    def _keep(self) -> None:
+        self._refusal = Drop.NO_SPOOL
+        if self._spool is not None:
+            self._refusal = self._spool.append(b"[" + b",".join(self._hand) + b"]", len(self._hand))
+            self.spool_trouble = self._refusal or ""
+        if self._refusal is None:
+            self._hand.clear()
 
     async def _replay(self) -> None:
         # newer calls are let through to the disk between some batches, lest they fill the memory
         for _ in range(50):
-            if self._spool is None or self._producer is None:
+            if self._spool is None or not self.connected:
                 return
-            waiting = await asyncio.to_thread(self._spool.peek)
-            if waiting is None or not await self._send(*waiting):
+            if not self._again:
+                waiting = await _in_thread(self._spool.peek)
+                self._count_damage()
+                if waiting is None:
+                    return
+                self._again.extend(bytes(event) for event in _events.decode(waiting[0]))
+            if not await self._deliver(self._again):
                 return
             self._spool.take()
 
-    def _keep(self, batch: bytes, calls: int) -> None:
-        if self._spool is None or not self._spool.append(batch, calls):
-            self.dropped["spool_full"] += calls
+    def _count_damage(self) -> None:
+        if self._spool and self._spool.lost:
+            self.dropped[Drop.DAMAGED] += self._spool.lost
+            self._spool.lost = 0
 
-    async def _link(self) -> None:
-        while True:
-            if self._producer is None:
-                producer = AIOKafkaProducer(
-                    bootstrap_servers=self._settings.kafka.bootstrap,
-                    acks="all",
-                    request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
-                    max_request_size=2 * RECORD_BYTES,
-                )
-                try:
-                    async with asyncio.timeout(SEND_TIMEOUT_S):
-                        await producer.start()
-                except (KafkaError, OSError, TimeoutError) as error:
-                    log.debug("Kafka does not answer: %s", error)
-                    await _closed(producer)
-                except asyncio.CancelledError:
-                    await _closed(producer)
-                    raise
-                else:
-                    self._producer = producer
-                    self._wake.set()
-                self._tried.set()
-            await asyncio.sleep(RETRY_S)
+    async def _open_spool(self) -> None:
+        if self._clock() - self._spool_tried_at < RETRY_S:
+            return
+        self._spool_tried_at = self._clock()
+        root = local_path(self._settings.state.root) or Path(".jitr/state")
+        limit = self._settings.gateway.spool_mb * 2**20
+        try:
+            self._spool = await _in_thread(lambda: Spool(root / "spool", limit))
+        except OSError as error:
+            if not self.spool_trouble:
+                log.error("calls cannot wait on disk while Kafka is away: %s", error)
+            self.spool_trouble = f"{type(error).__name__}: {error}"
+        else:
+            self.spool_trouble = ""
+            self.taken += self._spool.calls
 
-    async def _unlink(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await _closed(producer)
-
-
-async def _cancelled(task: asyncio.Task[None] | None) -> None:
-    if task is not None:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    def _see_out(self) -> None:
+        """Write what is left to disk, or count it as lost."""
+        while self._queue or self._hand:
+            if not self._hand:
+                call, weight, _ = self._queue.popleft()
+                self._queued_bytes -= weight
+                event = self._event(call)
+                if event is None:
+                    continue
+                self._hand.append(event)
+            self._keep()
+            if self._refusal:
+                self._drop(self._refusal, len(self._hand))
+                self._hand.clear()
+        if self._spool:
+            self._count_damage()
+            self._spool.close()
 
 
-async def _closed(producer: AIOKafkaProducer) -> None:
-    with contextlib.suppress(KafkaError, OSError, TimeoutError):
-        async with asyncio.timeout(SEND_TIMEOUT_S):
-            await producer.stop()
+async def _in_thread(work: Callable[[], Any]) -> Any:
+    """Run something in a thread; a cancellation waits for its end, so that nothing goes on behind us."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        raise

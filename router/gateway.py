@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import time
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -21,6 +21,7 @@ from jitr.router.reasons import Reason
 from jitr.router.relay import relay
 from jitr.router.router import Router, Sink
 from jitr.router.snapshot import Snapshot
+from jitr.router.supervisor import Loops
 from jitr.router.upstream import FAILURES, Upstream, passed_headers, said, sent_headers
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.settings import Settings
@@ -37,6 +38,9 @@ class Events(Sink, PublishCounts, Protocol):
 
     async def stop(self) -> None:
         """See out what was taken."""
+
+    def state(self) -> dict[str, Any]:
+        """How publishing fares, for ``/ready``."""
 
 
 class Gateway:
@@ -63,8 +67,12 @@ class Gateway:
         self._upstream: Final = Upstream(settings.gateway)
         self._runner: web.AppRunner | None = None
         self.router: Final = Router(settings, self._snapshot, self._events)
-        self.metrics: Final = GatewayMetrics(__version__, self._events, lambda: self._snapshot.age_s)
-        self._chat: Final = Chat(settings.gateway, self.router, self._upstream, self.metrics)
+        audits = Loops()
+        self._loops: Final = (self._events.loops, self._snapshot.loops, audits)
+        self.metrics: Final = GatewayMetrics(
+            __version__, self._events, lambda: self._snapshot.age_s, self._loops
+        )
+        self._chat: Final = Chat(settings.gateway, self.router, self._upstream, self.metrics, audits)
         self.port = settings.gateway.port
 
     @property
@@ -150,9 +158,17 @@ class Gateway:
 
     async def _ready(self, _: web.Request) -> web.Response:
         age_s = self._snapshot.age_s if self.ready else None
-        return web.json_response(
-            {"ready": self.ready, "snapshot_age_s": age_s}, status=200 if self.ready else 503
-        )
+        said = {
+            "ready": self.ready,
+            "snapshot_age_s": age_s,
+            "publishing": self._events.state(),
+            "loops": {
+                name: {"state": loop.state, "restarts": loop.restarts}
+                for loops in self._loops
+                for name, loop in loops.states.items()
+            },
+        }
+        return web.json_response(said, status=200 if self.ready else 503)
 
     async def _version(self, _: web.Request) -> web.Response:
         return web.json_response({"version": __version__})

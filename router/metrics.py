@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from jitr.router.drops import Drop
 from jitr.router.reasons import Reason
+from jitr.router.supervisor import Loops
 
 _OVERHEAD: Final = (0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 # the doubling buckets of OpenTelemetry's gen_ai.client.operation.duration, with some below
@@ -29,7 +31,19 @@ class PublishCounts(Protocol):
 
     @property
     def spool_bytes(self) -> int:
-        """What waits on disk."""
+        """What waits on disk, in bytes."""
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait, in memory and on disk."""
+
+    @property
+    def keeping(self) -> bool:
+        """Whether calls find a place."""
+
+    @property
+    def loops(self) -> Loops:
+        """What runs in the background."""
 
 
 class GatewayMetrics:
@@ -43,9 +57,13 @@ class GatewayMetrics:
         Read when somebody asks.
     age_s : callable
         Age of the routing snapshot in seconds.
+    loops : sequence of Loops
+        All that runs in the background.
     """
 
-    def __init__(self, version: str, counts: PublishCounts, age_s: Callable[[], float]) -> None:
+    def __init__(
+        self, version: str, counts: PublishCounts, age_s: Callable[[], float], loops: Sequence[Loops]
+    ) -> None:
         self.registry: Final = CollectorRegistry()
         self.in_flight: Final = Gauge(
             "jitr_in_flight_requests", "Requests under way.", registry=self.registry
@@ -80,7 +98,18 @@ class GatewayMetrics:
         age.set_function(age_s)
         spool = Gauge("jitr_spool_bytes", "Calls that wait on disk for Kafka.", registry=self.registry)
         spool.set_function(lambda: float(counts.spool_bytes))
+        waiting = Gauge(
+            "jitr_waiting_events", "Calls that wait for Kafka, in memory and on disk.", registry=self.registry
+        )
+        waiting.set_function(lambda: float(counts.waiting))
+        keeping = Gauge(
+            "jitr_publishing",
+            "1 while calls find a place, in Kafka or on disk; at 0 surrogates do not answer.",
+            registry=self.registry,
+        )
+        keeping.set_function(lambda: float(counts.keeping))
         self.registry.register(_Published(counts))
+        self.registry.register(_Background(loops))
 
     def observe(self, route: str, reason: Reason, duration_s: float, upstream_s: float) -> None:
         """Count one request."""
@@ -98,6 +127,29 @@ class _Published(Collector):
             "jitr_published_events", "Calls that Kafka has confirmed.", value=self._counts.published
         )
         dropped = CounterMetricFamily("jitr_dropped_events", "Calls lost, by why.", labels=["reason"])
-        for reason in ("queue_full", "spool_full", "too_large"):
+        for reason in Drop:
             dropped.add_metric([reason], self._counts.dropped.get(reason, 0))
         yield dropped
+
+
+class _Background(Collector):
+    def __init__(self, loops: Sequence[Loops]) -> None:
+        self._loops: Final = loops
+
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("jitr_loop_up", "1 while a loop in the background runs.", labels=["loop"])
+        restarts = CounterMetricFamily(
+            "jitr_loop_restarts", "Loops in the background that died and were begun again.", labels=["loop"]
+        )
+        failures = CounterMetricFamily(
+            "jitr_background_failures",
+            "Audits and loads of artifacts that ended by an error.",
+            labels=["work"],
+        )
+        for loops in self._loops:
+            for name, loop in loops.states.items():
+                up.add_metric([name], float(loop.state == "running"))
+                restarts.add_metric([name], loop.restarts)
+            for work, count in loops.failures.items():
+                failures.add_metric([work], count)
+        yield from (up, restarts, failures)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import os
 import threading
 import time
+import weakref
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from jitr.router.decision import new_id
-from jitr.router.events import EventStream
+from jitr.router.drops import Drop
+from jitr.router.events import MOST_CALLS, EventStream
 from jitr.router.requests import read_request
 from jitr.schemas.calls import Call, Usage
 from jitr.schemas.dialects.openai_answer import Answer, read_answer
@@ -21,6 +25,10 @@ from jitr.schemas.settings import Settings
 
 class Publisher:
     """Publishes calls from any thread; a thread of its own packs and sends them.
+
+    A forked child (gunicorn's workers, ``multiprocessing``) may go on to use its parent's publisher: its
+    first call begins a thread, a connection and a spool of its own. What its parent still holds is its
+    parent's to send.
 
     Parameters
     ----------
@@ -40,16 +48,17 @@ class Publisher:
 
     def __init__(self, settings: Settings | None = None, *, source: str = "/jitr/publisher") -> None:
         self._settings: Final = settings or Settings.load()
-        self._loop: Final = asyncio.new_event_loop()
-        self._stream: Final = EventStream(self._settings, source=source)
-        self._thread: Final = threading.Thread(
-            target=self._loop.run_forever, name="jitr-publisher", daemon=True
-        )
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._stream.start(), self._loop).result()
-        self._open = True
+        self._source: Final = source
+        self._lock = threading.Lock()
+        self._handed = 0
+        self._lost: Counter[str] = Counter()
+        self._parents: Final[list[object]] = []
+        self._closed = False
+        self._begin()
         # a program that forgets to close still sends its last calls
         atexit.register(self.close)
+        forked = weakref.WeakMethod(self._forked)
+        os.register_at_fork(after_in_child=lambda: (begun := forked()) and begun())
 
     def publish(
         self,
@@ -101,9 +110,23 @@ class Publisher:
                 task=task,
             )
             call = _with(unsaid, said, latency_s, cost_usd, error)
-        if self._open:
-            self._loop.call_soon_threadsafe(self._stream.publish, call)
+        with self._lock:
+            if self._closed:
+                self._lost[Drop.CLOSED] += 1
+            elif self._handed >= MOST_CALLS:
+                self._lost[Drop.QUEUE_FULL] += 1
+            else:
+                if not self._begun:
+                    self._begin()
+                self._handed += 1
+                self._loop.call_soon_threadsafe(self._take, call)
         return call.id
+
+    @property
+    def taken(self) -> int:
+        """Calls given to `publish`, and those of an earlier run that were found on disk."""
+        with self._lock:
+            return self._stream.taken + self._handed + self._lost.total()
 
     @property
     def published(self) -> int:
@@ -111,20 +134,48 @@ class Publisher:
         return self._stream.published
 
     @property
-    def dropped(self) -> int:
-        """Calls lost because a bound was passed."""
-        return self._stream.dropped.total()
+    def dropped(self) -> Counter[str]:
+        """Calls lost, by why (`jitr.router.drops`)."""
+        return self._stream.dropped + self._lost
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait, in memory and on disk."""
+        return self._stream.waiting + self._handed
 
     def close(self, deadline_s: float = 10.0) -> None:
         """Send what waits, or write it to disk; may be called twice."""
-        if not self._open:
-            return
-        self._open = False
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
         atexit.unregister(self.close)
-        asyncio.run_coroutine_threadsafe(self._stream.stop(deadline_s), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        if self._begun:
+            asyncio.run_coroutine_threadsafe(self._stream.stop(deadline_s), self._loop).result()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    def _begin(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._stream = EventStream(self._settings, source=self._source)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="jitr-publisher", daemon=True)
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._stream.start(), self._loop).result()
+        self._begun = True
+
+    def _take(self, call: Call) -> None:
+        with self._lock:
+            self._handed -= 1
+            self._stream.publish(call)
+
+    def _forked(self) -> None:
+        # only the thread that forked lives on in a child; sockets and selector are shared with the parent,
+        # so what holds them is neither closed here nor collected
+        self._lock, self._handed, self._begun = threading.Lock(), 0, False
+        self._stream.abandon()
+        self._parents.append((self._loop, self._stream))
+        self._stream = EventStream(self._settings, source=self._source)
 
     def __enter__(self) -> Publisher:
         return self

@@ -55,7 +55,8 @@ class Reason(StrEnum):
     """More text than agents work on, so that no audit could ever be seen. Beyond what Kafka takes, it is not
     even read, and no event tells of it."""
     UNREADABLE = "unreadable"
-    """The request is no chat completion that we can read; the upstream judges it."""
+    """The request is no chat completion that we can read (or a text in it is no Unicode); the upstream judges
+    it."""
 
     # the teacher answers: what we lack
     NO_SNAPSHOT = "no_snapshot"
@@ -76,6 +77,8 @@ class Reason(StrEnum):
     """The surrogate missed its deadline."""
     SURROGATE_FAILED = "surrogate_failed"
     """The surrogate raised an error."""
+    UNPUBLISHED = "unpublished"
+    """Calls cannot be published: neither Kafka nor the disk takes them, so that no audit could be seen."""
     FAILED = "failed"
     """Deciding itself failed; this is a bug, and the log says more."""
     PASSED = "passed"

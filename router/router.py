@@ -18,6 +18,7 @@ from jitr.router.reasons import Reason
 from jitr.router.requests import needs_teacher, read_request, read_response
 from jitr.router.scoring import BusyError, Scorers
 from jitr.router.snapshot import Live, Snapshot
+from jitr.router.wellformed import is_wellformed, wellformed
 from jitr.schemas.calls import MOST_BYTES, Call, Response, Usage
 from jitr.schemas.errors import RecordError
 from jitr.schemas.labels import has_text
@@ -32,6 +33,10 @@ _MOST_ASKED: Final = MOST_BYTES - 50_000
 
 class Sink(Protocol):
     """Where calls go; `EventStream` is one."""
+
+    @property
+    def keeping(self) -> bool:
+        """Whether calls find a place now; surrogates answer only while they do."""
 
     def publish(self, call: Call) -> bool:
         """Take a call without waiting; False where it was dropped."""
@@ -215,7 +220,10 @@ class Router:
             if sum(len(message.content) for message in call.messages) > LONGEST:
                 return Decision(id, None, "teacher", Reason.TOO_LONG), None, ""
             # before the match: skeletons and surrogates come from redacted texts
-            clean = self._redact.call(call)
+            lone = not is_wellformed(call)
+            clean = self._redact.call(wellformed(call) if lone else call)
+            if lone:  # what stands in its place is not what the caller sent
+                return Decision(id, clean, "teacher", Reason.UNREADABLE), None, ""
             return self._place(id, clean, request, skip)
         except Exception:  # a fault of ours must not become the caller's
             log.exception("deciding about %s failed; the teacher answers", id)
@@ -267,6 +275,9 @@ class Router:
             coin=coin(id),
             held=route.state == "hold",
         )
+        if live.reason is Reason.ASK and not self._sink.keeping:
+            # an audit of its answer would not be seen, nor a lost one missed
+            return replace(decision, target="teacher", reason=Reason.UNPUBLISHED), None, ""
         if live.reason is Reason.ASK and coin(id, "canary") >= route.share:
             decision = replace(decision, target="teacher", reason=Reason.CANARY)
         return decision, live, match.input

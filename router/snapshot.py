@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +18,7 @@ from jitr.models.surrogates.runtime import Weights
 from jitr.models.tasks.matcher import Matcher
 from jitr.router.artifacts import Load, Refusal, Shelf, Surrogate, local_path
 from jitr.router.reasons import Reason
+from jitr.router.supervisor import Loops
 from jitr.router.table import CHANNELS, RouteTable, Rows
 from jitr.schemas.routes import Route, SurrogateRef, SurrogateTarget
 from jitr.schemas.settings import Settings
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 CHECK_S: Final = 0.5
 RELOAD_S: Final = 0.05
 RETRY_S: Final = 0.25
+FOLLOWER: Final = "snapshot"
 SERVING: Final = ("canary", "active", "hold")
 
 
@@ -81,6 +82,11 @@ class Snapshot:
         By default a client of its own to ``settings.redis.url``.
     clock : callable
         Monotonic seconds.
+
+    Attributes
+    ----------
+    loops : Loops
+        What follows the table, and loads artifacts, in the background.
     """
 
     def __init__(
@@ -97,16 +103,15 @@ class Snapshot:
         self._owned: Final = redis is None
         self._table: Final = RouteTable(self._redis)
         root = local_path(settings.state.root) or Path(".jitr/state")
-        self._shelf: Final = Shelf(root / "fetched", load or artifacts(), self._rebuild_all)
+        self.loops: Final = Loops()
+        self._shelf: Final = Shelf(root / "fetched", load or artifacts(), self._rebuild_all, self.loops)
         self._clock: Final = clock
         names = {settings.gateway.tenant, *settings.gateway.tenants.values()}
         self._tenants: Final = {
             name: _Tenant(name, settings.policy_of(name, "").lease_s, Rows(tenant=name))
             for name in sorted(names)
         }
-        self._follower: asyncio.Task[None] | None = None
         self._reachable = True
-        self._stopping = False
 
     def view(self, tenant: str) -> View | Reason:
         """What serves a tenant now, or why nothing does. Never waits."""
@@ -131,33 +136,26 @@ class Snapshot:
 
     async def start(self) -> None:
         """Begin to follow; returns at once, so that calls pass through before a table is read."""
-        self._follower = asyncio.create_task(self._follow())
+        self.loops.run(FOLLOWER, self._follow)
 
     async def stop(self) -> None:
         """Follow no longer."""
-        # redis-py can lose a cancellation that comes just as a wait of its own ends
-        self._stopping = True
-        if self._follower:
-            self._follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._follower
+        await self.loops.stop(FOLLOWER)
         await self._shelf.close()
         if self._owned:
             await self._redis.aclose()
 
     async def _follow(self) -> None:
-        while not self._stopping:
+        while True:
             try:
                 async with self._redis.pubsub() as listener:
                     await listener.psubscribe(CHANNELS)
-                    while not self._stopping:
+                    while True:
                         await self._refresh()
                         self._said(True, "")
                         await listener.get_message(ignore_subscribe_messages=True, timeout=CHECK_S)
             except (RedisError, OSError, TimeoutError) as error:
                 self._said(False, str(error))
-            except Exception:  # a follower that dies would serve a stale table as if it were fresh
-                log.exception("reading the routing table failed; trying again")
             await asyncio.sleep(RETRY_S)
 
     def _said(self, reachable: bool, error: str) -> None:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import fcntl
 import logging
+import os
 import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Final
+
+from jitr.router.drops import Drop
 
 log = logging.getLogger(__name__)
-_HEAD: Final = struct.Struct(">III")  # bytes of the batch, calls in it, its CRC-32
+_MAGIC: Final = b"\xf5jtr"  # no UTF-8 text holds its first byte
+_HEAD: Final = struct.Struct(">4sIIII")  # magic, bytes of the batch, calls before it, calls in it, CRC-32
 _SLOTS: Final = 64
+_SEGMENT_BYTES: Final = 16 * 2**20
 
 
 class Spool:
-    """Batches on disk, first in, first out.
+    """Batches on disk, first in, first out; for one thread at a time.
 
-    A folder of segment files; each entry is its length, how many calls it holds, a check sum, and the
-    bytes. What a segment holds is forgotten when its last entry was taken, so that after a crash some
-    batches come twice: they carry the same ids. A torn or damaged end of a segment is left out.
+    A folder of segment files; each entry is a head and the bytes of a batch. An entry that the disk does not
+    take whole is cut off again. What a segment holds is forgotten when its last entry was taken, so that
+    after a crash some batches come twice: they carry the same ids. Where a file is damaged, reading goes on
+    at the next whole entry. Files are for their owner only.
 
     Parameters
     ----------
@@ -34,64 +40,92 @@ class Spool:
     ----------
     size_bytes : int
         What the segments hold on disk.
+    lost : int
+        Calls that were written and cannot be read.
+
+    Raises
+    ------
+    OSError
+        At the start only, where the folder cannot be made or all of them are taken.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, Spool(Path(folder), 1000) as spool:
-    ...     spool.append(b"first", 1), spool.append(b"second", 2), spool.peek(), spool.take(), spool.peek()
-    (True, True, (b'first', 1), None, (b'second', 2))
+    ...     spool.append(b"first", 1), spool.append(b"second", 2), spool.calls
+    ...     spool.peek(), spool.take(), spool.peek()
+    (None, None, 3)
+    ((b'first', 1), None, (b'second', 2))
     """
 
     def __init__(self, root: Path, limit_bytes: int) -> None:
         self._limit: Final = limit_bytes
-        self._segment_bytes: Final = max(1, limit_bytes // 16)
+        self._segment_bytes: Final = max(1, min(_SEGMENT_BYTES, limit_bytes // 16))
         self._folder, self._lock = _own_folder(root)
-        self._writer: IO[bytes] | None = None
+        self._writer: int | None = None
         self._segments = sorted(self._folder.glob("*.spool"))
         self._number = int(self._segments[-1].stem) if self._segments else 0
-        self._sizes = {path: path.stat().st_size for path in self._segments}
+        self._sizes: dict[Path, int] = {}
+        self._calls: dict[Path, int] = {}
+        for path in self._segments:
+            data = _bytes_of(path)
+            self._sizes[path] = len(data)
+            self._calls[path] = _calls_in(data)
         self.size_bytes = sum(self._sizes.values())
         self._entries: Iterator[tuple[bytes, int]] | None = None
         self._head: tuple[bytes, int] | None = None
+        self.lost = 0
 
-    def append(self, batch: bytes, calls: int) -> bool:
-        """Add a batch at the end; False where it would pass the bound or the disk refuses it."""
-        entry = _HEAD.pack(len(batch), calls, zlib.crc32(batch)) + batch
-        if self.size_bytes + len(entry) > self._limit:
-            return False
+    @property
+    def calls(self) -> int:
+        """How many calls wait."""
+        return sum(self._calls.values())
+
+    def append(self, batch: bytes, calls: int) -> Drop | None:
+        """Add a batch at the end; None, or why it is not there."""
+        if self.size_bytes + _HEAD.size + len(batch) > self._limit:
+            return Drop.SPOOL_FULL
         try:
             path, writer = self._open()
-            writer.write(entry)
-            writer.flush()
         except OSError as error:
-            log.error("the spool in %s cannot be written: %s", self._folder, error)
-            return False
-        self._sizes[path] += len(entry)
-        self.size_bytes += len(entry)
+            return self._refused(error)
+        whole, before = self._sizes[path], self._calls[path]
+        check = zlib.crc32(batch, zlib.crc32(struct.pack(">III", len(batch), before, calls)))
+        rest = memoryview(_HEAD.pack(_MAGIC, len(batch), before, calls, check) + batch)
+        try:
+            while rest:
+                rest = rest[os.write(writer, rest) :]
+        except OSError as error:
+            try:
+                os.ftruncate(writer, whole)
+            except OSError:
+                self._close_writer()  # a new file follows, and reading leaves the torn end out
+            return self._refused(error)
+        self._sizes[path] += _HEAD.size + len(batch)
+        self._calls[path] += calls
+        self.size_bytes += _HEAD.size + len(batch)
         if self._sizes[path] >= self._segment_bytes:
             self._close_writer()
-        return True
+        return None
 
     def peek(self) -> tuple[bytes, int] | None:
         """The oldest batch and how many calls it holds, or None where nothing waits."""
         while self._head is None and self._segments:
             first = self._segments[0]
-            if self._writer is not None and self._writer.name == str(first):
+            if self._writer is not None and len(self._segments) == 1:
                 self._close_writer()  # what is read is written no more
             if self._entries is None:
-                self._entries = _read(first)
+                self._entries = _whole(_bytes_of(first))
             self._head = next(self._entries, None)
             if self._head is None:
-                self._entries = None
-                del self._segments[0]
-                self.size_bytes -= self._sizes.pop(first)
-                first.unlink(missing_ok=True)
+                self._forget(first)
         return self._head
 
     def take(self) -> None:
         """Forget the batch that `peek` returned."""
-        self._head = None
+        if self._head is not None:
+            self._calls[self._segments[0]] -= self._head[1]
+            self._head = None
 
     def close(self) -> None:
         """Close the files; what waits stays on disk."""
@@ -99,7 +133,13 @@ class Spool:
             self.peek()  # a segment whose last entry was taken goes now
         self._close_writer()
         self._entries = None
-        self._lock.close()
+        self.release()
+
+    def release(self) -> None:
+        """Let the folder go, and touch nothing in it: for a forked child, whose parent still uses it."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def __enter__(self) -> Spool:
         return self
@@ -107,43 +147,95 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open(self) -> tuple[Path, IO[bytes]]:
+    def _forget(self, path: Path) -> None:
+        self._entries = None
+        del self._segments[0]
+        self.size_bytes -= self._sizes.pop(path)
+        if missed := self._calls.pop(path):
+            log.error("%s is damaged: %d calls in it are lost", path, missed)
+            self.lost += missed
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.error("%s cannot be removed (%s); its calls come again after a restart", path, error)
+
+    def _refused(self, error: OSError) -> Drop:
+        log.error("the spool in %s cannot be written: %s", self._folder, error)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        return Drop.DISK_FULL if full else Drop.NO_SPOOL
+
+    def _open(self) -> tuple[Path, int]:
         if self._writer is None:
+            path = self._folder / f"{self._number + 1:08d}.spool"
+            self._writer = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
             self._number += 1
-            path = self._folder / f"{self._number:08d}.spool"
-            self._writer = path.open("ab")
             self._segments.append(path)
-            self._sizes[path] = 0
+            self._sizes[path] = self._calls[path] = 0
         return self._segments[-1], self._writer
 
     def _close_writer(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            try:
+                os.close(writer)
+            except OSError as error:  # some file systems say only now that the disk is full
+                log.error("the spool in %s: %s", self._folder, error)
 
 
-def _own_folder(root: Path) -> tuple[Path, IO[Any]]:
+def _own_folder(root: Path) -> tuple[Path, int]:
+    root.mkdir(parents=True, exist_ok=True)
+    root.chmod(0o700)
     for slot in range(_SLOTS):
         folder = root / str(slot)
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
-        with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
+        lock = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+        except OSError:
+            os.close(lock)
+            raise
+        else:
             return folder, lock
-        lock.close()
     raise OSError(
         f"{root}: all {_SLOTS} spools are taken by running processes; give each host its own folder"
     )
 
 
-def _read(path: Path) -> Iterator[tuple[bytes, int]]:
-    with path.open("rb") as file:
-        while head := file.read(_HEAD.size):
-            batch, calls = b"", 0
-            if len(head) == _HEAD.size:
-                size, calls, check = _HEAD.unpack(head)
-                batch = file.read(size)
-            if not batch or len(batch) < size or zlib.crc32(batch) != check:
-                log.error("%s is damaged; what follows in it is lost", path)
-                return
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        log.error("%s cannot be read: %s", path, error)
+        return b""
+
+
+def _calls_in(data: bytes) -> int:
+    """The calls that were written, as far as the heads tell."""
+    total = at = 0
+    while (at := data.find(_MAGIC, at)) >= 0 and at + _HEAD.size <= len(data):
+        _, size, before, calls, _ = _HEAD.unpack_from(data, at)
+        if at + _HEAD.size + size <= len(data):
+            total = max(total, before + calls)
+            at += _HEAD.size + size
+        else:
+            if before == total:  # an entry whose end is missing
+                total += calls
+            at += 1
+    return total
+
+
+def _whole(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """The entries that are as they were written."""
+    at = 0
+    while (at := data.find(_MAGIC, at)) >= 0 and at + _HEAD.size <= len(data):
+        _, size, before, calls, check = _HEAD.unpack_from(data, at)
+        batch = data[at + _HEAD.size : at + _HEAD.size + size]
+        head = zlib.crc32(struct.pack(">III", size, before, calls))
+        if len(batch) == size and zlib.crc32(batch, head) == check:
             yield batch, calls
+            at += _HEAD.size + size
+        else:
+            at += 1

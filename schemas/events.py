@@ -75,7 +75,13 @@ def encode_batch(
     >>> [event.id for event in decode_events(value, headers, fallback_id="t/0/0", fallback_time=0.0)]
     ['e1']
     """
-    envelopes = [
+    events = [encode_event(id, time, record, source=source) for id, time, record in records]
+    return b"[" + b",".join(events) + b"]", [("content-type", BATCH.encode())]
+
+
+def encode_event(id: str, time: float, record: Record, *, source: str) -> bytes:
+    """One event of a batch; see `encode_batch`. A batch is a JSON array of them."""
+    return _encode(
         _Envelope(
             specversion="1.0",
             id=id,
@@ -85,9 +91,7 @@ def encode_batch(
             datacontenttype="application/json",
             data=msgspec.Raw(encode(record)),
         )
-        for id, time, record in records
-    ]
-    return _encode(envelopes), [("content-type", BATCH.encode())]
+    )
 
 
 def decode_events(

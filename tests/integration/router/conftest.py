@@ -20,6 +20,7 @@ from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.surrogates.train import Recipe, TrainingResult, train_dataset
 from jitr.router.gateway import Gateway
 from jitr.router.snapshot import Snapshot
+from jitr.router.supervisor import Loops
 from jitr.router.table import RouteTable
 from jitr.sandbox.redis import RedisServer
 from jitr.schemas.calls import Call
@@ -129,11 +130,16 @@ class Kept:
         self.calls: list[Call] = []
         self.published = 0
         self.dropped: Counter[str] = Counter()
-        self.spool_bytes = 0
+        self.spool_bytes = self.waiting = 0
+        self.keeping = True
+        self.loops = Loops()
 
     def publish(self, call: Call) -> bool:
         self.calls.append(call)
         return True
+
+    def state(self) -> dict[str, Any]:
+        return {"keeping": self.keeping}
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...

@@ -13,6 +13,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from jitr.router import events as rooms
+from jitr.router import link
 from jitr.router.events import EventStream
 from jitr.router.publisher import Publisher
 from jitr.sandbox.broker import Broker
@@ -131,7 +132,7 @@ async def test_without_kafka_calls_wait_on_disk_over_a_restart_and_come_in_order
 async def test_kafka_may_go_away_in_between_and_no_call_is_lost(
     tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rooms, "SEND_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(link, "SEND_TIMEOUT_S", 1.0)
     broker = Broker(tmp_path / "broker")
     await broker.start()
     port = broker.port
@@ -161,10 +162,12 @@ async def test_beyond_its_bounds_calls_are_dropped_and_counted(
     monkeypatch.setattr(rooms, "MOST_CALLS", 100)
     stream = EventStream(settings_for("127.0.0.1:9", tmp_path, spool_mb=0))
     await stream.start()
+    assert stream.keeping
     taken = [stream.publish(call(n)) for n in range(130)]  # no await: nothing is sent meanwhile
     assert taken == [True] * 100 + [False] * 30
     await stream.stop()
     assert stream.dropped == {"queue_full": 30, "spool_full": 100}
+    assert stream.taken == 130 and not stream.waiting and not stream.keeping
 
 
 async def test_a_call_too_large_for_a_record_is_dropped_and_the_rest_is_not(
@@ -189,7 +192,7 @@ async def test_the_publisher_needs_no_event_loop_and_does_not_wait(broker: Broke
         with Publisher(settings, source="/shop") as publisher:
             ids = [publisher.publish(request=request, response=response, task="greet") for _ in range(3)]
             ids.append(publisher.publish(call(7)))
-        assert publisher.published == 4 and publisher.dropped == 0
+        assert publisher.published == 4 and not publisher.dropped and publisher.taken == 4
         return ids
 
     ids = await asyncio.to_thread(program)

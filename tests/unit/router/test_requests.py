@@ -39,6 +39,8 @@ class Snapshot:
 
 
 class Sink:
+    keeping = True
+
     def publish(self, call: Call) -> bool:
         return True
 

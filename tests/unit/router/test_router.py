@@ -52,6 +52,8 @@ class Surrogate:
 
 
 class Kept(list[Call]):
+    keeping = True
+
     def publish(self, call: Call) -> bool:
         self.append(call)
         return True

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jitr.router.drops import Drop
 from jitr.router.spool import Spool
 
 
@@ -22,11 +23,11 @@ def test_batches_come_back_in_order_over_segments_and_a_restart(tmp_path: Path) 
     batches = [f"batch {n}".encode() * 20 for n in range(50)]
     with Spool(tmp_path, 16_000) as spool:
         for batch in batches[:40]:
-            assert spool.append(batch, 1)
+            assert spool.append(batch, 1) is None
         assert len(list(tmp_path.rglob("*.spool"))) > 1
     with Spool(tmp_path, 16_000) as spool:
         for batch in batches[40:]:
-            assert spool.append(batch, 1)
+            assert spool.append(batch, 1) is None
         assert drained(spool) == batches
         assert spool.size_bytes == 0
     assert not list(tmp_path.rglob("*.spool"))
@@ -34,10 +35,10 @@ def test_batches_come_back_in_order_over_segments_and_a_restart(tmp_path: Path) 
 
 def test_beyond_its_bound_it_refuses_and_takes_again_when_there_is_room(tmp_path: Path) -> None:
     with Spool(tmp_path, 100) as spool:
-        assert spool.append(b"x" * 60, 1)
-        assert not spool.append(b"x" * 60, 1)
+        assert spool.append(b"x" * 60, 1) is None
+        assert spool.append(b"x" * 60, 1) is Drop.SPOOL_FULL
         assert drained(spool) == [b"x" * 60]
-        assert spool.append(b"x" * 60, 1)
+        assert spool.append(b"x" * 60, 1) is None
 
 
 def test_a_batch_that_was_not_taken_comes_again(tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_it_is_a_queue_whatever_is_done_to_it(
                 segment.popleft()
             segment.clear()
         elif isinstance(step, bytes):
-            assert spool.append(step, 1)
+            assert spool.append(step, 1) is None
             expected.append(step)
         elif (head := spool.peek()) is not None:
             if expected and head[0] == expected[0]:

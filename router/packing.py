@@ -1,0 +1,59 @@
+"""A call as an event: one that every reader takes, or an error that says whose it is."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Final
+
+import msgspec
+
+from jitr.router.wellformed import wellformed
+from jitr.schemas.calls import Call
+from jitr.schemas.errors import RecordError
+from jitr.schemas.events import encode_event
+from jitr.schemas.times import seconds
+
+
+class _Readable(msgspec.Struct):
+    id: Annotated[str, msgspec.Meta(min_length=1)]
+    data: Call
+
+
+_readable: Final = msgspec.json.Decoder(_Readable)
+
+
+def encoded(call: Call, source: str) -> bytes:
+    """One call as an event that every reader takes; what is wrong is mended where that is possible.
+
+    Raises
+    ------
+    Exception
+        Of many kinds, where it cannot be.
+    """
+    try:
+        time_s = seconds(call.time)
+    except RecordError:
+        time_s = time.time()  # better a call of now than none
+    if time_s != call.time:
+        call = msgspec.structs.replace(call, time=time_s)
+    try:
+        event = encode_event(call.id, call.time, call, source=source)
+    except UnicodeEncodeError:
+        call = wellformed(call)
+        event = encode_event(call.id, call.time, call, source=source)
+    _readable.decode(event)  # what its readers would refuse is refused here, where it is known whose it is
+    return event
+
+
+def weight(call: Call) -> int:
+    """About how many bytes a call has, whatever it holds."""
+    size = 500 + len(call.tools or "") + len(call.response_format or "")
+    for message in call.messages:
+        size += 20 + len(message.content) + len(message.tool_calls or "")
+    for key, value in call.metadata.items():
+        size += 6 + len(key) + len(value)
+    if call.response is not None:
+        size += len(call.response.text) + len(call.response.tool_calls or "")
+    if call.decision is not None:
+        size += len(call.decision.answer or "")
+    return size

@@ -22,6 +22,7 @@ from jitr.router.wellformed import is_wellformed, wellformed
 from jitr.schemas.calls import MOST_BYTES, Call, Response, Usage
 from jitr.schemas.errors import RecordError
 from jitr.schemas.labels import has_text
+from jitr.schemas.only_teacher import cut_short
 from jitr.schemas.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class Router:
         self._snapshot: Final = snapshot
         self._sink: Final = sink
         self._now: Final = now
+        self._harmless: Final = frozenset(settings.gateway.harmless)
         self._scorers: Final = Scorers()
         self._scoring: set[asyncio.Future[SurrogateAnswer]] = set()
 
@@ -139,7 +141,8 @@ class Router:
             return replace(decision, target="teacher", reason=Reason.SURROGATE_FAILED)
         scored = _scored(decision, found)
         if not scored.accepted:
-            return replace(scored, target="teacher", reason=Reason.DEFERRED)
+            cut = _cut_short(decision, found)
+            return replace(scored, target="teacher", reason=Reason(cut) if cut else Reason.DEFERRED)
         return replace(scored, reason=Reason.ACCEPTED, due=scored.coin < scored.audit_rate)
 
     def report(
@@ -250,7 +253,7 @@ class Router:
             return teacher(Reason.OPT_OUT if skip else Reason.NO_TASK)
         if skip:
             return teacher(Reason.OPT_OUT, match.task_id)
-        unfit = needs_teacher(request) or (Reason.TOO_LONG if _is_too_long(call) else None)
+        unfit = needs_teacher(call, self._harmless) or (Reason.TOO_LONG if _is_too_long(call) else None)
         if unfit is not None:
             return teacher(unfit, match.task_id)
         live = view.routes.get(match.task_id)
@@ -296,6 +299,13 @@ def _is_too_long(call: Call) -> bool:
 def _scored(decision: Decision, found: SurrogateAnswer) -> Decision:
     # whatever a gate says: an answer without text is none
     accepted = decision.threshold is not None and found.score >= decision.threshold and has_text(found.text)
+    # nor is one at which the teacher would have had to stop
+    accepted = accepted and not _cut_short(decision, found)
     return replace(
         decision, label=found.label, answer=found.text, score=float(found.score), accepted=accepted
     )
+
+
+def _cut_short(decision: Decision, found: SurrogateAnswer) -> str:
+    call = decision.call
+    return cut_short(found.text, call.max_tokens, call.stop) if call is not None else ""

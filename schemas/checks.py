@@ -166,17 +166,17 @@ def messages(value: Any, _: Mapping[str, Any]) -> str:
 
 
 def tools(value: Any, request: Mapping[str, Any]) -> str:
-    """Tools that may not be called."""
-    if not isinstance(value, list) or not value:
+    """Tools that may not be called; an empty list is none at all."""
+    if not isinstance(value, list):
         return INVALID
-    return "" if request.get("tool_choice") == "none" else TOOLS
+    return "" if not value or request.get("tool_choice") == "none" else TOOLS
 
 
 def functions(value: Any, request: Mapping[str, Any]) -> str:
-    """Functions that may not be called."""
-    if not isinstance(value, list) or not value:
+    """Functions that may not be called; an empty list is none at all."""
+    if not isinstance(value, list):
         return INVALID
-    return "" if request.get("function_call") == "none" else TOOLS
+    return "" if not value or request.get("function_call") == "none" else TOOLS
 
 
 def tool_choice(value: Any, request: Mapping[str, Any]) -> str:

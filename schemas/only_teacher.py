@@ -19,7 +19,7 @@ from jitr.schemas.tokens import most_tokens
 MAX_TOKENS: Final = "max_tokens"
 STOP: Final = "stop"
 _MOST_NAMED: Final = 8
-# what has no such name is not repeated: it may be anything
+# what has no such name is not repeated, as it may be anything; and no setting waives it
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")
 _UNNAMED: Final = "?"
 
@@ -57,18 +57,17 @@ def only_teacher(request: Mapping[str, Any]) -> dict[str, str]:
         if reason:
             found[name] = reason
             if len(found) > _MOST_NAMED:
-                # no setting waives what is not named
                 found[_UNNAMED] = PARAMETER
                 break
     return found
 
 
-def why(call: Call, harmless: Collection[str] = ()) -> tuple[str, str] | None:
+def why(call: Call | Mapping[str, str], harmless: Collection[str] = ()) -> tuple[str, str] | None:
     """Why only the teacher can answer a call: the reason and the parameter; None where a surrogate may.
 
     Parameters
     ----------
-    call : Call
+    call : Call, or what `only_teacher` says of a request
     harmless : collection of str
         Parameters that change nothing, as ``gateway.harmless`` names them; see `may_be_waived`.
 
@@ -81,14 +80,16 @@ def why(call: Call, harmless: Collection[str] = ()) -> tuple[str, str] | None:
     (('parameter', 'think_twice'), None)
     """
     for reason, name in _reasons(call):
-        if name not in harmless or reason not in WAIVABLE:
+        if name not in harmless or reason not in WAIVABLE or name == _UNNAMED:
             return reason, name
     return None
 
 
-def _reasons(call: Call) -> Iterator[tuple[str, str]]:
-    for name, reason in call.only_teacher.items():
+def _reasons(call: Call | Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, reason in (call.only_teacher if isinstance(call, Call) else call).items():
         yield reason, name
+    if not isinstance(call, Call):
+        return
     # a call that was published in canonical form says it by its fields
     if call.n > 1:
         yield CHOICES, "n"

@@ -7,6 +7,7 @@ reason of their own. Whatever is not here is the teacher's, as nobody knows what
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 from jitr.schemas import checks
@@ -132,3 +133,16 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "continue_final_message": checks.switch(False, PARAMETER),
     "skip_special_tokens": checks.switch(True, PARAMETER),
 }
+
+
+def table() -> str:
+    """The table of `docs/gateway.md`, as Markdown; ``python -m jitr.schemas.parameters`` prints it."""
+    lines = ["| parameter | a surrogate may answer | else the LLM does, for |", "|---|---|---|"]
+    for name, rule in PARAMETERS.items():
+        reasons = ", ".join([f"`{reason}`" for reason in rule.reasons]) or "-"
+        lines.append(f"| `{name}` | {rule.answered} | {reasons} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())

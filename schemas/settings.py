@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from jitr.schemas.errors import ConfigError, nearest
+from jitr.schemas.only_teacher import may_be_waived
 from jitr.schemas.policy import Policy
 from jitr.schemas.prices import DEFAULT_PRICES, Price
 from jitr.schemas.topics import Topics
@@ -57,7 +58,11 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the gateway listens and where the LLM is. ``tenants`` maps an API key's sha256 to a tenant."""
+    """How the gateway listens and where the LLM is. ``tenants`` maps an API key's sha256 to a tenant.
+
+    ``harmless`` names parameters of requests with which a surrogate may answer all the same: such as no table
+    of ours knows, or whose effect beyond the text nobody needs (`schemas.only_teacher`).
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8080
@@ -67,6 +72,14 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     upstream_timeout_s: float = 600.0
     spool_mb: int = 256
     publish_linger_ms: int = 50
+    harmless: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.harmless:
+            if not may_be_waived(name):
+                raise ValueError(
+                    f"gateway.harmless: a surrogate cannot do justice to `{name}`; leave it to the LLM"
+                )
 
 
 class PolicyOverride(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

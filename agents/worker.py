@@ -133,7 +133,7 @@ class Worker:
             "train": lambda: train(context, redis, self.trainings.rows),
             "audit": lambda: audit(context, self._scorer),
             "steer": lambda: steer(context),
-            "view": lambda: view(context, RouteTable(redis)),
+            "view": lambda: view(context, RouteTable(redis, context.settings.redis.prefix)),
         }
         return [make[name]() for name in self.names]
 

@@ -69,13 +69,15 @@ class Reason(StrEnum):
     """The surrogate's answer may have more tokens than the caller takes."""
     STOP = "stop"
     """A stop sequence of the caller's occurs in the surrogate's answer."""
+    TASK_NAME = "task_name"
+    """What stands in `x-jitr-task` is no name, or one more than a tenant may give; it is left out."""
     NO_TASK = "no_task"
     """The call belongs to no known task."""
     NO_ROUTE = "no_route"
     """The task is known, but has no row in the routing table yet."""
     TOO_LONG = "too_long"
-    """More text than agents work on, so that no audit could ever be seen. Beyond what Kafka takes, it is not
-    even read, and no event tells of it."""
+    """More text than agents work on, so that no audit could ever be seen. Beyond what Kafka takes, or
+    `gateway.max_read_mb`, it is not even read, and no event tells of it."""
     UNREADABLE = "unreadable"
     """The request is no chat completion that we can read (or a text in it is no Unicode); the upstream judges
     it."""

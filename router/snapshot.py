@@ -19,7 +19,7 @@ from jitr.models.tasks.matcher import Matcher
 from jitr.router.artifacts import Load, Refusal, Shelf, Surrogate, local_path
 from jitr.router.reasons import Reason
 from jitr.router.supervisor import Loops
-from jitr.router.table import CHANNELS, RouteTable, Rows
+from jitr.router.table import RouteTable, Rows, channels
 from jitr.schemas.routes import Route, SurrogateRef, SurrogateTarget
 from jitr.schemas.settings import Settings
 from jitr.schemas.tasks import Task
@@ -101,7 +101,8 @@ class Snapshot:
             settings.redis.url, socket_timeout=2.0, socket_connect_timeout=2.0
         )
         self._owned: Final = redis is None
-        self._table: Final = RouteTable(self._redis)
+        self._channels: Final = channels(settings.redis.prefix)
+        self._table: Final = RouteTable(self._redis, settings.redis.prefix)
         root = local_path(settings.state.root) or Path(".jitr/state")
         self.loops: Final = Loops()
         self._shelf: Final = Shelf(root / "fetched", load or artifacts(), self._rebuild_all, self.loops)
@@ -149,7 +150,7 @@ class Snapshot:
         while True:
             try:
                 async with self._redis.pubsub() as listener:
-                    await listener.psubscribe(CHANNELS)
+                    await listener.psubscribe(self._channels)
                     while True:
                         await self._refresh()
                         self._said(True, "")

@@ -19,6 +19,8 @@ from jitr.schemas.prices import DEFAULT_PRICES, Price
 from jitr.schemas.topics import Topics
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
+Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,9 +33,13 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where Redis is; a password stands in the URL, which comes from the environment."""
+    """Where Redis is; a password stands in the URL, which comes from the environment.
+
+    ``prefix`` stands before every key and channel: two deployments may share one Redis.
+    """
 
     url: str = "redis://127.0.0.1:6379/0"
+    prefix: str = ""
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("redis://", "rediss://", "unix://")):
@@ -62,6 +68,11 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     ``harmless`` names parameters of requests with which a surrogate may answer all the same: such as no table
     of ours knows, or whose effect beyond the text nobody needs (`schemas.only_teacher`).
+
+    ``max_connections`` bounds the callers connected at once, ``max_connections_per_address`` those of one
+    address. A request's headers must come within ``header_timeout_s``, its body must keep coming, and the
+    caller must keep reading. Bodies up to ``max_read_mb`` are read, together ``read_memory_mb`` at once;
+    larger ones pass through. ``stop_timeout_s`` is how long a stop may take.
     """
 
     host: str = "127.0.0.1"
@@ -73,6 +84,16 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     spool_mb: int = 256
     publish_linger_ms: int = 50
     harmless: tuple[str, ...] = ()
+    max_connections: Positive = 4096
+    max_connections_per_address: Positive = 3072
+    header_timeout_s: Seconds = 10.0
+    body_timeout_s: Seconds = 30.0
+    send_timeout_s: Seconds = 60.0
+    keepalive_s: Seconds = 75.0
+    max_read_mb: Annotated[float, Meta(gt=0)] = 32.0
+    read_memory_mb: Annotated[float, Meta(gt=0)] = 256.0
+    max_task_names: Annotated[int, Meta(ge=0)] = 1000
+    stop_timeout_s: Seconds = 20.0
 
     def __post_init__(self) -> None:
         for name in self.harmless:

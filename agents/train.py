@@ -55,7 +55,7 @@ class Train(Handler[Training]):
         outputs = []
         for delivery in batch:
             training = delivery.value
-            name = f"jitr:{settings.kafka.prefix}lease:training:{training.task}"
+            name = f"{settings.redis.prefix}jitr:{settings.kafka.prefix}lease:training:{training.task}"
             async with self._one, lease(self._redis, name):
                 newest = self._newest.get(training.task, training)
                 if newest.labels > training.labels:

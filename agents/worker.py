@@ -12,7 +12,6 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from mode.utils.logging import get_logger
 from redis.asyncio import Redis
 
@@ -34,7 +33,6 @@ from jitr.agents.train import train
 from jitr.agents.view import view
 from jitr.router.table import RouteTable
 from jitr.schemas.errors import ConfigError, nearest
-from jitr.schemas.origins import stranger
 from jitr.schemas.routes import Transition
 from jitr.schemas.settings import Settings
 from jitr.schemas.tasks import Task
@@ -135,7 +133,7 @@ class Worker:
             "train": lambda: train(context, redis, self.trainings.rows),
             "audit": lambda: audit(context, self._scorer),
             "steer": lambda: steer(context),
-            "view": lambda: view(context, RouteTable(redis)),
+            "view": lambda: view(context, RouteTable(redis, context.settings.redis.prefix)),
         }
         return [make[name]() for name in self.names]
 
@@ -189,20 +187,7 @@ class Worker:
             there = bool(self.deliveries) and all(d.assigned.is_set() for d in self.deliveries)
             return web.Response(text="ready" if there else "starting", status=200 if there else 503)
 
-        @web.middleware
-        async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-            foreign = stranger(
-                request.headers.getall("Host", ()),
-                request.headers.getall("Origin", ()),
-                bound=self.settings.worker.host,
-                reached=_address(request),
-                allowed_hosts=self.settings.worker.allowed_hosts,
-            )
-            if foreign is not None:
-                return web.Response(text=f"{foreign}; worker.allowed_hosts names those that are", status=403)
-            return await handler(request)
-
-        app = web.Application(middlewares=[guarded])
+        app = web.Application()
         app.add_routes([web.get("/metrics", page), web.get("/health", health), web.get("/ready", ready)])
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -235,8 +220,3 @@ class Worker:
                 with contextlib.suppress(Exception):
                     await send_all(packed, delivery.send)
             start = now
-
-
-def _address(request: web.Request) -> str:
-    name = request.transport and request.transport.get_extra_info("sockname")
-    return str(name[0]) if isinstance(name, tuple) else ""

@@ -31,7 +31,6 @@ def show(settings: Settings) -> None:
     shown = msgspec.to_builtins(settings)
     shown["redis"]["url"] = redacted(shown["redis"]["url"])
     shown["gateway"]["upstream"] = redacted(shown["gateway"]["upstream"])
-    shown["gateway"]["upstream_key"] = "***" if settings.gateway.upstream_key else ""
     print_json(shown)
 
 

@@ -27,7 +27,7 @@ def rows(settings: Settings, tenant: str) -> Rows:
 async def _rows(settings: Settings, tenant: str) -> Rows:
     client = aioredis.from_url(settings.redis.url)
     try:
-        return await RouteTable(client).load(tenant)
+        return await RouteTable(client, settings.redis.prefix).load(tenant)
     except (RedisError, OSError) as error:
         where = settings.redis.url.rpartition("@")[2]
         raise UnavailableError(

@@ -5,41 +5,44 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, Final
 
-import msgspec
+import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 
 from jitr.router import openai_answers as openai
-from jitr.router.border import CALLER
-from jitr.router.callers import Caller
+from jitr.router.bodies import NOT_WHOLE, Bodies, Body, rest
 from jitr.router.decision import Decision, new_id
+from jitr.router.encoding import EncodingError
 from jitr.router.metrics import GatewayMetrics
+from jitr.router.names import TaskNames
 from jitr.router.reasons import Reason
-from jitr.router.relay import relay
+from jitr.router.refusals import JSON, REQUEST_ID, request_id
+from jitr.router.relay import SSE, Relay, why_left
 from jitr.router.requests import read_body
 from jitr.router.router import Router
 from jitr.router.sse import StreamError, assemble
 from jitr.router.supervisor import Loops
-from jitr.router.upstream import FAILURES, Upstream, passed_headers, said, sent_headers
+from jitr.router.teacher import failed, not_whole
+from jitr.router.upstream import FAILURES, Upstream, passed_headers, said
 from jitr.schemas.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
 PATH: Final = "chat/completions"
 LARGEST_KEPT: Final = 8 * 2**20
-JSON: Final = "application/json"
-SSE: Final = "text/event-stream"
 _NO: Final = ("", "0", "false", "no")
+_STREAM_MARKS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
 @dataclass(slots=True)
 class _Exchange:
     """One request on its way through."""
 
-    http: web.Request
-    caller: Caller
+    http: web.BaseRequest
     started: float
     decision: Decision
     request: Mapping[str, Any]
@@ -94,34 +97,26 @@ class Chat:
         self._upstream: Final = upstream
         self._metrics: Final = metrics
         self._loops: Final = loops
+        self._bodies: Final = Bodies(settings)
+        self._names: Final = TaskNames(settings.max_task_names)
         self._audits: set[asyncio.Task[None]] = set()
 
-    async def handle(self, http: web.Request) -> web.StreamResponse:
+    async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         started = time.perf_counter()
-        with self._metrics.in_flight.track_inprogress():
+        try:
+            body = await self._bodies.read(http)
+        except NOT_WHOLE:
+            return not_whole(http) or web.Response(status=400)
+        with self._bodies.hold(body):
+            exchange = _Exchange(http, started, await self._decide(http, body), body.request or {})
+            decision = exchange.decision
             try:
-                raw = await http.read()
-            except web.HTTPRequestEntityTooLarge as error:
-                return _too_large(error)
-            request, caller = _object(raw), http[CALLER]
-            if request is None:
-                decision = Decision(new_id(), None, "teacher", Reason.UNREADABLE)
-            else:
-                decision = await self._router.answer(
-                    request,
-                    tenant=caller.tenant,
-                    unproved=not caller.proved(request),
-                    task=http.headers.get("x-jitr-task"),
-                    skip=http.headers.get("x-jitr-skip", "").strip().lower() not in _NO,
-                )
-            exchange = _Exchange(http, caller, started, decision, request or {})
-            if decision.answered:
-                answer: web.StreamResponse = self._from_surrogate(exchange)
-            else:
-                answer = await self._from_teacher(exchange, raw)
-            self._metrics.observe(decision.target, decision.reason, exchange.took_s, exchange.upstream_s)
-            return answer
+                if decision.answered:
+                    return self._from_surrogate(exchange)
+                return await self._from_teacher(exchange, body)
+            finally:
+                self._metrics.observe(decision.target, decision.reason, exchange.took_s, exchange.upstream_s)
 
     async def close(self, deadline_s: float) -> None:
         """Wait for audits; those that are late are published as lost."""
@@ -130,6 +125,23 @@ class Chat:
             for audit in late:
                 audit.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+    async def _decide(self, http: web.BaseRequest, body: Body) -> Decision:
+        if body.request is None:
+            return Decision(new_id(), None, "teacher", body.reason or Reason.UNREADABLE)
+        headers = http.headers
+        tenant, task = self._tenant(http), headers.get("x-jitr-task")
+        if task and not self._names.take(tenant, task):
+            decision = self._router.lookup(body.request, tenant=tenant, skip=True)
+            return decision if decision.call is None else replace(decision, reason=Reason.TASK_NAME)
+        skip = headers.get("x-jitr-skip", "").strip().lower() not in _NO
+        try:
+            return await self._router.answer(body.request, tenant=tenant, task=task, skip=skip)
+        except asyncio.CancelledError:
+            # nobody was asked, but the call was made
+            decision = self._router.lookup(body.request, tenant=tenant, task=task, skip=True)
+            self._report(decision, None, why_left(http), None)
+            raise
 
     def _from_surrogate(self, exchange: _Exchange) -> web.Response:
         decision, request = exchange.decision, exchange.request
@@ -145,111 +157,127 @@ class Chat:
             self._audits.add(task)
             task.add_done_callback(self._audits.discard)
         else:
-            self._report(exchange, None, None, latency_s)
-        return web.Response(body=body, headers={"Content-Type": kind, **exchange.headers()})
+            self._report(decision, None, None, latency_s)
+        headers = {"Content-Type": kind, REQUEST_ID: request_id(exchange.http), **exchange.headers()}
+        return web.Response(body=body, headers=headers)
 
     async def _audit(self, exchange: _Exchange, latency_s: float) -> None:
         """Ask the teacher about a call that the surrogate has answered; one event carries both answers."""
         response: Mapping[str, Any] | None = None
         error: str | None = "the audit was cut off by the gateway's stop"
         status: int | None = None
+        headers = self._upstream.sent_headers(exchange.http.headers)
+        # the body is written anew, and the answer is read here
+        for name in ("Content-Encoding", "Accept-Encoding", "Accept"):
+            headers.popall(name, None)
+        headers["Accept-Encoding"] = "identity"
+        relay = Relay(LARGEST_KEPT)
         try:
             async with asyncio.timeout(self._settings.upstream_timeout_s):
-                async with await self._ask(exchange, openai.unstreamed(exchange.request)) as answer:
+                async with await self._ask(exchange, headers, openai.unstreamed(exchange.request)) as answer:
                     status = answer.status
-                    response, error = read_body(status, await answer.read())
+                    response, error = read_body(status, await relay.read(answer))
         except FAILURES as failure:
             error = said(failure)
+        except EncodingError as wrong:
+            error = f"the answer cannot be read: {wrong}"
         finally:
             # an audit that fails is published too: `due` without a response is how a lost one is missed
-            self._report(exchange, response, error, latency_s, status)
+            self._report(exchange.decision, response, error, latency_s, status)
 
-    async def _from_teacher(self, exchange: _Exchange, raw: bytes) -> web.StreamResponse:
+    async def _from_teacher(self, exchange: _Exchange, body: Body) -> web.StreamResponse:
+        http = exchange.http
         sent = time.perf_counter()
+        headers = self._upstream.sent_headers(http.headers)
+        content: bytes | AsyncIterator[bytes] = body.raw
+        if not body.whole:
+            content = rest(body, http)
+            if http.content_length is not None:
+                headers["Content-Length"] = str(http.content_length)
         try:
-            async with await self._ask(exchange, raw) as answer:
-                exchange.upstream_s = time.perf_counter() - sent
-                if answer.content_type == SSE:
-                    headers = passed_headers(answer.headers)
-                    headers.update(exchange.headers())
-                    relayed = await relay(exchange.http, answer, headers, keep=LARGEST_KEPT)
-                    exchange.upstream_s += relayed.waited_s
-                    self._report_stream(exchange, answer.status, relayed.kept, relayed.error, exchange.took_s)
-                    return relayed.out
-                body = await answer.read()
-                exchange.upstream_s = time.perf_counter() - sent
+            answer = await self._ask(exchange, headers, content)
         except FAILURES as failure:
             exchange.upstream_s = time.perf_counter() - sent
             return self._failed(exchange, failure)
-        # read and published once the answer is on its way
-        asyncio.get_running_loop().call_soon(
-            self._report_body, exchange, answer.status, body, exchange.took_s
-        )
-        headers = passed_headers(answer.headers)
-        headers.update(exchange.headers())
-        return web.Response(status=answer.status, body=body, headers=headers)
+        except asyncio.CancelledError:
+            self._report(exchange.decision, None, why_left(http), exchange.took_s)
+            raise
+        exchange.upstream_s = time.perf_counter() - sent
+        relay = Relay(LARGEST_KEPT if exchange.decision.call is not None else 0)
+        passed = passed_headers(answer.headers)
+        if REQUEST_ID not in passed:
+            passed[REQUEST_ID] = request_id(http)
+        passed.update(exchange.headers())
+        try:
+            out = await relay.run(http, answer, passed)
+        except FAILURES as failure:
+            exchange.upstream_s += relay.waited_s
+            self._upstream.let_go(answer, complete=False)
+            return self._failed(exchange, failure)
+        except asyncio.CancelledError:
+            self._passed(exchange, answer, relay)
+            raise
+        exchange.upstream_s += relay.waited_s
+        if exchange.decision.call is None:
+            self._upstream.let_go(answer, complete=relay.complete)
+        elif isinstance(out, web.Response):
+            # read and published once the answer is on its way
+            asyncio.get_running_loop().call_soon(self._passed, exchange, answer, relay)
+        else:
+            self._passed(exchange, answer, relay)
+        return out
 
-    async def _ask(self, exchange: _Exchange, body: bytes) -> Any:
-        http, caller = exchange.http, exchange.caller
-        headers = caller.sent(sent_headers(http.headers))
-        answer = await self._upstream.ask("POST", PATH, http.rel_url.raw_query_string, headers, body)
-        caller.heard(answer.status, exchange.request)
-        return answer
+    async def _ask(self, exchange: _Exchange, headers: CIMultiDict[str], body: Any) -> aiohttp.ClientResponse:
+        return await self._upstream.ask("POST", PATH, exchange.http.rel_url.raw_query_string, headers, body)
 
     def _failed(self, exchange: _Exchange, failure: BaseException) -> web.Response:
-        late = isinstance(failure, TimeoutError)
-        verb = "did not answer in time" if late else "cannot be reached"
-        message = f"The upstream LLM {verb}: {said(failure)}"
-        self._report(exchange, None, message, exchange.took_s)
-        code = "upstream_timeout" if late else "upstream_unavailable"
-        return web.Response(
-            status=504 if late else 502,
-            body=openai.error_body(message, "upstream_error", code),
-            headers={"Content-Type": JSON, **exchange.headers()},
-        )
+        at_fault = not_whole(exchange.http)
+        if at_fault is not None:
+            return at_fault
+        message, answer = failed(exchange.http, failure, exchange.headers())
+        self._report(exchange.decision, None, message, exchange.took_s)
+        return answer
 
-    def _report_body(self, exchange: _Exchange, status: int, body: bytes, latency_s: float) -> None:
-        response, error = read_body(status, body)
-        self._report(exchange, response, error, latency_s, status)
-
-    def _report_stream(
-        self, exchange: _Exchange, status: int, stream: bytes, error: str | None, latency_s: float
-    ) -> None:
+    def _passed(self, exchange: _Exchange, answer: aiohttp.ClientResponse, relay: Relay) -> None:
+        """Publish what was passed on: what has come whole is whole, whatever became of the caller."""
+        self._upstream.let_go(answer, complete=relay.complete)
         response: Mapping[str, Any] | None = None
-        if error is None:
+        error, status = relay.error, answer.status
+        if relay.complete:
             try:
-                response = assemble(stream)
+                body = relay.body()
+                if 200 <= status < 300 and _is_stream(answer, body):
+                    response = assemble(body)
+                else:
+                    response, error = read_body(status, body)
+            except EncodingError as wrong:
+                error = f"the answer cannot be read: {wrong}"
             except StreamError as wrong:
                 error = str(wrong)
-        self._report(exchange, response, error, latency_s, status)
+        self._report(exchange.decision, response, error, exchange.took_s, status)
 
     def _report(
         self,
-        exchange: _Exchange,
+        decision: Decision,
         response: Mapping[str, Any] | None,
         error: str | None,
-        latency_s: float,
+        latency_s: float | None,
         status: int | None = None,
     ) -> None:
-        decision = exchange.decision
-        exchange.caller.charge(exchange.request, response)
         try:
             self._router.report(decision, response, error=error, status=status, latency_s=latency_s)
         except Exception:  # the caller has an answer; an event that cannot be made must not take it away
             log.exception("publishing call %s failed", decision.id)
 
-
-def _too_large(error: web.HTTPRequestEntityTooLarge) -> web.Response:
-    return web.Response(
-        status=error.status,
-        body=openai.error_body(str(error.text), "invalid_request_error", "request_too_large"),
-        headers={"Content-Type": JSON, "x-jitr-route": "teacher", "Connection": "close"},
-    )
+    def _tenant(self, http: web.BaseRequest) -> str:
+        if not self._settings.tenants:
+            return self._settings.tenant
+        key = http.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+        return self._settings.tenants.get(sha256(key.encode()).hexdigest(), self._settings.tenant)
 
 
-def _object(raw: bytes) -> dict[str, Any] | None:
-    try:
-        value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+def _is_stream(answer: aiohttp.ClientResponse, body: bytes) -> bool:
+    """Whether a body is a stream of events: some servers give it another type."""
+    if answer.content_type == SSE:
+        return True
+    return body.removeprefix(b"\xef\xbb\xbf")[:512].lstrip().startswith(_STREAM_MARKS)

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
+import os
 import signal
-import time
+import threading
+from collections.abc import Awaitable
 from typing import Any, Final, Protocol
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from jitr import __version__
-from jitr.router import chat
-from jitr.router import openai_answers as openai
-from jitr.router.border import CALLER, Border
-from jitr.router.callers import Callers
+from jitr.router.addresses import leads_to, without_credentials
 from jitr.router.chat import Chat
+from jitr.router.connections import Connections, allow_open_files
+from jitr.router.dispatch import Dispatch, Page
 from jitr.router.events import EventStream
 from jitr.router.metrics import GatewayMetrics, PublishCounts
-from jitr.router.reasons import Reason
-from jitr.router.relay import relay
 from jitr.router.router import Router, Sink
 from jitr.router.snapshot import Snapshot
 from jitr.router.supervisor import Loops
-from jitr.router.upstream import FAILURES, Upstream, passed_headers, said, sent_headers
+from jitr.router.teacher import Passing
+from jitr.router.upstream import Upstream
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.settings import Settings
 
 log = logging.getLogger(__name__)
-LARGEST_BODY: Final = 64 * 2**20
+EVENTS_S: Final = 8.0
+GRACE_S: Final = 10.0
 
 
 class Events(Sink, PublishCounts, Protocol):
@@ -38,8 +40,8 @@ class Events(Sink, PublishCounts, Protocol):
     async def start(self) -> None:
         """Begin to take calls."""
 
-    async def stop(self) -> None:
-        """See out what was taken."""
+    async def stop(self, deadline_s: float = 10.0) -> None:
+        """See out what was taken, within a deadline."""
 
     def state(self) -> dict[str, Any]:
         """How publishing fares, for ``/ready``."""
@@ -67,16 +69,23 @@ class Gateway:
         self._snapshot: Final = snapshot or Snapshot(settings)
         self._events: Final[Events] = EventStream(settings) if events is None else events
         self._upstream: Final = Upstream(settings.gateway)
-        self._runner: web.AppRunner | None = None
+        self._runner: web.ServerRunner | None = None
         self.router: Final = Router(settings, self._snapshot, self._events)
-        self.callers: Final = Callers(settings, self._snapshot.redis, follow=self._snapshot.follow)
         audits = Loops()
-        self._loops: Final = (self._events.loops, self._snapshot.loops, self.callers.loops, audits)
+        self._loops: Final = (self._events.loops, self._snapshot.loops, audits)
         self.metrics: Final = GatewayMetrics(
             __version__, self._events, lambda: self._snapshot.age_s, self._loops
         )
-        self._border: Final = Border(settings.gateway, self.callers, self.metrics)
         self._chat: Final = Chat(settings.gateway, self.router, self._upstream, self.metrics, audits)
+        pages: dict[str, Page] = {
+            "/health": self._health,
+            "/ready": self._ready,
+            "/version": self._version,
+            "/metrics": self._metrics,
+        }
+        self._dispatch: Final = Dispatch(
+            self._chat, Passing(self._upstream, self.metrics), self._upstream, self.metrics, pages
+        )
         self.port = settings.gateway.port
 
     @property
@@ -86,8 +95,8 @@ class Gateway:
 
     @property
     def ready(self) -> bool:
-        """Whether a routing table has been read, and it is known who may be served."""
-        return self._snapshot.ready and self.callers.ready
+        """Whether a routing table has been read."""
+        return self._snapshot.ready
 
     async def start(self) -> None:
         """Listen; `port` and `base_url` hold from here on. Redis, Kafka and the LLM may come later.
@@ -95,25 +104,26 @@ class Gateway:
         Raises
         ------
         ConfigError
-            If the address cannot be listened on.
+            If the address cannot be listened on, or is the upstream's too.
         """
+        settings = self._settings.gateway
         await self._events.start()
         await self._snapshot.start()
-        await self.callers.start()
         await self._upstream.start()
-        app = web.Application(client_max_size=LARGEST_BODY)
-        self._border.guard(app)
-        app.router.add_get("/health", self._health)
-        app.router.add_get("/ready", self._ready)
-        app.router.add_get("/version", self._version)
-        app.router.add_get("/metrics", self._metrics)
-        app.router.add_post(f"/v1/{chat.PATH}", self._chat.handle)
-        app.router.add_route("*", "/v1/{path:.*}", self._pass)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=10.0)
+        self.connections = Connections(self._dispatch.handle, settings)
+        self.metrics.watch(self.connections)
+        if self.connections.most < settings.max_connections:
+            log.warning(
+                "of %d callers at most %d can be connected at once: the system allows no more open files"
+                " (ulimit -n)",
+                settings.max_connections,
+                self.connections.most,
+            )
+        self._runner = web.ServerRunner(self.connections)
         await self._runner.setup()
-        host = self._settings.gateway.host
+        host = settings.host
         try:
-            await web.TCPSite(self._runner, host, self.port).start()
+            await web.TCPSite(self._runner, host, self.port, backlog=1024).start()
         except OSError as error:
             await self.stop()
             raise ConfigError(
@@ -121,52 +131,40 @@ class Gateway:
                 " free port, or 0 to let the system choose"
             ) from error
         self.port = self._runner.addresses[0][1]
+        if await leads_to(settings.upstream, host, self.port):
+            await self.stop()
+            raise ConfigError(
+                f"gateway.upstream leads back to the gateway itself ({host}:{self.port}); set it to the LLM's"
+                " base URL, for example https://api.openai.com/v1"
+            )
 
-    async def stop(self, deadline_s: float = 10.0) -> None:
-        """Take no more requests, end those under way, and see audits and events out within a deadline."""
+    async def stop(self, deadline_s: float | None = None) -> None:
+        """Take no more requests, end those under way, and see audits and events out.
+
+        Parameters
+        ----------
+        deadline_s : float, optional
+            For all of it; by default ``gateway.stop_timeout_s``. What hangs beyond it is left behind.
+        """
+        total_s = self._settings.gateway.stop_timeout_s if deadline_s is None else deadline_s
         if self._runner:
+            self.connections.patience_s = total_s / 4
             await self._runner.cleanup()
             self._runner = None
-        await self._chat.close(deadline_s)
-        await self.router.close()
-        await self.callers.stop()
-        await self._snapshot.stop()
-        await self._upstream.stop()
-        await self._events.stop()
+        for name, share, closing in (
+            ("audits", 0.2, self._chat.close(total_s / 8)),
+            ("surrogates", 0.1, self.router.close(total_s / 16)),
+            ("the routing snapshot", 0.05, self._snapshot.stop()),
+            ("the upstream's connections", 0.05, self._upstream.stop()),
+        ):
+            await _within(max(0.5, share * total_s), name, closing)
+        # calls that Kafka does not take by then are written to disk
+        await _within(total_s / 8 + EVENTS_S, "events", self._events.stop(total_s / 8))
 
-    async def _pass(self, http: web.Request) -> web.StreamResponse:
-        """Pass anything else through, both ways, without looking at it."""
-        started, waited_s = time.perf_counter(), 0.0
-        path, query = http.rel_url.raw_path.removeprefix("/v1/"), http.rel_url.raw_query_string
-        body = http.content if http.body_exists else None
-        caller = http[CALLER]
-        with self.metrics.in_flight.track_inprogress():
-            try:
-                sent = caller.sent(sent_headers(http.headers))
-                async with await self._upstream.ask(http.method, path, query, sent, body) as answer:
-                    waited_s = time.perf_counter() - started
-                    if answer.status == 401:
-                        # what is served elsewhere proves nothing for a model, but a dead key is dead
-                        caller.heard(answer.status)
-                    headers = passed_headers(answer.headers)
-                    headers["x-jitr-route"] = "teacher"
-                    relayed = await relay(http, answer, headers)
-                    waited_s += relayed.waited_s
-                    return relayed.out
-            except FAILURES as failure:
-                message = f"The upstream LLM cannot be reached: {said(failure)}"
-                return web.Response(
-                    status=502,
-                    body=openai.error_body(message, "upstream_error", "upstream_unavailable"),
-                    headers={"Content-Type": chat.JSON, "x-jitr-route": "teacher"},
-                )
-            finally:
-                self.metrics.observe("teacher", Reason.PASSED, time.perf_counter() - started, waited_s)
-
-    async def _health(self, _: web.Request) -> web.Response:
+    async def _health(self, _: web.BaseRequest) -> web.Response:
         return web.json_response({"status": "ok"})
 
-    async def _ready(self, _: web.Request) -> web.Response:
+    async def _ready(self, _: web.BaseRequest) -> web.Response:
         age_s = self._snapshot.age_s if self.ready else None
         said = {
             "ready": self.ready,
@@ -180,16 +178,25 @@ class Gateway:
         }
         return web.json_response(said, status=200 if self.ready else 503)
 
-    async def _version(self, _: web.Request) -> web.Response:
+    async def _version(self, _: web.BaseRequest) -> web.Response:
         return web.json_response({"version": __version__})
 
-    async def _metrics(self, _: web.Request) -> web.Response:
+    async def _metrics(self, _: web.BaseRequest) -> web.Response:
         text = generate_latest(self.metrics.registry)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
+async def _within(limit_s: float, name: str, closing: Awaitable[None]) -> None:
+    try:
+        async with asyncio.timeout(limit_s):
+            await closing
+    except TimeoutError:
+        log.error("%s did not come to an end within %.1f s, and are left behind", name, limit_s)
+
+
 def serve(settings: Settings) -> None:
     """Run a gateway until SIGINT or SIGTERM; the log says where it listens."""
+    allow_open_files()
     asyncio.run(_serve(settings))
 
 
@@ -201,7 +208,17 @@ async def _serve(settings: Settings) -> None:
     gateway = Gateway(settings)
     await gateway.start()
     try:
-        log.warning("the gateway serves %s in front of %s", gateway.base_url, settings.gateway.upstream)
+        log.warning(
+            "the gateway serves %s in front of %s",
+            gateway.base_url,
+            without_credentials(settings.gateway.upstream),
+        )
         await stop.wait()
     finally:
-        await gateway.stop()
+        deadline_s = settings.gateway.stop_timeout_s
+        # whatever hangs, be it a thread or this loop: the process ends
+        faulthandler.dump_traceback_later(deadline_s + GRACE_S, exit=True)
+        await gateway.stop(deadline_s)
+        last = threading.Timer(1.0, os._exit, (0,))
+        last.daemon = True
+        last.start()

@@ -46,6 +46,18 @@ class PublishCounts(Protocol):
         """What runs in the background."""
 
 
+class ConnectionCounts(Protocol):
+    """What a server counts of its connections; `Connections` is one."""
+
+    @property
+    def open(self) -> int:
+        """Connections at the moment."""
+
+    @property
+    def ended(self) -> Mapping[str, int]:
+        """Connections that were ended or refused, by why."""
+
+
 class GatewayMetrics:
     """Everything that the gateway counts, in a registry of its own.
 
@@ -111,6 +123,10 @@ class GatewayMetrics:
         self.registry.register(_Published(counts))
         self.registry.register(_Background(loops))
 
+    def watch(self, connections: ConnectionCounts) -> None:
+        """Tell of connections, too."""
+        self.registry.register(_Connected(connections))
+
     def observe(self, route: str, reason: Reason, duration_s: float, upstream_s: float) -> None:
         """Count one request."""
         self._requests.labels(route, reason.value).inc()
@@ -153,3 +169,17 @@ class _Background(Collector):
             for work, count in loops.failures.items():
                 failures.add_metric([work], count)
         yield from (up, restarts, failures)
+
+
+class _Connected(Collector):
+    def __init__(self, counts: ConnectionCounts) -> None:
+        self._counts: Final = counts
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("jitr_open_connections", "Callers' connections.", value=self._counts.open)
+        ended = CounterMetricFamily(
+            "jitr_ended_connections", "Callers' connections ended by the gateway, by why.", labels=["reason"]
+        )
+        for reason in ("refused", "crowded", "slow_headers", "slow_body", "slow_reader"):
+            ended.add_metric([reason], self._counts.ended.get(reason, 0))
+        yield ended

@@ -2,82 +2,184 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable
+from typing import Final
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 
+from jitr.router.encoding import EncodingError, decoded
 from jitr.router.upstream import FAILURES, said
 
+GONE: Final = "the caller went away before the answer ended"
+STOPPED: Final = "the gateway stopped before the answer ended"
+SSE: Final = "text/event-stream"
+_DONE: Final = (b"data: [DONE]", b"data:[DONE]")
+_TAIL: Final = 512
+# an answer of known length up to this is passed on in one piece
+_ONE_PIECE: Final = 64 * 1024
+LARGEST_DECODED: Final = 32 * 2**20
 
-@dataclass(frozen=True, slots=True)
-class Relayed:
-    """What became of a body.
+
+class Relay:
+    """One body on its way, and what is known of it, also while it is under way.
+
+    Parameters
+    ----------
+    keep : int
+        Bytes to keep a copy of.
 
     Attributes
     ----------
-    out : StreamResponse
-        To be returned by the handler.
-    kept : bytes
-        A copy of the beginning, as long as was asked for.
+    kept : bytearray
+        A copy of the beginning.
+    complete : bool
+        Whether the body is whole: the upstream's end was seen, or the event that says so.
     waited_s : float
         Time spent waiting for the upstream.
     error : str or None
         Why the body is not whole.
     """
 
-    out: web.StreamResponse
-    kept: bytes
-    waited_s: float
-    error: str | None
+    def __init__(self, keep: int = 0) -> None:
+        self._keep: Final = keep
+        self.kept: Final = bytearray()
+        self.waited_s = 0.0
+        self.error: str | None = None
+        self.complete = False
+        self._coding = ""
+        self._cut = False
 
+    async def read(self, answer: aiohttp.ClientResponse) -> bytes:
+        """Take in a body that nobody waits for; return it decoded, as `body` does."""
+        self._coding = answer.headers.get("Content-Encoding", "")
+        async for piece in answer.content.iter_any():
+            self._take(piece)
+        self.complete = True
+        return self.body()
 
-async def relay(
-    http: web.Request, answer: aiohttp.ClientResponse, headers: Mapping[str, str], *, keep: int = 0
-) -> Relayed:
-    """Pass a body on; neither the caller's nor the upstream's end raises.
+    def body(self) -> bytes:
+        """The body, decoded.
 
-    Where the upstream breaks off, so does the caller's connection: an orderly end would say that this
-    was all. Where the caller goes away, the upstream is let go when the handler leaves its context.
+        Raises
+        ------
+        EncodingError
+            If it cannot be, or was longer than is kept.
+        """
+        if self._cut:
+            raise EncodingError(f"more than {self._keep} bytes")
+        return decoded(bytes(self.kept), self._coding, LARGEST_DECODED, whole=self.complete)
 
-    Parameters
-    ----------
-    http : Request
-        The caller's.
-    answer : ClientResponse
-        The upstream's, unread.
-    headers : mapping
-        For the caller.
-    keep : int
-        Bytes to keep a copy of.
-    """
-    out = web.StreamResponse(status=answer.status, headers=headers)
-    kept = bytearray()
-    waited_s = 0.0
-    parts = answer.content.iter_any()
-    gone = "the caller went away before the answer ended"
-    try:
-        await out.prepare(http)
-    except ConnectionResetError:
-        return Relayed(out, b"", waited_s, gone)
-    while True:
+    async def run(
+        self, http: web.BaseRequest, answer: aiohttp.ClientResponse, headers: CIMultiDict[str]
+    ) -> web.StreamResponse:
+        """Pass a body on; return what the handler is to return.
+
+        Where the upstream breaks off, so does the caller's connection: an orderly end would say that this
+        was all. Where the caller goes away, what has come so far is kept, and the upstream is let go.
+
+        Parameters
+        ----------
+        http : BaseRequest
+            The caller's.
+        answer : ClientResponse
+            The upstream's, unread.
+        headers : mapping
+            For the caller.
+
+        Raises
+        ------
+        aiohttp.ClientError, OSError, TimeoutError
+            If the upstream breaks off before anything was passed on.
+        asyncio.CancelledError
+            If the caller goes away, or the gateway stops.
+        """
+        content = answer.content
+        length = answer.headers.get("Content-Length")
+        self._coding = answer.headers.get("Content-Encoding", "")
+        if http.method == "HEAD":
+            if length is not None:
+                headers["Content-Length"] = length
+            self.complete = True
+            return web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+        try:
+            small = length is not None and length.isdecimal() and int(length) <= _ONE_PIECE
+            piece = await self._timed(content.read() if small else content.readany())
+            if content.at_eof():
+                self._take(piece)
+                self.complete = True
+                return web.Response(
+                    status=answer.status, reason=answer.reason, headers=headers, body=piece or None
+                )
+            if length is not None:
+                headers["Content-Length"] = length
+            return await self._stream(http, answer, headers, piece)
+        except asyncio.CancelledError:
+            self._left(http, answer)
+            raise
+
+    async def _stream(
+        self,
+        http: web.BaseRequest,
+        answer: aiohttp.ClientResponse,
+        headers: CIMultiDict[str],
+        piece: bytes,
+    ) -> web.StreamResponse:
+        out = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+        content = answer.content
+        self._take(piece)
+        try:
+            await out.prepare(http)
+            while piece:
+                await out.write(piece)
+                try:
+                    piece = await self._timed(content.readany())
+                except FAILURES as failure:
+                    self.error = f"the upstream broke off: {said(failure)}"
+                    if http.transport:
+                        http.transport.abort()
+                    return out
+                self._take(piece)
+            self.complete = True
+            await out.write_eof()
+        except ConnectionError:
+            self._left(http, answer)
+        return out
+
+    async def _timed(self, reading: Awaitable[bytes]) -> bytes:
         asked = time.perf_counter()
         try:
-            part = await anext(parts, None)
-        except FAILURES as failure:
-            if http.transport:
-                http.transport.abort()
-            return Relayed(out, bytes(kept), waited_s, f"the upstream broke off: {said(failure)}")
+            return await reading
         finally:
-            waited_s += time.perf_counter() - asked
+            self.waited_s += time.perf_counter() - asked
+
+    def _take(self, piece: bytes) -> None:
+        room = self._keep - len(self.kept)
+        if len(piece) > room:
+            self._cut = True
+            piece = piece[:room]
+        self.kept.extend(piece)
+
+    def _left(self, http: web.BaseRequest, answer: aiohttp.ClientResponse) -> None:
+        if answer.content.exception() is None:
+            self._take(answer.content.read_nowait())  # what had come, but was not yet read
+        self.complete = self.complete or answer.content.at_eof() or self._says_done()
+        if not self.complete:
+            self.error = why_left(http)
+
+    def _says_done(self) -> bool:
         try:
-            if part is None:
-                await out.write_eof()
-                return Relayed(out, bytes(kept), waited_s, None)
-            if len(kept) < keep:
-                kept += part[: keep - len(kept)]
-            await out.write(part)
-        except ConnectionResetError:
-            return Relayed(out, bytes(kept), waited_s, gone)
+            return any(line.rstrip() in _DONE for line in self.body()[-_TAIL:].splitlines())
+        except EncodingError:
+            return False
+
+
+def why_left(http: web.BaseRequest) -> str:
+    """Why a handler was cancelled, in words.
+
+    The caller's connection is gone, or else the gateway stops.
+    """
+    return GONE if http.transport is None or http.transport.is_closing() else STOPPED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from jitr.router.openai_answers import error_message
@@ -13,6 +13,7 @@ from jitr.schemas.dialects.openai import OpenAIPair
 from jitr.schemas.dialects.openai_answer import Answer, read_answer, read_usage
 from jitr.schemas.errors import RecordError
 from jitr.schemas.lenient import loads, whole
+from jitr.schemas.only_teacher import only_teacher, why
 
 _PAIR: Final = OpenAIPair()
 
@@ -69,8 +70,8 @@ def read_body(status: int, body: bytes) -> tuple[dict[str, Any] | None, str | No
     return None, error_message(status, body)
 
 
-def needs_teacher(request: Mapping[str, Any] | Call) -> Reason | None:
-    """Why only the teacher can answer this request, if so.
+def needs_teacher(request: Mapping[str, Any] | Call, harmless: Collection[str] = ()) -> Reason | None:
+    """Why only the teacher can answer this request, if so; the rule is `jitr.schemas.only_teacher`.
 
     Examples
     --------
@@ -79,24 +80,6 @@ def needs_teacher(request: Mapping[str, Any] | Call) -> Reason | None:
     >>> needs_teacher({"tools": [{}], "tool_choice": "none"}) is None
     True
     """
-    if isinstance(request, Call):
-        if request.n > 1:
-            return Reason.CHOICES
-        if request.logprobs:
-            return Reason.LOGPROBS
-        return Reason.TOOLS if request.tools else None
-    if (request.get("n") or 1) > 1:
-        return Reason.CHOICES
-    if request.get("logprobs") or request.get("top_logprobs"):
-        return Reason.LOGPROBS
-    if request.get("tools") and request.get("tool_choice") != "none":
-        return Reason.TOOLS
-    if request.get("functions") and request.get("function_call") != "none":
-        return Reason.TOOLS
-    if request.get("audio") or (request.get("modalities") or ["text"]) != ["text"]:
-        return Reason.MEDIA
-    for message in request.get("messages") or ():
-        content = message.get("content")
-        if isinstance(content, list) and any(part.get("type") not in ("text", "refusal") for part in content):
-            return Reason.MEDIA
-    return None
+    named = request if isinstance(request, Call) else only_teacher(request)
+    found = why(named, harmless)
+    return None if found is None else Reason(found[0])

@@ -22,6 +22,7 @@ from jitr.router.wellformed import is_wellformed, wellformed
 from jitr.schemas.calls import MOST_BYTES, Call, Response, Usage
 from jitr.schemas.errors import RecordError
 from jitr.schemas.labels import has_text
+from jitr.schemas.only_teacher import cut_short
 from jitr.schemas.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class Router:
         self._snapshot: Final = snapshot
         self._sink: Final = sink
         self._now: Final = now
+        self._harmless: Final = frozenset(settings.gateway.harmless)
         self._scorers: Final = Scorers()
         self._scoring: set[asyncio.Future[SurrogateAnswer]] = set()
 
@@ -88,7 +90,6 @@ class Router:
         tenant: str | None = None,
         task: str | None = None,
         skip: bool = False,
-        unproved: bool = False,
     ) -> Decision:
         """Find a call's task and route, without running a model and without waiting.
 
@@ -102,15 +103,13 @@ class Router:
             The task's name, where the caller names it.
         skip : bool
             The caller asks for the teacher.
-        unproved : bool
-            Whether the upstream would serve this caller is not known: it must be asked.
 
         Returns
         -------
         Decision
             With target ``surrogate`` and reason ``ask`` where the surrogate is to be asked.
         """
-        return self._decide(request, tenant, task, skip, unproved)[0]
+        return self._decide(request, tenant, task, skip)[0]
 
     async def answer(
         self,
@@ -119,10 +118,9 @@ class Router:
         tenant: str | None = None,
         task: str | None = None,
         skip: bool = False,
-        unproved: bool = False,
     ) -> Decision:
         """Decide who answers, and answer if it is the surrogate; see `lookup` for the parameters."""
-        decision, live, text = self._decide(request, tenant, task, skip, unproved)
+        decision, live, text = self._decide(request, tenant, task, skip)
         if live is None or live.surrogate is None:
             return decision
         try:
@@ -143,7 +141,8 @@ class Router:
             return replace(decision, target="teacher", reason=Reason.SURROGATE_FAILED)
         scored = _scored(decision, found)
         if not scored.accepted:
-            return replace(scored, target="teacher", reason=Reason.DEFERRED)
+            cut = _cut_short(decision, found)
+            return replace(scored, target="teacher", reason=Reason(cut) if cut else Reason.DEFERRED)
         return replace(scored, reason=Reason.ACCEPTED, due=scored.coin < scored.audit_rate)
 
     def report(
@@ -212,12 +211,7 @@ class Router:
         self._sink.publish(msgspec.structs.replace(call, decision=decision.stamp()))
 
     def _decide(
-        self,
-        request: Mapping[str, Any] | Call,
-        tenant: str | None,
-        task: str | None,
-        skip: bool,
-        unproved: bool,
+        self, request: Mapping[str, Any] | Call, tenant: str | None, task: str | None, skip: bool
     ) -> tuple[Decision, Live | None, str]:
         id = new_id()
         try:
@@ -233,7 +227,7 @@ class Router:
             clean = self._redact.call(wellformed(call) if lone else call)
             if lone:  # what stands in its place is not what the caller sent
                 return Decision(id, clean, "teacher", Reason.UNREADABLE), None, ""
-            return self._place(id, clean, request, skip, unproved)
+            return self._place(id, clean, request, skip)
         except Exception:  # a fault of ours must not become the caller's
             log.exception("deciding about %s failed; the teacher answers", id)
             return Decision(id, clean, "teacher", Reason.FAILED), None, ""
@@ -246,7 +240,7 @@ class Router:
         return msgspec.structs.replace(request, tenant=tenant, task=task)
 
     def _place(
-        self, id: str, call: Call, request: Mapping[str, Any] | Call, skip: bool, unproved: bool
+        self, id: str, call: Call, request: Mapping[str, Any] | Call, skip: bool
     ) -> tuple[Decision, Live | None, str]:
         def teacher(reason: Reason, task: str | None = None) -> tuple[Decision, None, str]:
             return Decision(id, call, "teacher", reason, task=task), None, ""
@@ -259,7 +253,7 @@ class Router:
             return teacher(Reason.OPT_OUT if skip else Reason.NO_TASK)
         if skip:
             return teacher(Reason.OPT_OUT, match.task_id)
-        unfit = needs_teacher(request) or (Reason.TOO_LONG if _is_too_long(call) else None)
+        unfit = needs_teacher(call, self._harmless) or (Reason.TOO_LONG if _is_too_long(call) else None)
         if unfit is not None:
             return teacher(unfit, match.task_id)
         live = view.routes.get(match.task_id)
@@ -276,8 +270,6 @@ class Router:
         )
         if live.surrogate is None or route.surrogate is None:
             return replace(decision, held=route.state == "hold"), None, ""
-        if unproved and live.reason is Reason.ASK:
-            return replace(decision, target="teacher", reason=Reason.UNPROVED_CALLER), None, ""
         decision = replace(
             decision,
             surrogate=route.surrogate.version,
@@ -307,6 +299,13 @@ def _is_too_long(call: Call) -> bool:
 def _scored(decision: Decision, found: SurrogateAnswer) -> Decision:
     # whatever a gate says: an answer without text is none
     accepted = decision.threshold is not None and found.score >= decision.threshold and has_text(found.text)
+    # nor is one at which the teacher would have had to stop
+    accepted = accepted and not _cut_short(decision, found)
     return replace(
         decision, label=found.label, answer=found.text, score=float(found.score), accepted=accepted
     )
+
+
+def _cut_short(decision: Decision, found: SurrogateAnswer) -> str:
+    call = decision.call
+    return cut_short(found.text, call.max_tokens, call.stop) if call is not None else ""

@@ -1,12 +1,14 @@
 """The routing table in Redis: who writes it, in what order, and how it is read.
 
-``jitr:{tenant}:routes`` and ``jitr:{tenant}:tasks`` are hashes of task id to row (JSON, as on the topics);
-``jitr:{tenant}:epoch`` changes with every change, and is published on ``jitr:{tenant}:changes``. All writing
-is one Lua script, so that writers in a rebalance may race: the newer row wins everywhere.
+``jitr:{TENANT}:routes`` and ``jitr:{TENANT}:tasks`` are hashes of task id to row (JSON, as on the topics);
+``jitr:{TENANT}:epoch`` changes with every change, and is published on ``jitr:{TENANT}:changes``. The braces
+are part of the names: a cluster keeps a tenant's keys together. ``redis.prefix`` stands before all of them.
+All writing is one Lua script, so that writers in a rebalance may race: the newer row wins everywhere.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -23,18 +25,28 @@ from jitr.schemas.routes import Route
 from jitr.schemas.tasks import Task
 
 SCRIPT: Final = Path(__file__).with_name("apply.lua").read_text()
-CHANNELS: Final = "jitr:*:changes"
 
 
-def key(tenant: str, name: str) -> str:
+def key(tenant: str, name: str, prefix: str = "") -> str:
     """Name one of a tenant's keys: ``routes``, ``tasks``, ``epoch`` or ``changes``.
 
     Examples
     --------
-    >>> key("default", "routes")
-    'jitr:default:routes'
+    >>> key("default", "routes"), key("default", "routes", "acme.")
+    ('jitr:{default}:routes', 'acme.jitr:{default}:routes')
     """
-    return f"jitr:{tenant}:{name}"
+    return f"{prefix}jitr:{{{tenant}}}:{name}"
+
+
+def channels(prefix: str = "") -> str:
+    """The pattern of the channels of all tenants.
+
+    Examples
+    --------
+    >>> channels("acme*"), channels()
+    ('acme\\\\*jitr:{*}:changes', 'jitr:{*}:changes')
+    """
+    return key("*", "changes", re.sub(r"([\\*?\[\]^-])", r"\\\1", prefix))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,8 @@ class RouteTable:
     ----------
     redis : redis.asyncio.Redis
         The caller's; it stays open.
+    prefix : str
+        ``redis.prefix`` of the settings.
 
     Examples
     --------
@@ -79,8 +93,9 @@ class RouteTable:
     ...     return (await table.load("default")).routes["t1"].version.offset
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, prefix: str = "") -> None:
         self._redis: Final = redis
+        self._prefix: Final = prefix
         self._apply: Final[AsyncScript] = redis.register_script(SCRIPT)
 
     async def apply_route(self, route: Route) -> bool:
@@ -97,7 +112,7 @@ class RouteTable:
 
     async def epoch(self, tenant: str) -> str | None:
         """The epoch of a tenant's table; None where it was never written or was flushed."""
-        value = await self._redis.get(key(tenant, "epoch"))
+        value = await self._redis.get(self._key(tenant, "epoch"))
         return None if value is None else _text(value)
 
     async def load(self, tenant: str, known: Rows | None = None) -> Rows:
@@ -109,9 +124,9 @@ class RouteTable:
             Rows of an earlier load: equal ones are kept as they are, not read anew.
         """
         pipe = self._redis.pipeline(transaction=True)
-        pipe.get(key(tenant, "epoch"))
-        pipe.hgetall(key(tenant, "routes"))
-        pipe.hgetall(key(tenant, "tasks"))
+        pipe.get(self._key(tenant, "epoch"))
+        pipe.hgetall(self._key(tenant, "routes"))
+        pipe.hgetall(self._key(tenant, "tasks"))
         epoch, routes, tasks = await pipe.execute()
         broken: list[str] = []
         return Rows(
@@ -122,6 +137,9 @@ class RouteTable:
             broken=tuple(broken),
         )
 
+    def _key(self, tenant: str, name: str) -> str:
+        return key(tenant, name, self._prefix)
+
     async def _apply_rows(self, kind: str, rows: Sequence[tuple[str, str, Record]]) -> int:
         by_tenant: dict[str, list[str | bytes]] = defaultdict(list)
         for tenant, task, row in rows:
@@ -129,8 +147,8 @@ class RouteTable:
         applied = 0
         for tenant, arguments in by_tenant.items():
             flags = await self._apply(
-                keys=[key(tenant, kind), key(tenant, "epoch")],
-                args=[kind, key(tenant, "changes"), secrets.token_hex(8), *arguments],
+                keys=[self._key(tenant, kind), self._key(tenant, "epoch")],
+                args=[kind, self._key(tenant, "changes"), secrets.token_hex(8), *arguments],
             )
             applied += sum(flags)
         return applied

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from jitr.router.addresses import basic_credentials, proxy_for, without_credentials
 from jitr.schemas.settings import GatewaySettings
 
 # RFC 9110, 7.6.1: they concern one connection; and what either end computes for its own
@@ -26,13 +29,46 @@ _HOP: Final = frozenset(
         "content-length",
     }
 )
-_NOT_SENT: Final = _HOP | {"host", "accept-encoding", "expect"}
-_NOT_PASSED_ON: Final = _HOP | {"content-encoding"}
+_NOT_SENT: Final = _HOP | {"host", "expect"}
+VIA: Final = "x-jitr-via"
+MOST_HOPS: Final = 8
+LONGEST_LINE: Final = 64 * 1024
+_END_S: Final = 1.0
 FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError)
+
+
+class _DroppedError(aiohttp.ClientError):
+    """The connection ended before an answer; `unused` where it was a kept one that yielded nothing."""
+
+    def __init__(self, error: Exception, *, unused: bool) -> None:
+        super().__init__(str(error) or type(error).__name__)
+        self.unused: Final = unused
+
+
+class _Answer(aiohttp.ClientResponse):
+    """Says of a connection that ends early whether it was a kept one.
+
+    Not as one of the errors upon which aiohttp asks again by itself, on new connections too.
+    """
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        protocol = connection.protocol
+        kept = getattr(protocol, "answered_before", False)
+        try:
+            answer = await super().start(connection)
+        except aiohttp.ServerTimeoutError:
+            raise
+        except aiohttp.ClientConnectionError as error:
+            begun = isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
+            raise _DroppedError(error, unused=kept and not begun) from error
+        protocol.answered_before = True
+        return answer
 
 
 class Upstream:
     """One HTTP client to the LLM, with its connections kept open.
+
+    ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` are kept, as they stand at the start.
 
     Parameters
     ----------
@@ -41,13 +77,19 @@ class Upstream:
     """
 
     def __init__(self, settings: GatewaySettings) -> None:
-        self._base: Final = settings.upstream.rstrip("/")
+        self._base: Final = without_credentials(settings.upstream).rstrip("/")
+        self._credentials: Final = basic_credentials(URL(settings.upstream))
+        self._timeout_s: Final = settings.upstream_timeout_s
         self._timeout: Final = aiohttp.ClientTimeout(
             total=None,
             sock_connect=min(30.0, settings.upstream_timeout_s),
             sock_read=settings.upstream_timeout_s,
         )
+        self._proxy, self._proxy_headers = proxy_for(URL(self._base))
         self._session: aiohttp.ClientSession | None = None
+        self._ending: Final[set[asyncio.Task[None]]] = set()
+        self._urls: Final[dict[str, URL]] = {}
+        self.name: Final = secrets.token_hex(8)
 
     async def start(self) -> None:
         """Open the client."""
@@ -55,18 +97,40 @@ class Upstream:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0),
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),  # cookies are the callers', not ours
+            auto_decompress=False,  # answers pass as they come
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+            response_class=_Answer,
+            proxy=self._proxy,
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_LINE,
         )
 
     async def stop(self) -> None:
         """Close it with all its connections."""
         if self._session:
+            for task in self._ending:
+                task.cancel()
+            await asyncio.gather(*self._ending, return_exceptions=True)
             await self._session.close()
             self._session = None
 
+    def loops(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request has been here before, or at more gateways than anybody puts in a row."""
+        via = headers.get(VIA)
+        return via is not None and (self.name in via or via.count(",") >= MOST_HOPS - 1)
+
     async def ask(
-        self, method: str, path: str, query: str, headers: Mapping[str, str], body: Any
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: CIMultiDict[str],
+        body: bytes | AsyncIterator[bytes] | None,
     ) -> aiohttp.ClientResponse:
-        """Send a request; the response is a context that lets the connection go.
+        """Send a request, once; the response is a context that lets the connection go.
+
+        A second time only where a connection that was kept open ends just as it is used again, before a
+        byte of an answer, and the body is at hand.
 
         Parameters
         ----------
@@ -77,34 +141,99 @@ class Upstream:
             Encoded, without the question mark.
         headers : mapping
             Of `sent_headers`.
-        body : bytes or stream or None
+        body : bytes or iterator of bytes or None
+            An iterator's pieces each have ``upstream_timeout_s`` to be taken.
 
         Raises
         ------
         aiohttp.ClientError, OSError, TimeoutError
             Together `FAILURES`.
         """
+        url = self._url(path, query)
+        async with asyncio.timeout(self._timeout_s) as limit:
+            if body is not None and not isinstance(body, bytes):
+                return await self._send(method, url, headers, _watched(body, limit, self._timeout_s))
+            try:
+                return await self._send(method, url, headers, body)
+            except _DroppedError as dropped:
+                if not dropped.unused:
+                    raise
+            return await self._send(method, url, headers, body)
+
+    async def _send(
+        self, method: str, url: URL, headers: CIMultiDict[str], body: bytes | AsyncIterator[bytes] | None
+    ) -> aiohttp.ClientResponse:
         assert self._session is not None, "start() comes first"
-        url = URL(f"{self._base}/{path}" + (f"?{query}" if query else ""), encoded=True)
-        try:
-            return await self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
-        except aiohttp.ServerDisconnectedError:
-            # the server closed a kept connection just as it was used again
-            if not isinstance(body, bytes):
-                raise
-            return await self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
+        return await self._session.request(
+            method,
+            url,
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            proxy_headers=self._proxy_headers,
+        )
+
+    def let_go(self, answer: aiohttp.ClientResponse, *, complete: bool) -> None:
+        """Be done with an answer.
+
+        Parameters
+        ----------
+        answer : ClientResponse
+        complete : bool
+            Whether all of it has come but for the end of its body. That is waited for a moment, so that
+            the connection can be used again; otherwise it is closed, which ends the call.
+        """
+        if answer.content.at_eof():
+            answer.release()
+        elif complete and self._session is not None:
+            task = asyncio.create_task(_read_end(answer))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+        else:
+            answer.close()
+
+    def _url(self, path: str, query: str) -> URL:
+        if query:
+            return URL(f"{self._base}/{path}?{query}", encoded=True)
+        url = self._urls.get(path)
+        if url is None:
+            url = URL(f"{self._base}/{path}", encoded=True)
+            if len(self._urls) < 100:
+                self._urls[path] = url
+        return url
+
+    def sent_headers(self, headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+        """The caller's headers as the LLM gets them; ours and those of the connection stay here.
+
+        But for one of ours, which tells a loop.
+        """
+        kept = _end_to_end(headers, _NOT_SENT)
+        via = headers.get(VIA)
+        if self._credentials is not None and "Authorization" not in kept:
+            kept["Authorization"] = self._credentials
+        kept[VIA] = f"{via}, {self.name}" if via else self.name
+        return kept
 
 
-def sent_headers(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    """The caller's headers as the LLM gets them; ours and those of the connection stay here."""
-    kept: CIMultiDict[str] = CIMultiDict()
-    for name, value in headers.items():
-        low = name.lower()
-        if low not in _NOT_SENT and not low.startswith("x-jitr-"):
-            kept.add(name, value)
-    # compressed answers would have to be unpacked for the event, and packed again
-    kept["Accept-Encoding"] = "identity"
-    return kept
+async def _read_end(answer: aiohttp.ClientResponse) -> None:
+    try:
+        async with asyncio.timeout(_END_S):
+            while await answer.content.readany():
+                pass
+    except FAILURES:
+        pass
+    finally:
+        answer.close()
+
+
+async def _watched(
+    body: AsyncIterator[bytes], limit: asyncio.Timeout, timeout_s: float
+) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    async for piece in body:
+        if limit.when() is not None:
+            limit.reschedule(loop.time() + timeout_s)
+        yield piece
 
 
 def passed_headers(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
@@ -112,10 +241,17 @@ def passed_headers(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
 
     What a second gateway behind us says of its own decision is not ours to say.
     """
+    return _end_to_end(headers, _HOP)
+
+
+def _end_to_end(headers: CIMultiDictProxy[str], not_these: frozenset[str]) -> CIMultiDict[str]:
+    if "Connection" in headers:
+        named = ",".join(headers.getall("Connection")).lower().split(",")
+        not_these = not_these.union(name.strip() for name in named)
     kept: CIMultiDict[str] = CIMultiDict()
     for name, value in headers.items():
         low = name.lower()
-        if low not in _NOT_PASSED_ON and not low.startswith("x-jitr-"):
+        if low not in not_these and not low.startswith("x-jitr-"):
             kept.add(name, value)
     return kept
 

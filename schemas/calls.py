@@ -25,11 +25,12 @@ class Message(Record, frozen=True, kw_only=True):
 
 
 class Usage(Record, frozen=True, kw_only=True):
-    """Tokens as the provider counted them."""
+    """Tokens as the provider counted them; ``estimated`` where it did not, and we did (`schemas.tokens`)."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    estimated: bool = False
 
 
 class Response(Record, frozen=True, kw_only=True):
@@ -81,6 +82,10 @@ class Call(Record, frozen=True, kw_only=True):
     ``sampled`` is the probability with which this call was kept, 1 where all are. ``status`` is the HTTP
     status of the teacher's server, where it is known; ``error`` is why there is no answer. Of a request that
     our gateway could not read there are no ``messages``, and ``error`` says why.
+
+    ``response_format`` is all that constrains the form of the answer, as canonical JSON. ``only_teacher`` are
+    the parameters of the request that only the teacher can do justice to, each with its reason
+    (`schemas.only_teacher`); ``max_tokens`` and ``stop`` are where the teacher had to end its answer.
     """
 
     event_type: ClassVar[str] = "dev.jitr.llm.call.v1"
@@ -95,7 +100,11 @@ class Call(Record, frozen=True, kw_only=True):
     cost_usd: float | None = None
     latency_s: float | None = None
     tools: str | None = None
+    tool_choice: str | None = None
     response_format: str | None = None
+    only_teacher: dict[str, str] = {}
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
     n: int = 1
     logprobs: bool = False
     temperature: float | None = None

@@ -124,7 +124,8 @@ class TaskCall(Record, frozen=True, kw_only=True):
 
     ``input`` is the redacted text that a surrogate reads. ``label`` is the teacher's answer in normal
     form, None where there is no teacher answer or it does not parse; ``answer`` is that answer verbatim.
-    ``weight`` is 1/p for a call that came to the teacher by sampling.
+    ``weight`` is 1/p for a call that came to the teacher by sampling. ``only_teacher`` says why no surrogate
+    may answer such a request, where that is so; ``max_tokens`` and ``stop`` end an answer, as in `Call`.
     """
 
     event_type: ClassVar[str] = "dev.jitr.task.call.v1"
@@ -144,3 +145,6 @@ class TaskCall(Record, frozen=True, kw_only=True):
     latency_s: float | None = None
     decision: DecisionStamp | None = None
     weight: float = 1.0
+    only_teacher: str = ""
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from jitr.models.tasks.miner import Miner
 from jitr.models.tasks.named import Named
 from jitr.models.tasks.pool import Pool
 from jitr.models.tasks.registry import Case, record
-from jitr.models.tasks.signature import SignatureKey, key_of, text_of
+from jitr.models.tasks.signature import SignatureKey, key_of, named_of, text_of
 from jitr.models.tasks.skeleton import Pattern
 from jitr.models.tasks.text import MARKS
 from jitr.schemas.calls import Call
@@ -35,7 +35,7 @@ class FinderPolicy:
     keep : int
         Calls kept for a candidate, so that no early example is lost.
     pools : int
-        Signatures without a task that are remembered.
+        Signatures without a task that are remembered, and as many names without one.
     miner : MinerPolicy
         Bounds of mining; the window holds for all signatures together.
     """
@@ -77,7 +77,7 @@ class Finder:
         self.policy = policy or FinderPolicy()
         self._seq = 0
         self._pools: dict[SignatureKey, Pool] = {}
-        self._named: dict[tuple[str, str], Named] = {}
+        self._named: dict[SignatureKey, Named] = {}
         self._waiting = 0
 
     def learn(self, call: Call) -> list[Found]:
@@ -106,10 +106,7 @@ class Finder:
             )
         self._seq += 1
         if call.task is not None:
-            named = self._named.get((call.model, call.task))
-            if named is None:
-                named = Named(key_of(call), call.task, Case(self._seq, call.id, call.time))
-                self._named[call.model, call.task] = named
+            named = self._named_by(call, call.task)
             return named.learn(self._seq, call, self.policy.support, self.policy.keep)
         text = text_of(call)
         if not text.strip(MARKS):
@@ -264,7 +261,7 @@ class Finder:
         for kept in saved.named:
             named = Named(kept.key, kept.name, state.load_case(kept.case))
             named.patterns = tuple([Pattern(*literals) for literals in kept.patterns])
-            finder._named[kept.key.model, kept.name] = named
+            finder._named[named_of(kept.key, kept.name)] = named
         return finder
 
     def _new_pool(self, key: SignatureKey, miner: Miner) -> Pool:
@@ -282,6 +279,20 @@ class Finder:
             if idle is not None:
                 self._waiting -= len(self._pools.pop(idle).miner.window)
         return self._new_pool(key, Miner(self.policy.miner))
+
+    def _named_by(self, call: Call, name: str) -> Named:
+        """What its callers name so; the least recently used one that is no task yet makes room."""
+        key = key_of(call)
+        at = named_of(key, name)
+        named = self._named.pop(at, None)
+        if named is None:
+            named = Named(key, name, Case(self._seq, call.id, call.time))
+            if len(self._named) >= self.policy.pools:
+                idle = next((k for k, n in self._named.items() if n.case.status != "task"), None)
+                if idle is not None:
+                    del self._named[idle]
+        self._named[at] = named
+        return named
 
     def _names(self) -> frozenset[str]:
         cases = [case for pool in self._pools.values() for case in pool.cases.values()]

@@ -6,7 +6,7 @@ import msgspec
 
 from jitr.models.tasks.extract import input_of
 from jitr.models.tasks.index import Index
-from jitr.models.tasks.signature import SignatureKey, key_of, key_of_task, text_of
+from jitr.models.tasks.signature import SignatureKey, key_of, key_of_task, named_of, text_of
 from jitr.models.tasks.skeleton import Pattern
 from jitr.schemas.calls import Call
 from jitr.schemas.tasks import Task
@@ -36,9 +36,9 @@ class Match(msgspec.Struct, frozen=True):
 class Matcher:
     """Matches calls against a snapshot of tasks; stateless, it learns nothing.
 
-    A call that its caller has named matches the task of that name and no other: nothing is guessed. Every
-    other call
-    matches, among the skeletons of its own signature, the one with most constant characters.
+    A call that its caller has named matches the task of that name, model, tools and response format, and no
+    other: nothing is guessed. Every other call matches, among the skeletons of its own signature, the one
+    with most constant characters.
 
     Parameters
     ----------
@@ -59,23 +59,24 @@ class Matcher:
 
     def __init__(self, tasks: Iterable[Task]) -> None:
         self._indexes: dict[SignatureKey, Index[Task]] = {}
-        self._named: dict[tuple[str, str, str], tuple[Task, tuple[Pattern, ...]]] = {}
+        self._named: dict[SignatureKey, tuple[Task, tuple[Pattern, ...]]] = {}
         # in the order of their ids: two snapshots with the same tasks decide ties alike
         for task in sorted(tasks, key=lambda t: t.id):
             if task.status != "task":
                 continue
             patterns = tuple([Pattern.of(s) for s in task.skeletons])
+            key = key_of_task(task.tenant, task.signature)
             if task.caller_name is not None:
-                self._named[task.tenant, task.signature.model, task.caller_name] = (task, patterns)
+                self._named[named_of(key, task.caller_name)] = (task, patterns)
                 continue
-            index = self._indexes.setdefault(key_of_task(task.tenant, task.signature), Index())
+            index = self._indexes.setdefault(key, Index())
             for pattern in patterns:
                 index.add(pattern, task)
 
     def match(self, call: Call) -> Match | None:
         """The task of a call, with or without a response; None where it has none."""
         if call.task is not None:
-            named = self._named.get((call.tenant, call.model, call.task))
+            named = self._named.get(named_of(key_of(call), call.task))
             if named is None:
                 return None
             task, patterns = named

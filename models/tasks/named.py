@@ -14,7 +14,10 @@ from jitr.schemas.calls import Call
 
 
 class Named:
-    """A task that its callers name: nothing is guessed, the skeleton only says where the payload is."""
+    """A task that its callers name: nothing is guessed, the skeleton only says where the payload is.
+
+    Calls of one name that differ in model, tools or response format are different tasks.
+    """
 
     __slots__ = ("case", "key", "name", "patterns")
 

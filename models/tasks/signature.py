@@ -9,6 +9,8 @@ from jitr.schemas.calls import Call, Message
 from jitr.schemas.tasks import Signature
 
 _SYSTEM = frozenset(["system", "developer"])
+_NO_TOOLS = (None, "", "[]")
+_NO_FORMAT = (None, "", '{"type":"text"}')
 
 
 class SignatureKey(NamedTuple):
@@ -63,14 +65,26 @@ def shape_of(messages: Sequence[Message]) -> str:
 
 
 def key_of(call: Call) -> SignatureKey:
-    """The signature of a call, as a key."""
+    """The signature of a call, as a key; no tools and plain text are the same as none said.
+
+    Examples
+    --------
+    >>> call = Call(id="1", model="m", time=0.0, messages=(), tools="[]", response_format='{"type":"text"}')
+    >>> key_of(call)
+    SignatureKey(tenant='default', model='m', shape='empty', tools='', response_format='')
+    """
     return SignatureKey(
         call.tenant,
         call.model,
         shape_of(call.messages),
-        "" if call.tools is None else digest(call.tools),
-        "" if call.response_format is None else digest(call.response_format),
+        "" if call.tools in _NO_TOOLS else digest(call.tools),
+        "" if call.response_format in _NO_FORMAT else digest(call.response_format),
     )
+
+
+def named_of(key: SignatureKey, name: str) -> SignatureKey:
+    """The key of calls that their callers name: whatever their shape, not whatever their format and tools."""
+    return key._replace(shape=f"named:{name}")
 
 
 def record_of(key: SignatureKey) -> Signature:

@@ -9,6 +9,8 @@ from jitr.schemas.calls import Call, DecisionStamp, Message, Usage
 from jitr.schemas.dialects.base import Origin
 from jitr.schemas.dialects.openai_answer import Answer, read_answer, text_of, tool_calls_of
 from jitr.schemas.errors import RecordError
+from jitr.schemas.only_teacher import only_teacher
+from jitr.schemas.parameters import CONSTRAINTS
 from jitr.schemas.record import Record, convert, encode
 
 _MOST_CHOICES = 1000
@@ -49,7 +51,8 @@ class OpenAIPair:
         request = pair.request
         answer = Answer(None, Usage()) if pair.response is None else read_answer(pair.response)
         metadata = {k: _text(v) for k, v in _mapping(request.get("metadata")).items()} | pair.metadata
-        tools, form = request.get("tools") or request.get("functions"), request.get("response_format")
+        tools = request.get("tools") or request.get("functions")
+        choice = request.get("tool_choice", request.get("function_call"))
         return Call(
             id=pair.id or origin.id,
             tenant=pair.tenant or origin.tenant,
@@ -61,7 +64,11 @@ class OpenAIPair:
             cost_usd=pair.cost_usd,
             latency_s=pair.latency_s,
             tools=_canonical(tools) if tools else None,
-            response_format=_canonical(form) if form else None,
+            tool_choice=choice if isinstance(choice, str) else None,
+            response_format=_constraints(request),
+            only_teacher=only_teacher(request),
+            max_tokens=_limit(request),
+            stop=_stop(request.get("stop")),
             n=_choices(request.get("n")),
             logprobs=bool(request.get("logprobs")),
             temperature=_number(request.get("temperature")),
@@ -114,6 +121,29 @@ def _message(message: Any, field: str) -> Message:
         name=name if isinstance(name, str) else None,
         tool_calls=tool_calls_of(message),
     )
+
+
+def _constraints(request: Mapping[str, Any]) -> str | None:
+    """What binds the form of the answer: `response_format`, or with it what a server has of its own."""
+    form = request.get("response_format")
+    if not form or form == {"type": "text"}:
+        form = None
+    if CONSTRAINTS.isdisjoint(request):
+        return _canonical(form) if form else None
+    held = {name: request[name] for name in CONSTRAINTS if request.get(name) is not None}
+    if form:
+        held["response_format"] = form
+    return _canonical(held) if held else None
+
+
+def _limit(request: Mapping[str, Any]) -> int | None:
+    given = (request.get("max_tokens"), request.get("max_completion_tokens"))
+    return min([n for n in given if type(n) is int and 0 < n < 2**31], default=None)
+
+
+def _stop(value: Any) -> tuple[str, ...]:
+    sequences = value if isinstance(value, list) else (value,)
+    return tuple([s for s in sequences if isinstance(s, str) and s])
 
 
 def _choices(n: Any) -> int:

@@ -107,11 +107,11 @@ async def flush_midway(redis: RedisServer, tenant: str, driver: Driver) -> float
     client = redis_client.Redis.from_url(redis.url)
     while len(driver.outcomes) < CALLS * 0.8:
         await asyncio.sleep(0.1)
-    rows = set(client.hkeys(f"jitr:{tenant}:routes"))
+    rows = set(client.hkeys(f"jitr:{{{tenant}}}:routes"))
     assert rows
     client.flushall()
     begun = time.monotonic()
-    while not rows <= set(client.hkeys(f"jitr:{tenant}:routes")):
+    while not rows <= set(client.hkeys(f"jitr:{{{tenant}}}:routes")):
         assert time.monotonic() - begun < 30, "the table did not come back"
         await asyncio.sleep(0.05)
     return time.monotonic() - begun
@@ -163,7 +163,7 @@ async def drive(stack: Stack, redis: RedisServer, workload: Workload) -> Run:
     names = {n: getattr(settings.topics, n).name for n in _READ}
     topics = {n: await read(settings.kafka.bootstrap, topic) for n, topic in names.items()}
     client = redis_client.Redis.from_url(redis.url)
-    stored = client.hgetall(f"jitr:{settings.gateway.tenant}:routes")
+    stored = client.hgetall(f"jitr:{{{settings.gateway.tenant}}}:routes")
     rows = {k.decode(): msgspec.json.decode(v, type=Route) for k, v in stored.items()}
     return Run(workload, watch, driver, report, back, settings.gateway.tenant, rows, topics)
 

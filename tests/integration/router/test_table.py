@@ -9,7 +9,7 @@ from itertools import permutations
 import pytest
 from redis.asyncio import Redis
 
-from jitr.router.table import CHANNELS, RouteTable, key
+from jitr.router.table import RouteTable, channels, key
 from jitr.schemas.routes import Route, RouteVersion
 from jitr.schemas.tasks import Signature, Task
 
@@ -106,7 +106,7 @@ async def test_each_tenant_has_a_table_of_its_own(redis: Redis) -> None:
 async def test_every_change_is_published_with_its_epoch(redis: Redis) -> None:
     table = RouteTable(redis)
     async with redis.pubsub() as listener:
-        await listener.psubscribe(CHANNELS)
+        await listener.psubscribe(channels())
         await listener.get_message(timeout=5)  # the subscription itself
         await table.apply_route(route(1, 1))
         message = await asyncio.wait_for(listener.get_message(ignore_subscribe_messages=True, timeout=5), 6)

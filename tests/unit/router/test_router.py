@@ -248,3 +248,52 @@ def test_the_coins_of_two_purposes_are_uniform_and_independent() -> None:
 
 def test_ids_are_unique() -> None:
     assert len({new_id() for _ in range(10_000)}) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({}, Reason.ACCEPTED),
+        ({"max_tokens": 16}, Reason.ACCEPTED),
+        ({"max_tokens": 1}, Reason.MAX_TOKENS),
+        ({"max_completion_tokens": 2}, Reason.MAX_TOKENS),
+        ({"stop": ["\n"]}, Reason.ACCEPTED),
+        ({"stop": "oo"}, Reason.STOP),
+    ],
+)
+async def test_an_answer_that_the_teacher_would_have_had_to_cut_is_left_to_it(
+    kept: Kept, fields: dict[str, Any], reason: Reason
+) -> None:
+    it = router(kept)
+    decision = await it.answer(REQUEST | fields)
+    assert decision.reason is reason
+    assert decision.answered is decision.accepted is (reason is Reason.ACCEPTED)
+    it.report(decision, None if decision.answered else RESPONSE)
+    assert kept[0].decision is not None
+    # what the teacher said in its place is no evidence for or against it
+    assert kept[0].decision.accepted is decision.accepted
+
+
+async def test_in_a_hold_an_answer_that_would_have_been_cut_counts_for_nothing(kept: Kept) -> None:
+    it = router(kept, None, Reason.HOLD)
+    for fields in ({"max_tokens": 1}, {"max_tokens": 16}):
+        decision = await it.answer(REQUEST | fields)
+        assert decision.scoring is not None
+        await decision.scoring
+        it.report(decision, RESPONSE)
+    assert [call.decision.accepted for call in kept if call.decision] == [False, True]
+
+
+async def test_what_only_the_teacher_answers_runs_no_surrogate(kept: Kept) -> None:
+    surrogate = Surrogate()
+    decision = await router(kept, surrogate).answer(REQUEST | {"temperature": 5})
+    assert (decision.target, decision.reason, decision.task) == ("teacher", Reason.INVALID, "t1")
+    assert surrogate.read == []
+
+
+async def test_a_setting_says_that_a_parameter_is_harmless(kept: Kept) -> None:
+    asked = REQUEST | {"service_tier": "flex", "my_tag": "a"}
+    assert router(kept).lookup(asked).reason is Reason.SERVICE_TIER
+    it = router(kept)
+    settings = Settings.load(flags={"gateway.harmless": ["service_tier", "my_tag"]}, environ={})
+    assert Router(settings, it._snapshot, kept).lookup(asked).reason is Reason.ASK

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from jitr.models.tasks.finder import Finder, FinderPolicy
@@ -129,6 +130,32 @@ def test_a_task_named_by_its_caller_is_not_guessed(make, payloads):
     assert [len(f.calls) for f in found] == [10, 1, 1]
     assert found[0].task.name == found[0].task.caller_name == "tone"
     assert Matcher([found[0].task]).match(make("x", "Tone? nice", task="tone")).input == "nice"
+
+
+def test_calls_of_one_name_in_two_formats_are_two_tasks(make, payloads):
+    finder = Finder("acme", FinderPolicy(support=10))
+    found = {}
+    for i, payload in enumerate(payloads(24)):
+        call = make(str(i), "Tone? " + payload, "ok", task="tone")
+        if i % 2:
+            call = msgspec.structs.replace(call, response_format='{"type":"json_object"}')
+        found |= {f.task.id: f.task for f in finder.learn(call)}
+    formats = sorted(task.signature.response_format for task in found.values())
+    assert len(formats) == 2 and formats[0] == "" != formats[1]
+    matcher = Matcher(Finder.restore(finder.snapshot()).tasks)
+    plain = make("x", "Tone? nice", task="tone")
+    bound = msgspec.structs.replace(plain, response_format='{"type":"json_object"}')
+    assert matcher.match(plain).task_id != matcher.match(bound).task_id
+
+
+def test_names_that_never_become_tasks_are_forgotten(make):
+    finder = Finder("acme", FinderPolicy(support=5, pools=8))
+    for i in range(5):
+        finder.learn(make(f"kept {i}", f"Tone? {i}", "ok", task="kept"))
+    for i in range(50):
+        finder.learn(make(str(i), "Tone? nice", "ok", task=f"name {i}"))
+    assert len(finder.tasks) == 8
+    assert "kept" in [task.caller_name for task in finder.tasks]
 
 
 def test_repeated_prompts_are_kept_and_handed_on_too(make, payloads):

@@ -87,3 +87,27 @@ def test_chat_history_of_any_length_matches_a_constant_system_prompt(make):
     ]
     assert matcher.match(make("1", turns)).input == "hi\n[assistant] hello\n[user] I lost my card"
     assert matcher.match(make("2", [*turns, ("assistant", "oh"), ("user", "yes")])) is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"response_format": '{"type":"json_schema"}'},
+        {"tools": '[{"name":"f"}]'},
+        {"model": "gpt-4o-mini"},
+        {"tenant": "other"},
+    ],
+)
+def test_a_name_does_not_stand_for_another_format_tools_or_model(make, change):
+    matcher = Matcher([replace(id="t2", caller_name="tone")])
+    call = make("1", "Tone of: x Tone:", task="tone")
+    assert matcher.match(call) is not None
+    assert matcher.match(msgspec.structs.replace(call, **change)) is None
+
+
+@pytest.mark.parametrize("change", [{"response_format": '{"type":"text"}'}, {"tools": "[]"}])
+@pytest.mark.parametrize("name", [None, "tone"])
+def test_plain_text_and_no_tools_are_the_same_as_none_said(make, change, name):
+    matcher = Matcher([TASK, replace(id="t2", caller_name="tone")])
+    call = msgspec.structs.replace(make("1", "Tone of: x Tone:", task=name), **change)
+    assert matcher.match(call) is not None

@@ -1,0 +1,154 @@
+"""Bodies of requests that are read: within bounds of size, memory, work and time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from jitr.router.encoding import EncodingError, decoded
+from jitr.router.reasons import Reason
+from jitr.schemas.settings import GatewaySettings
+
+# what is decoded on the event loop; zlib and its kin leave the interpreter to others meanwhile
+_MOST_AT_ONCE: Final = 4096
+# values of JSON in one request; real ones are large by their texts and images
+MOST_VALUES: Final = 100_000
+_FEW: Final = 64 * 1024
+
+
+class SlowBodyError(Exception):
+    """The caller sends its body too slowly, or has stopped to."""
+
+
+NOT_WHOLE: Final = (SlowBodyError, web.RequestPayloadError, ConnectionError)
+
+
+@dataclass(slots=True)
+class Body:
+    """One request's body.
+
+    Attributes
+    ----------
+    raw : bytes
+        As it came, to be passed on; the beginning only where it is not `whole`.
+    request : dict or None
+        The JSON object that it holds, where it was read and is one.
+    reason : Reason or None
+        Why there is no request.
+    whole : bool
+        False where it was too large to be read: the rest is still on its way.
+    weight : int
+        Bytes held in memory, about.
+    """
+
+    raw: bytes
+    request: dict[str, Any] | None
+    reason: Reason | None = None
+    whole: bool = True
+    weight: int = 0
+
+
+class Bodies:
+    """Reads bodies, up to a bound each and a bound on all that are held at once.
+
+    What is larger is not read: it passes through, piece by piece.
+
+    Parameters
+    ----------
+    settings : GatewaySettings
+        ``max_read_mb`` and ``read_memory_mb``.
+    """
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._most: Final = int(settings.max_read_mb * 2**20)
+        self._most_held: Final = int(settings.read_memory_mb * 2**20)
+        self.held = 0
+
+    @contextmanager
+    def hold(self, body: Body) -> Iterator[None]:
+        """Count a body's memory while it is worked on."""
+        self.held += body.weight
+        try:
+            yield
+        finally:
+            self.held -= body.weight
+
+    async def read(self, http: web.BaseRequest) -> Body:
+        """Read a body and the JSON object in it.
+
+        Raises
+        ------
+        SlowBodyError, RequestPayloadError, ConnectionError
+            Together `NOT_WHOLE`: it comes too slowly, is not what its headers say, or ends early.
+        """
+        content = http.content
+        if content.is_eof():
+            # it came with its headers, or there is none
+            raw = content.read_nowait()
+            if len(raw) > self._most:
+                return Body(raw, None, Reason.TOO_LONG, whole=False)
+        else:
+            if (http.content_length or 0) > self._most:
+                return Body(b"", None, Reason.TOO_LONG, whole=False)
+            pieces = bytearray()
+            try:
+                while piece := await content.readany():
+                    pieces += piece
+                    self.held += len(piece)
+                    if len(pieces) > self._most or (self.held > self._most_held and len(pieces) > _FEW):
+                        return Body(bytes(pieces), None, Reason.TOO_LONG, whole=False)
+            finally:
+                self.held -= len(pieces)
+            raw = bytes(pieces)
+        coding = http.headers.get("Content-Encoding", "")
+        if not coding:
+            return _body(raw, raw, 2 * len(raw))
+        try:
+            if len(raw) <= _MOST_AT_ONCE:
+                text = decoded(raw, coding, self._most)
+            else:
+                text = await asyncio.to_thread(decoded, raw, coding, self._most)
+        except EncodingError:
+            return Body(raw, None, Reason.UNREADABLE, weight=len(raw))
+        return _body(raw, text, len(raw) + 2 * len(text))
+
+
+async def rest(body: Body, http: web.BaseRequest) -> AsyncIterator[bytes]:
+    """A body that is not whole, from its beginning on, for the upstream."""
+    if body.raw:
+        yield body.raw
+    async for piece in http.content.iter_any():
+        yield piece
+
+
+def json_object(raw: bytes) -> dict[str, Any] | None:
+    """The object that a text of JSON holds; None where it is something else.
+
+    Examples
+    --------
+    >>> json_object(b'{"n": 1}'), json_object(b"[1]"), json_object(b"{")
+    ({'n': 1}, None, None)
+    """
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _body(raw: bytes, text: bytes, weight: int) -> Body:
+    if _holds_too_much(text):
+        return Body(raw, None, Reason.TOO_LONG, weight=weight)
+    request = json_object(text)
+    return Body(raw, request, None if request is not None else Reason.UNREADABLE, weight=weight)
+
+
+def _holds_too_much(raw: bytes) -> bool:
+    # a value takes up to a hundred times its text: these marks bound how many there are
+    return len(raw) > _FEW and raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MOST_VALUES

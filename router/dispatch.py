@@ -1,0 +1,106 @@
+"""Where a request goes: to chat completions, through to the LLM, to a page of our own, or nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+from urllib.parse import unquote
+
+from aiohttp import HttpVersion11, web
+
+from jitr.router import chat
+from jitr.router.chat import Chat
+from jitr.router.connections import Connection
+from jitr.router.metrics import GatewayMetrics
+from jitr.router.paths import PREFIX, below_v1
+from jitr.router.refusals import REQUEST_ID, refusal, request_id
+from jitr.router.teacher import Passing
+from jitr.router.upstream import Upstream
+
+Page = Callable[[web.BaseRequest], Awaitable[web.Response]]
+
+
+class Dispatch:
+    """Answers any request.
+
+    Parameters
+    ----------
+    chat : Chat
+    passing : Passing
+        For every other path below ``/v1``.
+    upstream : Upstream
+        Knows a request that has been here before.
+    metrics : GatewayMetrics
+    pages : mapping of path to callable
+        Pages of our own.
+    """
+
+    def __init__(
+        self,
+        chat: Chat,
+        passing: Passing,
+        upstream: Upstream,
+        metrics: GatewayMetrics,
+        pages: Mapping[str, Page],
+    ) -> None:
+        self._chat: Final = chat
+        self._passing: Final = passing
+        self._upstream: Final = upstream
+        self._metrics: Final = metrics
+        self._pages: Final = pages
+
+    async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        """Answer any request."""
+        path = http.rel_url.raw_path
+        connection = http.protocol
+        if isinstance(connection, Connection) and connection.refused:
+            message = "Too many connections; try again, and keep connections open for more than one request."
+            return self._refuse(http, 503, message, "too_many_connections", retry=True)
+        if not path.startswith(PREFIX):
+            return await self._own(http, path)
+        below = below_v1(path)
+        if below is None or not http.rel_url.raw_query_string.isprintable():
+            message = "The path may lead out of /v1, or has characters that must be percent-encoded."
+            return self._refuse(http, 400, message, "bad_path")
+        if self._upstream.loops(http.headers):
+            message = "The request has been here before: gateway.upstream leads back to this gateway."
+            return self._refuse(http, 508, message, "loop")
+        if "Upgrade" in http.headers and "websocket" in http.headers["Upgrade"].lower():
+            message = "WebSockets do not pass through the gateway; connect to the LLM's own address for them."
+            return self._refuse(http, 501, message, "no_websocket")
+        if http.method in ("CONNECT", "TRACE"):
+            return self._refuse(http, 405, f"{http.method} does not pass through.", "bad_method")
+        if "Expect" in http.headers and not await self._expected(http):
+            return self._refuse(http, 417, "Only 100-continue may be expected.", "bad_expectation")
+        with self._metrics.in_flight.track_inprogress():
+            if http.method == "POST" and (below == chat.PATH or unquote(below) == chat.PATH):
+                return await self._chat.handle(http)
+            return await self._passing.handle(http, below)
+
+    async def _own(self, http: web.BaseRequest, path: str) -> web.StreamResponse:
+        page = self._pages.get(path)
+        if page is None:
+            message = f"There is nothing at {path[:200]!a}; the LLM's API is below /v1."
+            return self._refuse(http, 404, message, "not_found")
+        if http.method not in ("GET", "HEAD"):
+            return self._refuse(http, 405, f"{path} is read with GET.", "bad_method")
+        answer = await page(http)
+        answer.headers[REQUEST_ID] = request_id(http)
+        return answer
+
+    async def _expected(self, http: web.BaseRequest) -> bool:
+        if http.version < HttpVersion11:
+            return True  # it may be ignored
+        if http.headers["Expect"].lower() != "100-continue":
+            return False
+        if not http.content.is_eof():
+            await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            http.writer.output_size = 0  # it is no part of the answer
+        return True
+
+    def _refuse(
+        self, http: web.BaseRequest, status: int, message: str, code: str, *, retry: bool = False
+    ) -> web.Response:
+        headers = {"Retry-After": "1"} if retry else None
+        id = request_id(http)
+        return refusal(http.path, status, message, code, id=id, headers=headers, close=True)

@@ -5,6 +5,8 @@ What is assumed where nothing has been measured yet stands here, each with its r
 
 from __future__ import annotations
 
+import math
+
 from jitr.models.money import Payback, training_pays
 from jitr.models.pace import Pace
 from jitr.schemas.policy import Policy
@@ -111,11 +113,15 @@ def said(payback: Payback, pace: Pace, bill_usd: float, policy: Policy) -> str:
     """
     calls, span_s = pace.recent()
     ahead = calls * policy.payback_days * _DAY_S / span_s if span_s else 0.0
+    if math.isfinite(payback.break_even_calls):
+        even = f"it would take {payback.break_even_calls:,.0f} calls to break even"
+    else:
+        even = "a call costs the LLM no more than it costs a surrogate, so that it never breaks even"
     return (
         f"a training {'pays' if payback.pays else 'does not pay'} for itself within "
         f"{policy.payback_days:g} days: {_dollars(payback.lower_usd)} at least, "
         f"{_dollars(payback.expected_usd)} expected, of about {ahead:,.0f} calls at {_dollars(bill_usd)}; "
-        f"it would take {payback.break_even_calls:,.0f} calls to break even"
+        f"{even}"
     )
 
 

@@ -46,15 +46,45 @@ DEFAULT_PRICES: dict[str, Price] = {
 def price_of(model: str, prices: dict[str, Price]) -> Price | None:
     """The price of a model: by its name, else by the longest known name that begins it.
 
+    Dots and dashes are the same, and what begins a name ends where a word of it does.
+
     Examples
     --------
     >>> price_of("gpt-4o-mini-2024-07-18", DEFAULT_PRICES)
     Price(input=0.15, output=0.6, cached=None)
-    >>> price_of("unheard-of", DEFAULT_PRICES) is None
+    >>> price_of("unheard-of", DEFAULT_PRICES) is price_of("gpt-4.15", DEFAULT_PRICES) is None
     True
     """
-    name = model.lower().rpartition("/")[2]
-    if name in prices:
-        return prices[name]
-    begins = [known for known in prices if name.startswith(known)]
-    return prices[max(begins, key=len)] if begins else None
+    if model in prices:
+        return prices[model]
+    name = _plain(model)
+    fitting = [known for known in prices if _begins(_plain(known), name)]
+    return prices[max(fitting, key=len)] if fitting else None
+
+
+def price_for(asked: str, answered: str, prices: dict[str, Price]) -> Price | None:
+    """The price of a call: of the model that was asked for if it is named so in the table, else of the one
+    that answered; a deployment may have any name.
+
+    Parameters
+    ----------
+    asked : str
+        The request's model.
+    answered : str
+        The response's model, empty where it is not known.
+    prices : dict of str to Price
+
+    Examples
+    --------
+    >>> price_for("gpt-4-team", "gpt-4o-mini-2024-07-18", DEFAULT_PRICES) == DEFAULT_PRICES["gpt-4o-mini"]
+    True
+    """
+    return prices.get(asked) or price_of(answered, prices) or price_of(asked, prices)
+
+
+def _plain(model: str) -> str:
+    return model.lower().rpartition("/")[2].replace(".", "-")
+
+
+def _begins(known: str, name: str) -> bool:
+    return name.startswith(known) and not name[len(known) : len(known) + 1].isalnum()

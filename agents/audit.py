@@ -95,8 +95,8 @@ class Audit(StatefulHandler[TaskCall]):
             except (ArtifactError, WeightsError) as error:
                 broken[places[0]] = (ref, f"it cannot be run: {error}")
                 continue
-            for at, (label, score) in zip(places, answers, strict=True):
-                scored[at] = (ref, Scored(label, score))
+            for at, said in zip(places, answers, strict=True):
+                scored[at] = (ref, Scored(*said))
         return scored, broken
 
     @property

@@ -23,7 +23,7 @@ from jitr.schemas.errors import TrainingError
 from jitr.schemas.events import Event
 from jitr.schemas.evidence import Tick, Withheld
 from jitr.schemas.policy import Policy
-from jitr.schemas.prices import price_of
+from jitr.schemas.prices import price_for
 from jitr.schemas.record import decode, encode
 from jitr.schemas.routes import Route, WithheldCause
 from jitr.schemas.tasks import Task, TaskCall
@@ -70,7 +70,11 @@ class Collect(StatefulHandler[TaskCall]):
         """Count a call; whether it brought a label."""
         call, settings = delivery.value, self._context.settings
         _, dataset = self._datasets.setdefault(call.task, (call.tenant, Dataset()))
-        dataset.called(call, call.cost_usd > 0 or price_of(call.model, settings.prices) is not None)
+        answered = call.response.model if call.response is not None else ""
+        priced = call.cost_usd > 0 or price_for(call.model, answered, settings.prices) is not None
+        # a training is to pay by the calls that a surrogate may answer
+        if not call.only_teacher:
+            dataset.called(call, priced)
         if call.label is None or call.response is None:
             self.results["no_label"] += 1
             return False
@@ -155,6 +159,12 @@ class Collect(StatefulHandler[TaskCall]):
             return [] if told else [self._withheld(call, dataset, "self_agreement", reason)]
         if dataset.asked_at and dataset.labels < _ASK_AGAIN * dataset.asked_at:
             return []
+        if not dataset.pace.times:
+            dataset.asked_at = dataset.labels
+            reason = (
+                f"no surrogate may answer any of these calls ({call.only_teacher}): nothing can be earned"
+            )
+            return [self._withheld(call, dataset, "cost", reason)]
         bill_usd, figures = dataset.mean_bill_usd, "nothing stands against a training now"
         # without a price nothing can be forecast: it is for people to say whether they want it
         if bill_usd is not None:

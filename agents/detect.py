@@ -82,7 +82,8 @@ class Detector(Handler[Call]):
                 outputs.append(Output(topics.unmatched.name, call.tenant, call.id, call.time, kept))
                 continue
             self.results["matched"] += 1
-            made = task_call(call, task, self._context.settings.prices, slots)
+            settings = self._context.settings
+            made = task_call(call, task, settings.prices, slots, settings.gateway.harmless)
             outputs.append(as_output(made, topics.task_calls.name))
             if call.response is None:
                 continue

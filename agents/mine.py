@@ -80,7 +80,7 @@ class Mine(StatefulHandler[Call | TaskCommand]):
 
     def _told(self, found: Found, place: str, cause: Call | TaskCommand) -> list[Output]:
         """A task on its way, and its calls; the route of a task that is no more is paused."""
-        topics, prices = self._context.topics, self._context.settings.prices
+        topics, settings = self._context.topics, self._context.settings
         task = found.task
         outputs: list[Output] = []
         if found.changed:
@@ -92,7 +92,9 @@ class Mine(StatefulHandler[Call | TaskCommand]):
                     Output(topics.evidence.name, task.id, paused.id, paused.time, paused, alone=True)
                 )
         if task.status == "task":
-            outputs += [as_output(task_call(c, task, prices), topics.task_calls.name) for c in found.calls]
+            harmless = settings.gateway.harmless
+            made = [task_call(c, task, settings.prices, harmless=harmless) for c in found.calls]
+            outputs += [as_output(one, topics.task_calls.name) for one in made]
         return outputs
 
     def _row(self, task: Task, place: str, time: float) -> Output:

@@ -28,12 +28,12 @@ class Scorer:
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
 
-    async def answers(self, ref: SurrogateRef, texts: Sequence[str]) -> list[tuple[str, float]]:
+    async def answers(self, ref: SurrogateRef, texts: Sequence[str]) -> list[tuple[str, float, str]]:
         """Answer texts.
 
         Returns
         -------
-        list of (label, score)
+        list of (label, score, text)
 
         Raises
         ------
@@ -84,7 +84,7 @@ def _begin(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _answer(uri: str, digest: str, texts: list[str]) -> list[tuple[str, float]]:
+def _answer(uri: str, digest: str, texts: list[str]) -> list[tuple[str, float, str]]:
     """In the child: load once, answer."""
     from jitr.models.bases.weights import Weights
     from jitr.models.surrogates.runtime import Surrogate
@@ -95,4 +95,4 @@ def _answer(uri: str, digest: str, texts: list[str]) -> list[tuple[str, float]]:
         if len(_loaded) >= _MOST_LOADED:
             del _loaded[next(iter(_loaded))]
         _loaded[digest] = Surrogate.load(fetch(uri), digest, _weights[0])
-    return [(answer.label, answer.score) for answer in _loaded[digest].answer_many(texts)]
+    return [(answer.label, answer.score, answer.text) for answer in _loaded[digest].answer_many(texts)]

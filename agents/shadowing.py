@@ -100,11 +100,14 @@ class Shadowing:
     def wants(self, call: TaskCall, offset: int, route: Route | None) -> SurrogateRef | None:
         """The candidate that is to be scored on this call, if it is.
 
-        Every call enters with one probability: while a version is live only its audits are sure to have the
-        teacher's answer, so the calls it left to the teacher enter by the same coin.
+        None that the router would not give to a surrogate. Every other enters with one probability: while a
+        version is live only its audits are sure to have the teacher's answer, so the calls it left to the
+        teacher enter by the same coin.
         """
         ref = lifecycle.shadowed(route) if route is not None else None
         if ref is None or route is None or call.response is None or offset <= ref.after_offset:
+            return None
+        if call.only_teacher:
             return None
         if self._s.candidate == ref.version and self._proof is None:
             return None

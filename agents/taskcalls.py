@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import blake2b
 
 from jitr.agents.handler import Output
-from jitr.models.money import call_usd
+from jitr.models.bills import bill
 from jitr.models.tasks.extract import input_of, label_of
 from jitr.models.tasks.signature import text_of
 from jitr.models.tasks.skeleton import Pattern
 from jitr.schemas.calls import Call
+from jitr.schemas.only_teacher import why
 from jitr.schemas.prices import Price
 from jitr.schemas.tasks import Task, TaskCall
 
 
 def task_call(
-    call: Call, task: Task, prices: dict[str, Price], slots: tuple[str, ...] | None = None
+    call: Call,
+    task: Task,
+    prices: dict[str, Price],
+    slots: tuple[str, ...] | None = None,
+    harmless: Collection[str] = (),
 ) -> TaskCall:
     """Build the task call of a call; the slots are taken from the task's skeletons where they are not given.
 
@@ -40,9 +46,7 @@ def task_call(
     label = None
     if response is not None and call.error is None and response.tool_calls is None:
         label = label_of(task, response.text) if response.finish_reason != "length" else None
-    cost = call.cost_usd
-    if cost is None:
-        cost = call_usd(call.model, call.usage, prices) if response is not None else 0.0
+    billed, kept = bill(call, prices), why(call, harmless)
     return TaskCall(
         id=call.id,
         tenant=call.tenant,
@@ -54,11 +58,14 @@ def task_call(
         slots=slots,
         label=label,
         response=response,
-        usage=call.usage,
-        cost_usd=cost or 0.0,
+        usage=billed.usage,
+        cost_usd=billed.usd or 0.0,
         latency_s=call.latency_s,
         decision=call.decision,
         weight=_weight(call),
+        only_teacher=kept[0] if kept is not None else "",
+        max_tokens=call.max_tokens,
+        stop=call.stop,
     )
 
 

@@ -19,6 +19,7 @@ from jitr.models.promise.live import LivePromise, LiveState
 from jitr.models.tasks.agreement import same
 from jitr.schemas.evidence import Alarm, AuditWindow, Certified, Evidence, Futile, Resume, Verdict
 from jitr.schemas.money import Money
+from jitr.schemas.only_teacher import cut_short
 from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Route, SurrogateRef
 from jitr.schemas.tasks import TaskCall
@@ -48,10 +49,11 @@ class WatchState(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What the candidate says to one call."""
+    """What the candidate says to one call: the label, its gate's score, and how it would write it."""
 
     label: str
     score: float
+    text: str = ""
 
 
 class Watch:
@@ -240,6 +242,9 @@ class Watch:
         if not self._shadow.runs(ref):
             return []
         self._s.money = add(self._s.money, Money(shadow_usd=cpu_usd(ref.p99_ms / 1000)))
+        if cut_short(scored.text, call.max_tokens, call.stop):
+            # the router leaves such an answer to the teacher
+            return []
         calls = self._shadow.calls + 1
         found = self._shadow.learn(ref, scored.score, self._agrees(scored.label, call))
         if found is None:

@@ -167,6 +167,32 @@ def test_without_a_price_nothing_is_forecast_and_training_starts_by_size_alone(
     assert not split(Collect(bench.context, Place("c", 0)).handle(delivered(priced)))[0]
 
 
+def test_a_task_whose_calls_only_the_teacher_may_answer_is_not_trained(bench, mood, task_call, delivered):
+    bench.know(mood)
+    handler = Collect(bench.context, Place("c", 0))
+    calls = [task_call(n, only_teacher="choices") for n in range(40)]
+    outputs = handler.handle(delivered(calls))
+    assert split(outputs)[0] == []
+    assert "no surrogate may answer any of these calls (choices)" in withheld(outputs)[0].reason
+    # nor does a training pay by such calls where there are others
+    rest = [task_call(n, time=n * DAY_S, cost_usd=0.0009, only_teacher="choices") for n in range(2000)]
+    rare = [task_call(n, time=n * DAY_S, cost_usd=0.0009) for n in (2000, 2001)]
+    outputs = handler.handle(delivered([*rare, *rest], first=40))
+    assert split(outputs)[0] == []
+    assert "does not pay" in withheld(outputs)[0].reason
+
+
+def test_the_model_that_answered_prices_a_deployment(bench, mood, task_call, delivered):
+    bench.know(mood)
+    said = Response(text="Good", model="gpt-4.1-mini-2025-04-14")
+    fields = {"cost_usd": 0.0, "model": "ours", "response": said}
+    calls = [task_call(n, time=n * DAY_S, **fields) for n in range(20)]
+    outputs = Collect(bench.context, Place("c", 0)).handle(delivered(calls))
+    # priced, and so forecast: at nothing a call a training does not pay
+    assert split(outputs)[0] == [] and len(withheld(outputs)) == 1
+    assert "never breaks even" in withheld(outputs)[0].reason and "inf" not in withheld(outputs)[0].reason
+
+
 def repeating(task_call, n, agrees, **fields):
     """Calls in pairs: each input is asked twice, and the second answer agrees or not."""
     calls = []

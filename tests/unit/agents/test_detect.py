@@ -1,5 +1,7 @@
 """detect says which task a call is, and loses none."""
 
+import dataclasses
+
 import msgspec
 import pytest
 
@@ -7,6 +9,7 @@ from jitr.agents.detect import MATCHED, Detector, Limiter
 from jitr.schemas.calls import MOST_BYTES, Call, DecisionStamp, Response
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import Event
+from jitr.schemas.settings import GatewaySettings
 from jitr.schemas.tasks import TaskCall
 
 
@@ -108,3 +111,27 @@ def test_above_the_rate_calls_are_sampled_and_say_with_which_probability(bench, 
     assert kept[0].sampled == 1.0
     assert all(0 < c.sampled <= 1 for c in kept)
     assert min(c.sampled for c in kept) < 0.5
+
+
+def test_a_task_call_says_what_only_the_teacher_may_answer(bench, mood, message, delivered):
+    bench.know(mood)
+    topic = bench.context.topics.task_calls
+    asked = {"only_teacher": {"service_tier": "service_tier"}, "max_tokens": 3, "stop": ("x",)}
+    (made,) = of(detect(bench, delivered, call(message, **asked)), topic)
+    assert (made.only_teacher, made.max_tokens, made.stop) == ("service_tier", 3, ("x",))
+    (plain,) = of(detect(bench, delivered, call(message)), topic)
+    assert (plain.only_teacher, plain.max_tokens, plain.stop) == ("", None, ())
+    settings = msgspec.structs.replace(
+        bench.context.settings, gateway=GatewaySettings(harmless=("service_tier",))
+    )
+    bench.context = dataclasses.replace(bench.context, settings=settings)
+    (made,) = of(detect(bench, delivered, call(message, **asked)), topic)
+    assert made.only_teacher == ""
+
+
+def test_a_stream_without_usage_has_its_price(bench, mood, message, delivered):
+    bench.know(mood)
+    said = Response(text="Good", model="gpt-4.1-2025-04-14")
+    (made,) = of(detect(bench, delivered, call(message, response=said)), bench.context.topics.task_calls)
+    assert made.usage.estimated and made.usage.input_tokens > 0 and made.usage.output_tokens == 1
+    assert made.cost_usd == pytest.approx((made.usage.input_tokens * 2.0 + 8.0) / 1e6)

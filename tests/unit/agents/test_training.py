@@ -64,7 +64,7 @@ async def test_the_same_training_twice_is_one_artifact_and_it_answers(training, 
     assert min(first.cost_usd, again.cost_usd) >= cpu_usd(first.surrogate.train_s) > 0
     scorer = Scorer()
     try:
-        ((label, score),) = await scorer.answers(first.surrogate, ["lovely day number 3 x"])
+        ((label, score, _),) = await scorer.answers(first.surrogate, ["lovely day number 3 x"])
         assert label == "good"
         assert 0 <= score <= 1
     finally:

@@ -315,3 +315,19 @@ def test_a_watch_goes_on_from_its_state_as_if_it_had_never_stopped(task_call):
         )
     assert evidence == expected
     assert broken.state() == straight.state()
+
+
+def test_a_candidate_is_not_scored_on_what_only_the_teacher_may_answer(task_call):
+    it = watch()
+    assert it.wants(task_call(0), 10, shadowing()) == SHADOW
+    assert it.wants(task_call(1, only_teacher="logprobs"), 11, shadowing()) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "counted"), [({}, 1), ({"max_tokens": 16}, 1), ({"max_tokens": 2}, 0), ({"stop": ("oo",)}, 0)]
+)
+def test_an_answer_that_the_router_would_leave_to_the_teacher_proves_nothing(task_call, fields, counted):
+    it = watch()
+    feed(it, [task_call(n, **fields) for n in range(11)], shadowing(), lambda c: Scored("good", 0.95, "Good"))
+    run = it.window()[-1].shadow
+    assert (run.calls if run is not None else 0) == counted

@@ -64,29 +64,37 @@ def seconds(time: object, *, field: str = "$.time", stage: str = "dialect") -> f
         ...
     jitr.schemas.errors.RecordError: $.time: 0 stands for no time; leave it out or give Unix seconds
     """
+    if isinstance(time, float) and _LEAST <= time < _UNITS[0][0]:
+        return time
     number: object = time
     if isinstance(time, str):
-        text = time.strip().upper()
-        if not _NUMBER.fullmatch(text):
-            return _in_range(_written(text, field, stage), time, field, stage)
-        number = float(text) if "." in text else int(text)
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        raise RecordError(f"{_WANTED}, got {_short(time)}", field=field, stage=stage)
-    if not 0 <= number < _UNITS[-1][0]:
+        written = _written(time)
+        if written is not None:
+            return _in_range(written, time, field, stage)
+        if _NUMBER.fullmatch(time):
+            number = float(time) if "." in time else int(time)
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < _UNITS[-1][0]:
         raise RecordError(f"{_WANTED}, got {_short(time)}", field=field, stage=stage)
     per_second = next(unit for below, unit in _UNITS if number < below)
     return _in_range(number / per_second, time, field, stage)
 
 
-def _written(text: str, field: str, stage: str) -> float:
-    leap = _LEAP.search(text)
+def _written(text: str) -> float | None:
+    """An RFC 3339 time, or what ISO 8601 allows beside it; None where the text is neither."""
     try:
-        parsed = datetime.fromisoformat(_LEAP.sub(":59", text))
-        if parsed.tzinfo is None:
-            parsed = parsed.replace(tzinfo=UTC)
-        return parsed.timestamp() + bool(leap)
-    except (ValueError, OverflowError) as error:
-        raise RecordError(f"{_WANTED}, got {_short(text)}", field=field, stage=stage) from error
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        plain = text.strip().upper()
+        whole = _LEAP.sub(":59", plain)
+        return None if whole == text else _and(_written(whole), whole != plain)
+    try:
+        return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)).timestamp()
+    except OverflowError:
+        return -1.0
+
+
+def _and(time: float | None, more: float) -> float | None:
+    return None if time is None else time + more
 
 
 def _in_range(time: float, given: object, field: str, stage: str) -> float:

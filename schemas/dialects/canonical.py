@@ -25,5 +25,6 @@ class Canonical:
         if not isinstance(value, dict):
             raise RecordError(f"expected an object, got {type(value).__name__}", field="$", stage="dialect")
         base = {"id": origin.id, "time": origin.time, "tenant": origin.tenant}
-        given = {name: field for name, field in value.items() if field is not None}
-        return convert(base | given, Call, stage="dialect")
+        if None in value.values():
+            value = {name: field for name, field in value.items() if field is not None}
+        return convert({**base, **value}, Call, stage="dialect")

@@ -125,13 +125,15 @@ class Collect(StatefulHandler[TaskCall]):
         self._datasets = msgspec.msgpack.decode(state, type=dict[str, tuple[str, Dataset]])
 
     def _write(self, task: str) -> None:
-        rows = self._unwritten.pop(task, None)
+        rows = self._unwritten.get(task)
         if not rows:
             return
         examples, offsets = [e for _, e in rows], [o for o, _ in rows]
         parts = self._datasets[task][1].parts
         for part in write_parts(self._root, task, self._place.partition, examples, offsets):
             parts[part.url] = part
+        # only now: on a full disk they are written later
+        del self._unwritten[task]
 
     def _begin_anew(self, task: str, dataset: Dataset, route: Route) -> None:
         """A promise was broken: what the teacher said before the break teaches no more."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -26,6 +27,7 @@ from jitr.agents.metrics import Metrics
 from jitr.agents.unpack import Source
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.settings import Settings
+from jitr.schemas.times import END
 from jitr.schemas.topics import Topic
 
 T = TypeVar("T")
@@ -256,9 +258,14 @@ def _source(message: Any, ack: Callable[[], object]) -> Source:
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,
-        timestamp=message.timestamp or 0.0,
+        timestamp=_time(message.timestamp),
         key=message.key,
-        value=message.value or b"",
+        value=message.value,
         headers=tuple((str(k), bytes(v) if v is not None else b"") for k, v in headers),
         ack=ack,
     )
+
+
+def _time(timestamp: float | None) -> float:
+    """When a record was written, by its producer's or the broker's clock; now where neither says it."""
+    return timestamp if timestamp is not None and 1.0 <= timestamp < END else time.time()

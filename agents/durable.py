@@ -21,6 +21,7 @@ from jitr.agents.seen import Seen
 from jitr.agents.state import LostError, Outgoing, Snapshot, SnapshotStore
 from jitr.agents.unpack import Unpacked, outgoing
 from jitr.schemas.deadletters import DeadLetter
+from jitr.schemas.errors import UnavailableError
 
 T = TypeVar("T")
 log = get_logger(__name__)
@@ -43,6 +44,15 @@ class DurableSettings:
     snapshot_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What a checkpoint writes and sends: records for Kafka, and the state where there is one."""
+
+    packed: list[Outgoing]
+    state: bytes | None
+    took_s: float
+
+
 class Durable(Generic[T]):
     """The handler of one source partition, and how far it has come.
 
@@ -56,6 +66,8 @@ class Durable(Generic[T]):
         False where the partition is another's already.
     unsettled : bool
         Whether the last snapshot holds outputs that were sent: whoever opens it would send them again.
+    torn : bool
+        Whether the handler may hold half of a batch: the next thing that it does is to go back.
 
     Parameters
     ----------
@@ -76,6 +88,7 @@ class Durable(Generic[T]):
         self.pending: list[Unpacked[T]] = []
         self.may_ack = True
         self.unsettled = False
+        self.torn = False
         self.due = 0.0
         self._place = place
         self._make = make
@@ -101,14 +114,34 @@ class Durable(Generic[T]):
         """Go on where the last owner stood, and send what it may not have sent."""
         if self.stateful:
             self._store.claim()
-        await send_all(await self._load(), self._send)
+        await send_all(await self._load(), self._send, self._settings.dead_letters)
 
     async def handle(self, events: Sequence[Delivery[T]]) -> None:
         """Let the handler work on events, and keep what it makes of them."""
+        if self.torn:
+            await self.replay([d for u in self.pending for d in u.events])
         outputs = self.handler.handle(events)
         if inspect.isawaitable(outputs):
             outputs = await outputs
         self._outputs += outputs
+
+    async def replay(self, events: Sequence[Delivery[T]]) -> None:
+        """Go back to the last snapshot and do these events again."""
+        self.torn = True
+        seen, position = self._seen, self.position
+        if self.stateful:
+            await self._load()
+        else:
+            self._outputs = []
+            self.handler.results.clear()
+        self._seen, self.position = seen, position
+        self.torn = False
+        if events:
+            try:
+                await self.handle(events)
+            except BaseException:
+                self.torn = True
+                raise
 
     def is_repeat(self, delivery: Delivery[T]) -> bool:
         """Whether an event was seen before; from now on it was."""
@@ -121,34 +154,55 @@ class Durable(Generic[T]):
         """Let an event come again under the same id."""
         self._seen.forget(delivery.id)
 
-    async def rewind(self) -> None:
-        """Take back a half-done batch: the last snapshot, and what was done since."""
-        if not self.stateful:
-            # outputs of good events that were made one by one are kept
-            return
-        seen, position = self._seen, self.position
-        await self._load()
-        self._seen, self.position = seen, position
-        done = [d for u in self.pending for d in u.events]
-        if done:
-            await self.handle(done)
-
     def done(self, batch: Sequence[Unpacked[T]]) -> None:
         """A batch was worked on."""
         self.position = batch[-1].source.offset
         self.pending += batch
 
     def flush(self) -> None:
-        """Take what the handler held back."""
-        if isinstance(self.handler, StatefulHandler):
-            self._outputs += self.handler.flush()
+        """Take what the handler held back; what cannot be encoded of it is dropped and counted."""
+        if not isinstance(self.handler, StatefulHandler):
+            return
+        try:
+            for output in self.handler.flush():
+                pack([output], source="/")
+                self._outputs.append(output)
+        except (OSError, UnavailableError):
+            raise
+        except Exception:
+            log.exception("%s: what was held back cannot be told", self._settings.agent)
+            self._metrics.event(self._settings.agent, "lost")
 
     def ack(self, unpacked: Unpacked[T]) -> None:
         """Acknowledge a record, if that is still ours to do."""
         if self.may_ack:
             unpacked.source.ack()
 
-    async def checkpoint(self) -> None:
+    def encode(self) -> Encoded:
+        """Encode what a checkpoint writes and sends.
+
+        Raises
+        ------
+        OSError
+            If the disk is full, or away.
+        Exception
+            If an event led to what cannot be encoded.
+        """
+        packed = pack(self._outputs, source=f"/jitr/{self._settings.agent}")
+        packed += [outgoing(dead, self._settings.dead_letters) for u in self.pending for dead in u.letters]
+        started = time.monotonic()
+        state = self.handler.snapshot() if isinstance(self.handler, StatefulHandler) else None
+        return Encoded(packed, state, time.monotonic() - started)
+
+    def keep(self) -> None:
+        """Raise `LostError` if another has taken the state up.
+
+        Asked before anything is written: a handler may write more than its snapshot.
+        """
+        if self.stateful and not self._store.held():
+            raise LostError(f"another worker has claimed {self._place.topic}/{self._place.partition}")
+
+    async def commit(self, encoded: Encoded) -> None:
         """Make everything since the last time durable, then acknowledge it.
 
         Raises
@@ -156,22 +210,17 @@ class Durable(Generic[T]):
         LostError
             If another has taken the state up: nothing was sent.
         """
-        took_s = 0.0
-        letters = [dead for u in self.pending for dead in u.letters]
-        packed = pack(self._outputs, source=f"/jitr/{self._settings.agent}")
-        packed += [outgoing(dead, self._settings.dead_letters) for dead in letters]
-        if isinstance(self.handler, StatefulHandler):
-            started = time.monotonic()
-            if not self._store.held():
-                # before anything is written: a handler may write more than its snapshot
-                raise LostError(f"another worker has claimed {self._place.topic}/{self._place.partition}")
+        started = time.monotonic()
+        if encoded.state is not None:
             self._sequence += 1
-            state = self.handler.snapshot()
-            self._store.write(Snapshot(self.position, self._sequence, self._seen.save(), state, packed))
-            took_s = time.monotonic() - started
-        await send_all(packed, self._send)
-        self.unsettled = self.stateful and bool(packed)
-        self._count(letters)
+            self._store.write(
+                Snapshot(self.position, self._sequence, self._seen.save(), encoded.state, encoded.packed)
+            )
+        took_s = encoded.took_s + time.monotonic() - started
+        too_large = await send_all(encoded.packed, self._send, self._settings.dead_letters)
+        self._metrics.event(self._settings.agent, "too_large", too_large)
+        self.unsettled = self.stateful and bool(encoded.packed)
+        self._count([dead for u in self.pending for dead in u.letters])
         for u in self.pending:
             self.ack(u)
         self.pending, self._outputs = [], []
@@ -182,19 +231,28 @@ class Durable(Generic[T]):
         self._outputs = []
         if not isinstance(self.handler, StatefulHandler):
             return []
-        found = self._store.latest()
-        if found is not None and await self._is_of_older_topic(found):
-            log.warning(
-                "%s: %s was made anew, its old state is dropped", self._settings.agent, self._place.topic
-            )
-            self._store.clear()
-            found = None
-        if found is None:
-            return []
-        self.position, self._sequence = found.position, found.sequence
-        self._seen = Seen(SEEN, found.seen)
-        self.handler.restore(found.state)
-        return found.outbox
+        for found in self._store.snapshots():
+            if await self._is_of_older_topic(found):
+                log.warning(
+                    "%s: %s was made anew, its old state is dropped", self._settings.agent, self._place.topic
+                )
+                self._store.clear()
+                break
+            handler = self._make(self._place)
+            assert isinstance(handler, StatefulHandler)
+            try:
+                handler.restore(found.state)
+            except (OSError, UnavailableError):
+                raise
+            except Exception:
+                log.exception("%s: a snapshot cannot be taken up", self._settings.agent)
+                self._metrics.event(self._settings.agent, "snapshot_lost")
+                continue
+            self.handler = handler
+            self.position, self._sequence = found.position, found.sequence
+            self._seen = Seen(SEEN, found.seen)
+            return found.outbox
+        return []
 
     async def _is_of_older_topic(self, found: Snapshot) -> bool:
         """Whether a snapshot includes what this topic does not hold; asked after it was read."""

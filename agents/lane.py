@@ -7,6 +7,7 @@ records acknowledged.
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ T = TypeVar("T")
 log = get_logger(__name__)
 
 _LONGEST_PAUSE_S = 10.0
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES, errno.EPERM}
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class LaneSettings(DurableSettings):
 
 class Lane(Generic[T]):
     """The work on one source partition.
+
+    Attributes
+    ----------
+    waits_for : str
+        The server or disk that it waits for, and why; empty where it waits for none.
 
     Parameters
     ----------
@@ -70,13 +77,15 @@ class Lane(Generic[T]):
         self.settings = settings
         self.durable: Durable[T] = Durable(place, make, send, settings, metrics)
         self.queued_bytes = 0
+        self.waits_for = ""
         self._metrics = metrics
         self._queue: asyncio.Queue[Source | None] = asyncio.Queue()
         self._finishing = False
+        self._key = f"{place.topic}/{place.partition}"
 
     def put(self, source: Source) -> None:
         """Queue a record."""
-        self.queued_bytes += len(source.value)
+        self.queued_bytes += len(source.value or b"")
         self._queue.put_nowait(source)
 
     @property
@@ -123,11 +132,11 @@ class Lane(Generic[T]):
                 continue
             if durable.pending or durable.waiting:
                 durable.flush()
-                await self._retrying(durable.checkpoint)
+                await self._retrying(culprits.checkpoint)
             elif durable.unsettled:
-                await self._retrying(durable.checkpoint)
+                await self._retrying(culprits.checkpoint)
         if durable.pending:
-            await durable.checkpoint()
+            await culprits.checkpoint()
 
     async def _next(self) -> list[Source]:
         durable = self.durable
@@ -164,7 +173,9 @@ class Lane(Generic[T]):
         return unpacked
 
     def _unpack(self, source: Source) -> Unpacked[T]:
-        self.queued_bytes -= len(source.value)
+        self.queued_bytes -= len(source.value or b"")
+        if source.value is None:
+            self._metrics.event(self.settings.agent, "tombstone")
         return unpack(source, self.durable.handler.read)
 
     async def _process(self, batch: list[Unpacked[T]], culprits: Culprits[T]) -> None:
@@ -181,17 +192,30 @@ class Lane(Generic[T]):
         await self._retrying(lambda: culprits.apply(fresh))
         durable.done(fresh)
         if not durable.stateful or time.monotonic() >= durable.due:
-            await self._retrying(durable.checkpoint)
+            await self._retrying(culprits.checkpoint)
         self._metrics.batch_seconds.labels(self.settings.agent).observe(time.perf_counter() - started)
 
     async def _retrying(self, step: Callable[[], Awaitable[Any]]) -> None:
-        """Try again for as long as a server is away; nothing is acknowledged meanwhile."""
-        pause = 0.1
-        while True:
-            try:
-                await step()
-                return
-            except (OSError, UnavailableError) as error:
-                log.warning("%s: waiting for a server: %s", self.settings.agent, error)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_S)
+        """Try again for as long as a server or the disk is away; nothing is acknowledged meanwhile."""
+        pause, agent = 0.1, self.settings.agent
+        try:
+            while True:
+                try:
+                    await step()
+                    return
+                except (OSError, UnavailableError) as error:
+                    cause = _cause(error)
+                    self._metrics.wait(agent, cause, self._key)
+                    self.waits_for = f"{cause}: {error}"
+                    log.warning("%s: waiting for %s", agent, self.waits_for)
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE_S)
+        finally:
+            if self.waits_for:
+                self.waits_for = ""
+                self._metrics.waited(agent, self._key)
+
+
+def _cause(error: Exception) -> str:
+    """What is waited for: ``disk`` where the state cannot be written, else ``server``."""
+    return "disk" if isinstance(error, OSError) and error.errno in _DISK else "server"

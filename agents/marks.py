@@ -8,6 +8,7 @@ the third death then names one event.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import fsspec
 import msgspec
@@ -59,7 +60,7 @@ class Marks:
         try:
             with self._fs.open(self._path, "rb") as file:
                 found = msgspec.json.decode(file.read(), type=_Marks)
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (OSError, ValueError, RecursionError):
             return
         died = msgspec.structs.replace(found.current, deaths=found.current.deaths + 1)
         other = found.suspect
@@ -85,15 +86,19 @@ class Marks:
         self._write(_Marks(Range(first, last, deaths), s))
 
     def close(self) -> None:
-        """A clean end: whoever goes on need not suspect anything, unless there was a suspect before."""
+        """A clean end: whoever goes on need not suspect anything, unless there was a suspect before.
+
+        Where the mark cannot be written (a full disk), it stays as it was.
+        """
         self.leave()
-        if self.suspect is None:
-            if self._fs.exists(self._path):
-                self._fs.rm_file(self._path)
-        elif self._made:
-            keep = msgspec.structs.replace(self.suspect, deaths=self.suspect.deaths - 1)
-            with self._fs.open(self._path, "wb") as file:
-                file.write(msgspec.json.encode(_Marks(keep)))
+        with suppress(OSError):
+            if self.suspect is None:
+                if self._fs.exists(self._path):
+                    self._fs.rm_file(self._path)
+            elif self._made:
+                keep = msgspec.structs.replace(self.suspect, deaths=self.suspect.deaths - 1)
+                with self._fs.open(self._path, "wb") as file:
+                    file.write(msgspec.json.encode(_Marks(keep)))
 
     def leave(self) -> None:
         """Another works here now: what stands there is its own."""
@@ -112,6 +117,6 @@ class Marks:
                 file.write(text)
             return
         if self._file is None:
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
         # blanks at the end are no part of the JSON: what was longer before does not show
         os.pwrite(self._file, text.ljust(_LENGTH), 0)

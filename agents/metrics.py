@@ -58,15 +58,39 @@ class Metrics:
             "jitr_cost_usd", "Dollars spent since the task began.", ["task", "kind"], registry=r
         )
         self.saved = Gauge("jitr_saved_usd", "Dollars saved since the task began.", ["task"], registry=r)
+        self.waits = Counter(
+            "jitr_waits",
+            "Tries that failed as a server or the disk was away.",
+            ["agent", "cause"],
+            registry=r,
+        )
+        self.waiting = Gauge(
+            "jitr_waiting", "Source partitions that wait for a server or the disk.", ["agent"], registry=r
+        )
+        self.loop_failures = Counter(
+            "jitr_loop_failures", "Times that a background loop failed.", ["loop"], registry=r
+        )
         info = Gauge("jitr_build_info", "Always 1.", ["version"], registry=r)
         info.labels(_version()).set(1)
         self._known: dict[str, str] = {}
+        self._waiting: dict[str, set[str]] = {}
         self._last: dict[str, dict[str, float]] = {}
 
     def event(self, agent: str, result: str, n: int = 1) -> None:
         """Count events."""
         if n:
             self.events.labels(agent, result).inc(n)
+
+    def wait(self, agent: str, cause: str, place: str) -> None:
+        """A try failed at a source partition: it waits."""
+        self.waits.labels(agent, cause).inc()
+        self._waiting.setdefault(agent, set()).add(place)
+        self.waiting.labels(agent).set(len(self._waiting[agent]))
+
+    def waited(self, agent: str, place: str) -> None:
+        """It waits no more."""
+        self._waiting.setdefault(agent, set()).discard(place)
+        self.waiting.labels(agent).set(len(self._waiting[agent]))
 
     def task_label(self, task: str) -> str:
         """A task as a label value: beyond the first many they are all ``other``."""

@@ -6,14 +6,21 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from mode.utils.logging import get_logger
 
 from jitr.agents.handler import Output
 from jitr.agents.state import Outgoing
+from jitr.schemas.deadletters import DeadLetter
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.events import encode_batch
 
+log = get_logger(__name__)
+
 PACK = 200
 PACK_BYTES = 400_000
+# a letter for what is too large keeps so much of it; the last always fits
+_CUTS = (PACK_BYTES, 10_000, 0)
+_MOST_KEY_BYTES = 2_000
 
 # topic, key, value, headers -> a future of Kafka's acknowledgement
 Send = Callable[[str, bytes | None, bytes, list[tuple[str, bytes]]], Awaitable[Awaitable[object]]]
@@ -48,11 +55,11 @@ def _fit(topic: str, key: str, members: Sequence[Output], source: str) -> list[O
     return [Outgoing(topic, key.encode(), value, headers)]
 
 
-async def send_all(outgoing: Sequence[Outgoing], send: Send) -> None:
+async def send_all(outgoing: Sequence[Outgoing], send: Send, dead_letters: str) -> int:
     """Send records in order and wait until Kafka has acknowledged every one.
 
-    A record that is too large for the broker goes without its tail, and its headers say so: whoever reads
-    it dead-letters it, and nothing waits for it.
+    A record that is too large for the broker becomes a dead letter, of as much of it as the broker takes:
+    nothing waits for it. How many did is returned.
 
     Raises
     ------
@@ -60,13 +67,21 @@ async def send_all(outgoing: Sequence[Outgoing], send: Send) -> None:
         If one was not acknowledged; all of them may safely be sent again.
     """
     if not outgoing:
-        return
+        return 0
     try:
         too_large = await _send(outgoing, send)
-        if too_large and await _send([_cut(o) for o in too_large], send):
-            raise UnavailableError(f"Kafka refuses even {PACK_BYTES} bytes on {too_large[0].topic}")
+        count = len(too_large)
+        for most in _CUTS:
+            if not too_large:
+                break
+            letters = [_letter(o, dead_letters, most) for o in too_large]
+            failed = {id(letter) for letter in await _send(letters, send)}
+            too_large = [o for o, letter in zip(too_large, letters, strict=True) if id(letter) in failed]
+        for o in too_large:
+            log.error("a record for %s of %d bytes is lost: not even its letter fits", o.topic, len(o.value))
     except KafkaError as error:
         raise UnavailableError(f"Kafka did not acknowledge {len(outgoing)} records: {error!r}") from error
+    return count
 
 
 async def _send(outgoing: Sequence[Outgoing], send: Send) -> list[Outgoing]:
@@ -87,7 +102,25 @@ async def _send(outgoing: Sequence[Outgoing], send: Send) -> list[Outgoing]:
     return too_large
 
 
-def _cut(o: Outgoing) -> Outgoing:
+def _letter(o: Outgoing, topic: str, most: int) -> Outgoing:
+    """A dead letter for a record that is too large; where it is one already, with less of it."""
+    told = DeadLetter.read(o.value[:most], o.key if len(o.key or b"") <= _MOST_KEY_BYTES else None, o.headers)
+    if o.topic == topic:
+        # the headers that came with it may be what is too large
+        kept = DeadLetter(
+            told.value,
+            told.key,
+            (),
+            told.reason,
+            told.stage,
+            told.stack,
+            told.topic,
+            told.partition,
+            told.offset,
+        )
+    else:
+        reason = f"a record of {len(o.value)} bytes is larger than {o.topic} takes (max.message.bytes)"
+        kept = DeadLetter(told.value, told.key, (), reason, "send", "", o.topic, -1, -1)
     return Outgoing(
-        o.topic, o.key, o.value[:PACK_BYTES], [*o.headers, ("jitr-cut-from-bytes", b"%d" % len(o.value))]
+        topic, kept.key, kept.value, [*kept.headers, ("jitr-cut-from-bytes", b"%d" % len(o.value))]
     )

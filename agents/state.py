@@ -7,6 +7,7 @@ writes on after another has claimed, covers nothing, and learns of it before it 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import PurePosixPath
 from uuid import uuid4
@@ -110,9 +111,15 @@ class SnapshotStore:
         place = f"{snapshot.position + 1:020d}-{snapshot.sequence:010d}"
         path = f"{self._path}/{self._owner}-{place}{_SNAPSHOT}"
         aside = f"{path}.{uuid4().hex}.tmp"
-        with self._fs.open(aside, "wb") as file:
-            file.write(msgspec.msgpack.encode(snapshot))
-        self._fs.mv(aside, path)
+        try:
+            with self._fs.open(aside, "wb") as file:
+                file.write(msgspec.msgpack.encode(snapshot))
+            self._fs.mv(aside, path)
+        except OSError:
+            # on a full disk, what is half written must not take what space there is
+            with suppress(OSError):
+                self._fs.rm_file(aside)
+            raise
         names = self._names()
         if max(map(_owner, names)) > self._owner:
             self._remove(path)
@@ -120,15 +127,19 @@ class SnapshotStore:
         for old in _snapshots(names)[:-KEPT]:
             self._remove(old)
 
-    def latest(self) -> Snapshot | None:
-        """The snapshot that includes most, None where there is none."""
+    def snapshots(self) -> Iterator[Snapshot]:
+        """The snapshots that can be read, from the one that includes most."""
         for name in reversed(_snapshots(self._names())):
             try:
                 with self._fs.open(name, "rb") as file:
-                    return msgspec.msgpack.decode(file.read(), type=Snapshot)
-            except (msgspec.DecodeError, FileNotFoundError):
+                    found = msgspec.msgpack.decode(file.read(), type=Snapshot)
+            except (ValueError, RecursionError, FileNotFoundError):
                 continue
-        return None
+            yield found
+
+    def latest(self) -> Snapshot | None:
+        """The snapshot that includes most, None where there is none."""
+        return next(self.snapshots(), None)
 
     def clear(self) -> None:
         """Forget everything: the source topic was made anew."""

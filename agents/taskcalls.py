@@ -10,6 +10,7 @@ from jitr.models.bills import bill
 from jitr.models.tasks.extract import input_of, label_of
 from jitr.models.tasks.signature import text_of
 from jitr.models.tasks.skeleton import Pattern
+from jitr.schemas.bounds import MOST_WEIGHT
 from jitr.schemas.calls import Call
 from jitr.schemas.only_teacher import why
 from jitr.schemas.prices import Price
@@ -102,4 +103,4 @@ def _weight(call: Call) -> float:
     stamp = call.decision
     if stamp is not None and stamp.target == "surrogate" and stamp.due and stamp.audit_rate > 0:
         weight /= min(1.0, stamp.audit_rate)
-    return weight
+    return min(weight, MOST_WEIGHT)

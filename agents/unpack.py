@@ -14,21 +14,21 @@ from jitr.agents.handler import Delivery
 from jitr.agents.state import Outgoing
 from jitr.schemas.deadletters import DeadLetter
 from jitr.schemas.errors import RecordError
-from jitr.schemas.events import BATCH, Event, Malformed, decode_events
+from jitr.schemas.events import Event, Malformed, decode_events, known_headers, mode_of
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One record as Kafka gave it, and how to acknowledge it."""
+    """One record as Kafka gave it, and how to acknowledge it; one without a value is a tombstone."""
 
     topic: str
     partition: int
     offset: int
     timestamp: float
     key: bytes | None
-    value: bytes
+    value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     ack: Callable[[], object]
 
@@ -47,13 +47,16 @@ def unpack(source: Source, read: Callable[[Event], T]) -> Unpacked[T]:
 
     Examples
     --------
+    >>> content = b"application/cloudevents-batch+json"
     >>> source = Source("t", 0, 7, 0.0, None, b'[{"id": "a"}, {"specversion": "1.0", "id": "b",'
-    ...     b' "source": "/", "type": "x", "data": 1}]', (("content-type", BATCH.encode()),), lambda: None)
+    ...     b' "source": "/", "type": "x", "data": 1}]', (("content-type", content),), lambda: None)
     >>> unpacked = unpack(source, lambda event: event.data)
     >>> [d.id for d in unpacked.events], [letter.reason for letter in unpacked.letters]
     (['b'], ['$.specversion: is required but missing'])
     """
     unpacked: Unpacked[T] = Unpacked(source)
+    if source.value is None:
+        return unpacked
     place = f"{source.topic}/{source.partition}/{source.offset}"
     try:
         found = decode_events(source.value, source.headers, fallback_id=place, fallback_time=source.timestamp)
@@ -90,12 +93,16 @@ def letter(
     stage: str = "",
 ) -> DeadLetter:
     """A dead letter for a value that stood at a place."""
-    stack = "".join(traceback.format_exception(error, limit=-8)) if error.__traceback__ else repr(error)
+    try:
+        said = str(error) or type(error).__name__
+        stack = "".join(traceback.format_exception(error, limit=-8)) if error.__traceback__ else repr(error)
+    except Exception:
+        said = stack = type(error).__name__
     return DeadLetter(
         value=value,
         key=source.key,
         original_headers=tuple(headers),
-        reason=(str(error) or type(error).__name__)[:2000],
+        reason=said[:2000],
         stage=error.stage if isinstance(error, RecordError) else stage,
         stack=hashlib.sha256(stack.encode("utf-8", "replace")).hexdigest()[:16],
         topic=source.topic,
@@ -117,12 +124,10 @@ def _alone(source: Source, raw: bytes, error: BaseException, stage: str = "recor
 
 
 def _raw(source: Source, index: int) -> bytes:
-    if not _is_batch(source):
-        return source.value
+    if source.value is None or not _is_batch(source):
+        return source.value or b""
     return bytes(msgspec.json.decode(source.value, type=list[msgspec.Raw])[index])
 
 
 def _is_batch(source: Source) -> bool:
-    heads = dict(source.headers)
-    plain = not ("ce_specversion" in heads or "ce_type" in heads)
-    return plain and heads.get("content-type", b"").lower().startswith(BATCH.encode())
+    return source.value is not None and mode_of(source.value, known_headers(source.headers)) == "batch"

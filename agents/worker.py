@@ -218,5 +218,5 @@ class Worker:
                 id = f"{self.metrics.worker}/{name}/{start:.3f}"
                 packed = pack([Output(topic, name, id, now, window)], source=f"/jitr/{name}")
                 with contextlib.suppress(Exception):
-                    await send_all(packed, delivery.send)
+                    await send_all(packed, delivery.send, self.settings.topics.dead_letters.name)
             start = now

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from jitr.schemas.record import Record
+import msgspec
+
+from jitr.schemas.bounds import Count, Dollars, Duration, Finite, Id, Int64, Name, Rate
+from jitr.schemas.record import Record, convert
+from jitr.schemas.times import Time
 
 # What one call may have as JSON: a task call holds a prompt twice, and Kafka takes a megabyte.
 MOST_BYTES = 300_000
@@ -27,9 +31,9 @@ class Message(Record, frozen=True, kw_only=True):
 class Usage(Record, frozen=True, kw_only=True):
     """Tokens as the provider counted them; ``estimated`` where it did not, and we did (`schemas.tokens`)."""
 
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+    cached_tokens: Count = 0
     estimated: bool = False
 
 
@@ -44,7 +48,7 @@ class Response(Record, frozen=True, kw_only=True):
     fingerprint: str = ""
     finish_reason: str = "stop"
     tool_calls: str | None = None
-    opening: dict[str, float] = {}
+    opening: dict[str, Rate] = {}
 
 
 class DecisionStamp(Record, frozen=True, kw_only=True):
@@ -56,18 +60,18 @@ class DecisionStamp(Record, frozen=True, kw_only=True):
     decision was made, so that a lost one can be missed.
     """
 
-    id: str
-    task: str | None
+    id: Id
+    task: Name | None
     route_version: str = ""
     target: Literal["teacher", "surrogate"] = "teacher"
     reason: str = ""
     surrogate: str | None = None
     answer: str | None = None
     label: str | None = None
-    score: float | None = None
+    score: Finite | None = None
     accepted: bool = False
-    audit_rate: float = 0.0
-    coin: float = 1.0
+    audit_rate: Rate = 0.0
+    coin: Rate = 1.0
     due: bool = False
     held: bool = False
 
@@ -90,27 +94,47 @@ class Call(Record, frozen=True, kw_only=True):
 
     event_type: ClassVar[str] = "dev.jitr.llm.call.v1"
 
-    id: str
+    id: Id
     model: str
     messages: tuple[Message, ...]
-    time: float
-    tenant: str = "default"
+    time: Time
+    tenant: Name = "default"
     response: Response | None = None
     usage: Usage = Usage()
-    cost_usd: float | None = None
-    latency_s: float | None = None
+    cost_usd: Dollars | None = None
+    latency_s: Duration | None = None
     tools: str | None = None
     tool_choice: str | None = None
     response_format: str | None = None
     only_teacher: dict[str, str] = {}
-    max_tokens: int | None = None
+    max_tokens: Int64 | None = None
     stop: tuple[str, ...] = ()
-    n: int = 1
+    n: Int64 = 1
     logprobs: bool = False
-    temperature: float | None = None
-    task: str | None = None
+    temperature: Finite | None = None
+    task: Name | None = None
     decision: DecisionStamp | None = None
     metadata: dict[str, str] = {}
     error: str | None = None
-    status: int | None = None
-    sampled: float = 1.0
+    status: Int64 | None = None
+    sampled: Rate = 1.0
+
+
+def checked(call: Call) -> Call:
+    """Hold a call that was built from parts against the bounds of one that is read.
+
+    Raises
+    ------
+    RecordError
+        Naming the field that is out of bounds.
+
+    Examples
+    --------
+    >>> call = Call(id="c", model="m", messages=(), time=1.0, n=10**30)
+    >>> checked(call)
+    Traceback (most recent call last):
+        ...
+    jitr.schemas.errors.RecordError: $.n: Expected `int` <= 9223372036854775807
+    """
+    convert(msgspec.structs.asdict(call.usage), Usage, stage="dialect")
+    return convert(msgspec.structs.asdict(call), Call, stage="dialect")

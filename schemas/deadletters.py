@@ -41,26 +41,43 @@ class DeadLetter:
             "partition": str(self.partition),
             "offset": str(self.offset),
         }
-        return [*self.original_headers, *((f"{PREFIX}{k}", v.encode()) for k, v in ours.items())]
+        return [
+            *self.original_headers,
+            # a reason may quote what is no Unicode
+            *((f"{PREFIX}{k}", v.encode("utf-8", "backslashreplace")) for k, v in ours.items()),
+        ]
 
     @classmethod
-    def read(cls, value: bytes, key: bytes | None, headers: Iterable[tuple[str, bytes]]) -> DeadLetter:
-        """Read one back from a record of the dead-letter topic."""
-        heads = list(headers)
+    def read(
+        cls, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes | None]]
+    ) -> DeadLetter:
+        """Read one back from a record of the dead-letter topic; what no worker wrote has no origin.
+
+        Examples
+        --------
+        >>> DeadLetter.read(None, None, [("jitr-dlq-offset", b"x"), ("jitr-dlq-topic", None)]).offset
+        -1
+        """
+        heads = [(k, v or b"") for k, v in headers]
         ours = {
             k.removeprefix(PREFIX): v.decode("utf-8", "replace") for k, v in heads if k.startswith(PREFIX)
         }
         return cls(
-            value=value,
+            value=value or b"",
             key=key,
             original_headers=tuple((k, v) for k, v in heads if not k.startswith(PREFIX)),
             reason=ours.get("reason", ""),
             stage=ours.get("stage", ""),
             stack=ours.get("stack", ""),
             topic=ours.get("topic", ""),
-            partition=int(ours.get("partition", -1)),
-            offset=int(ours.get("offset", -1)),
+            partition=_number(ours.get("partition", "")),
+            offset=_number(ours.get("offset", "")),
         )
+
+
+def _number(text: str) -> int:
+    """A partition or an offset, of at most 19 digits; -1 where there is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else -1
 
 
 def replay_mark(partition: int, offset: int) -> list[tuple[str, bytes]]:
@@ -76,13 +93,14 @@ def replay_mark(partition: int, offset: int) -> list[tuple[str, bytes]]:
     return [(_REPLAYED, f"{partition}/{offset}".encode())]
 
 
-def marked(headers: Iterable[tuple[str, bytes]]) -> tuple[int, int] | None:
+def marked(headers: Iterable[tuple[str, bytes | None]]) -> tuple[int, int] | None:
     """Partition and offset of the letter that a mark is for; None where the record is no mark."""
     for key, value in headers:
         if key == _REPLAYED:
-            partition, _, offset = value.decode("utf-8", "replace").partition("/")
-            if partition.isdecimal() and offset.isdecimal():
-                return int(partition), int(offset)
+            partition, _, offset = (value or b"").decode("utf-8", "replace").partition("/")
+            place = _number(partition), _number(offset)
+            if min(place) >= 0:
+                return place
     return None
 
 

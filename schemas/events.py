@@ -5,19 +5,24 @@ See the CloudEvents specification's Kafka protocol binding and JSON event format
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import msgspec
 
+from jitr.schemas.encodings import no_json
 from jitr.schemas.errors import RecordError
-from jitr.schemas.record import Record, encode, record_error
+from jitr.schemas.record import Record, encode
 from jitr.schemas.times import rfc3339, seconds
 
 BATCH = "application/cloudevents-batch+json"
 STRUCTURED = "application/cloudevents+json"
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]] | Mapping[str, bytes | None]
+Mode = Literal["binary", "single", "batch"]
+# what JSON allows around a value
+_BLANK = b" \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +54,16 @@ class _Envelope(msgspec.Struct, omit_defaults=True):
     subject: str | None = None
     datacontenttype: str | None = None
     data: msgspec.Raw = msgspec.Raw()
+    data_base64: str | None = None
+
+
+class _Sniff(msgspec.Struct):
+    specversion: str | None = None
 
 
 _encode = msgspec.json.Encoder().encode
 _envelope = msgspec.json.Decoder(_Envelope)
+_sniff = msgspec.json.Decoder(_Sniff)
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -95,43 +106,96 @@ def encode_event(id: str, time: float, record: Record, *, source: str) -> bytes:
 
 
 def decode_events(
-    value: bytes, headers: Headers | Mapping[str, bytes], *, fallback_id: str, fallback_time: float
+    value: bytes | None, headers: Headers, *, fallback_id: str, fallback_time: float
 ) -> list[Event | Malformed]:
     """Read the events of one Kafka record, in whichever mode it is.
 
     A value that is no CloudEvent at all is taken as bare data of unknown type (``type == ""``), with the
-    given fallback id and time, so that a plain producer of JSON can be heard too.
+    given fallback id and time, so that a plain producer of JSON can be heard too; an array is taken as a
+    batch of either. Where no content type says that they are, CloudEvents are known by their ``specversion``.
+    A tombstone (no value) holds no event. Headers are known in any case, and those without a value are left
+    out.
 
     Raises
     ------
     RecordError
         If the value as a whole cannot be read; one bad event in a batch is a `Malformed` in its place.
+
+    Examples
+    --------
+    >>> where = {"fallback_id": "t/0/7", "fallback_time": 9.0}
+    >>> [event.id for event in decode_events(b'[{"n": 1}, {"n": 2}]', [], **where)]
+    ['t/0/7/0', 't/0/7/1']
+    >>> decode_events(None, [], **where)
+    []
     """
-    heads = dict(headers)
-    content = heads.get("content-type", b"").decode("utf-8", "replace").partition(";")[0].strip().lower()
-    if "ce_specversion" in heads or "ce_type" in heads:
+    if value is None:
+        return []
+    heads = known_headers(headers)
+    mode = mode_of(value, heads)
+    if mode == "binary":
         return [_binary(value, heads, fallback_time)]
-    if content == BATCH:
+    enveloped = _content_type(heads) in (BATCH, STRUCTURED)
+    if mode == "batch":
         try:
             raws = _raws.decode(value)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise record_error(error, "envelope") from error
-        return [_one(bytes(raw), fallback_time) for raw in raws]
+        except (ValueError, RecursionError) as error:
+            raise no_json(value, error, "envelope") from error
+        return [
+            _one(bytes(raw), enveloped, f"{fallback_id}/{n}", fallback_time) for n, raw in enumerate(raws)
+        ]
+    event = _one(value, enveloped, fallback_id, fallback_time)
+    if isinstance(event, Malformed):
+        raise event.error
+    return [event]
+
+
+def known_headers(headers: Headers) -> dict[str, bytes]:
+    """Headers by their name in lower case, without those that have no value."""
+    items = headers.items() if isinstance(headers, Mapping) else headers
+    return {name.lower(): value for name, value in items if value}
+
+
+def mode_of(value: bytes, heads: Mapping[str, bytes]) -> Mode:
+    """How the events of a value are written: by its content type, else by its headers, else by its form.
+
+    ``batch`` is an array of events, each with an envelope or bare; ``single`` is one of them.
+
+    Examples
+    --------
+    >>> mode_of(b"{}", {"content-type": b"application/cloudevents-batch+json"}), mode_of(b" [", {})
+    ('batch', 'batch')
+    >>> mode_of(b"[1]", {"ce_id": b"e", "ce_specversion": b"1.0"})
+    'binary'
+    """
+    content = _content_type(heads)
+    if content == BATCH:
+        return "batch"
     if content == STRUCTURED:
-        event = _one(value, fallback_time)
-        if isinstance(event, Malformed):
-            raise event.error
-        return [event]
-    return [Event(id=fallback_id, type="", source="", time=fallback_time, data=value)]
+        return "single"
+    if "ce_specversion" in heads or "ce_type" in heads:
+        return "binary"
+    return "batch" if value.lstrip(_BLANK)[:1] == b"[" else "single"
 
 
-def _one(raw: bytes, fallback_time: float) -> Event | Malformed:
+def _content_type(heads: Mapping[str, bytes]) -> str:
+    return heads.get("content-type", b"").decode("utf-8", "replace").partition(";")[0].strip().lower()
+
+
+def _one(raw: bytes, enveloped: bool, id: str, time: float) -> Event | Malformed:
+    """One event with an envelope, or bare data under these fallbacks."""
+    if not (enveloped or _has_envelope(raw)):
+        if not raw.strip(_BLANK):
+            return Malformed(raw, no_json(raw, ValueError(), "envelope"))
+        return Event(id=id, type="", source="", time=time, data=raw)
     try:
         envelope = _envelope.decode(raw)
         _check(envelope.specversion, envelope.id)
-        time = fallback_time if envelope.time is None else seconds(envelope.time, stage="envelope")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Malformed(raw, record_error(error, "envelope"))
+        if envelope.time is not None:
+            time = seconds(envelope.time, stage="envelope")
+        data = bytes(envelope.data) if envelope.data_base64 is None else _unpacked(envelope.data_base64)
+    except (ValueError, RecursionError) as error:
+        return Malformed(raw, no_json(raw, error, "envelope"))
     except RecordError as error:
         return Malformed(raw, error)
     return Event(
@@ -139,12 +203,29 @@ def _one(raw: bytes, fallback_time: float) -> Event | Malformed:
         type=envelope.type,
         source=envelope.source,
         time=time,
-        data=bytes(envelope.data),
+        data=data,
         subject=envelope.subject,
     )
 
 
-def _binary(value: bytes, heads: dict[str, bytes], fallback_time: float) -> Event:
+def _has_envelope(raw: bytes) -> bool:
+    if b'"specversion"' not in raw:
+        return False
+    try:
+        return _sniff.decode(raw).specversion is not None
+    except (ValueError, RecursionError):
+        return False
+
+
+def _unpacked(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        reason = f"expected base64: {error}"
+        raise RecordError(reason, field="$.data_base64", stage="envelope") from error
+
+
+def _binary(value: bytes, heads: Mapping[str, bytes], fallback_time: float) -> Event:
     def text(name: str) -> str:
         if name not in heads:
             raise RecordError("is required but missing", field=f"header {name}", stage="envelope")
@@ -172,11 +253,3 @@ def _check(specversion: str, id: str) -> None:
         raise RecordError(f"expected 1.x, got {specversion!r}", field="$.specversion", stage="envelope")
     if not id:
         raise RecordError("must not be empty: it is the idempotency key", field="$.id", stage="envelope")
-
-
-def json_value(data: bytes, *, stage: str = "dialect") -> Any:
-    """Decode data as JSON of any form; a `RecordError` if it is none."""
-    try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise record_error(error, stage) from error

@@ -5,16 +5,14 @@ Every piece has an id; the same id twice is the same evidence and moves nothing 
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from msgspec import Meta
-
+from jitr.schemas.bounds import Count, Dollars, Finite, Id, Name, Offset, Rate, Slug
 from jitr.schemas.money import Money
 from jitr.schemas.record import Record
 from jitr.schemas.routes import Proof, ShadowRun, SurrogateRef, WithheldCause
 from jitr.schemas.tasks import OutputKind
-
-Rate = Annotated[float, Meta(ge=0, le=1)]
+from jitr.schemas.times import Time
 
 
 class _Evidence(Record, tag_field="kind", frozen=True, kw_only=True):
@@ -22,10 +20,10 @@ class _Evidence(Record, tag_field="kind", frozen=True, kw_only=True):
 
     event_type: ClassVar[str] = "dev.jitr.evidence.v1"
 
-    id: str
-    tenant: str
-    task: str
-    time: float
+    id: Id
+    tenant: Name
+    task: Slug
+    time: Time
 
 
 class Trained(_Evidence, tag="trained", frozen=True, kw_only=True):
@@ -38,8 +36,8 @@ class Trained(_Evidence, tag="trained", frozen=True, kw_only=True):
     training: str
     surrogate: SurrogateRef
     output: OutputKind
-    demotions: int = 0
-    cost_usd: float = 0.0
+    demotions: Count = 0
+    cost_usd: Dollars = 0.0
 
 
 class TrainingFailed(_Evidence, tag="training_failed", frozen=True, kw_only=True):
@@ -47,8 +45,8 @@ class TrainingFailed(_Evidence, tag="training_failed", frozen=True, kw_only=True
 
     training: str
     reason: str
-    labels: int = 0
-    cost_usd: float = 0.0
+    labels: Count = 0
+    cost_usd: Dollars = 0.0
 
 
 class Certified(_Evidence, tag="certified", frozen=True, kw_only=True):
@@ -63,7 +61,7 @@ class Futile(_Evidence, tag="futile", frozen=True, kw_only=True):
 
     surrogate: str
     reason: str
-    calls: int = 0
+    calls: Count = 0
 
 
 class AuditWindow(_Evidence, tag="audit_window", frozen=True, kw_only=True):
@@ -76,10 +74,10 @@ class AuditWindow(_Evidence, tag="audit_window", frozen=True, kw_only=True):
     """
 
     surrogate: str | None = None
-    calls: int = 0
-    accepted: int = 0
-    audits: int = 0
-    agreed: int = 0
+    calls: Count = 0
+    accepted: Count = 0
+    audits: Count = 0
+    agreed: Count = 0
     audit_rate: Rate = 0.0
     money: Money = Money()
     shadow: ShadowRun | None = None
@@ -90,8 +88,8 @@ class Alarm(_Evidence, tag="alarm", frozen=True, kw_only=True):
 
     surrogate: str
     monitor: Literal["cusum", "adwin", "label", "blind", "teacher"]
-    statistic: float
-    threshold: float
+    statistic: Finite
+    threshold: Finite
     reason: str
 
 
@@ -99,8 +97,8 @@ class Resume(_Evidence, tag="resume", frozen=True, kw_only=True):
     """In a hold the surrogate was scored and found to keep its target."""
 
     surrogate: str
-    scored: int
-    disagreement: float
+    scored: Count
+    disagreement: Finite
 
 
 class Verdict(_Evidence, tag="verdict", frozen=True, kw_only=True):
@@ -111,11 +109,11 @@ class Verdict(_Evidence, tag="verdict", frozen=True, kw_only=True):
     """
 
     surrogate: str
-    wealth: float
-    bar: float
-    scored: int
-    disagreement: float
-    since_offset: int = 0
+    wealth: Finite
+    bar: Finite
+    scored: Count
+    disagreement: Finite
+    since_offset: Offset = 0
 
 
 class Command(_Evidence, tag="command", frozen=True, kw_only=True):
@@ -133,9 +131,9 @@ class Tick(_Evidence, tag="tick", frozen=True, kw_only=True):
     those that agree, since the task began or its teacher broke the last promise.
     """
 
-    labels: int = 0
-    repeats: int = 0
-    repeats_agreed: int = 0
+    labels: Count = 0
+    repeats: Count = 0
+    repeats_agreed: Count = 0
 
 
 class Withheld(_Evidence, tag="withheld", frozen=True, kw_only=True):
@@ -143,7 +141,7 @@ class Withheld(_Evidence, tag="withheld", frozen=True, kw_only=True):
 
     cause: WithheldCause | None
     reason: str
-    labels: int = 0
+    labels: Count = 0
 
 
 Evidence = (

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from jitr.schemas.bounds import Finite
 from jitr.schemas.record import Record
+from jitr.schemas.times import Time
 
 
 class MetricsWindow(Record, frozen=True, kw_only=True):
@@ -18,6 +20,6 @@ class MetricsWindow(Record, frozen=True, kw_only=True):
 
     agent: str
     worker: str
-    start: float
-    end: float
-    counters: dict[str, float]
+    start: Time
+    end: Time
+    counters: dict[str, Finite]

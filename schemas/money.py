@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jitr.schemas.bounds import Sum, Total
 from jitr.schemas.record import Record
 
 
@@ -13,12 +14,12 @@ class Money(Record, frozen=True, kw_only=True):
     ``cost_squares`` is the sum of squared bills of teacher and audit calls, for an interval.
     """
 
-    teacher_calls: int = 0
-    audit_calls: int = 0
-    answered_calls: int = 0
-    teacher_usd: float = 0.0
-    audit_usd: float = 0.0
-    surrogate_usd: float = 0.0
-    shadow_usd: float = 0.0
-    train_usd: float = 0.0
-    cost_squares: float = 0.0
+    teacher_calls: Total = 0
+    audit_calls: Total = 0
+    answered_calls: Total = 0
+    teacher_usd: Sum = 0.0
+    audit_usd: Sum = 0.0
+    surrogate_usd: Sum = 0.0
+    shadow_usd: Sum = 0.0
+    train_usd: Sum = 0.0
+    cost_squares: Sum = 0.0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from jitr.schemas.bounds import Count, Duration, Finite, Name, Offset, Rate, Slug, Total
 from jitr.schemas.money import Money
 from jitr.schemas.record import Record
 from jitr.schemas.tasks import OutputKind
+from jitr.schemas.times import Time
 
 RouteState = Literal["teacher", "offered", "canary", "active", "hold", "demoted", "paused"]
 SurrogateState = Literal["training", "shadow", "certified", "retired", "rejected"]
@@ -26,8 +28,8 @@ class RouteVersion(Record, order=True, array_like=True, frozen=True, kw_only=Tru
     '1.7'
     """
 
-    incarnation: int = 0
-    offset: int = -1
+    incarnation: Total = 0
+    offset: Offset = -1
 
     def __str__(self) -> str:
         return f"{self.incarnation}.{self.offset}"
@@ -41,13 +43,13 @@ class Proof(Record, frozen=True, kw_only=True):
     """
 
     kind: Literal["later", "split", "loo"]
-    target: float
-    delta: float
-    bound: float
-    calls: int
-    agreed: int
-    coverage: float
-    threshold: float
+    target: Rate
+    delta: Rate
+    bound: Rate
+    calls: Count
+    agreed: Count
+    coverage: Rate
+    threshold: Finite
 
 
 class SurrogateRef(Record, frozen=True, kw_only=True):
@@ -63,15 +65,15 @@ class SurrogateRef(Record, frozen=True, kw_only=True):
     digest: str
     base: str
     state: SurrogateState = "shadow"
-    labels: int = 0
-    accuracy: float = 0.0
-    train_s: float = 0.0
-    size_mb: float = 0.0
-    p99_ms: float = 0.0
-    after_offset: int = -1
-    shares: tuple[float, ...] = ()
-    thresholds: tuple[float, ...] = ()
-    forecast: tuple[float, ...] = ()
+    labels: Count = 0
+    accuracy: Rate = 0.0
+    train_s: Duration = 0.0
+    size_mb: Duration = 0.0
+    p99_ms: Duration = 0.0
+    after_offset: Offset = -1
+    shares: tuple[Finite, ...] = ()
+    thresholds: tuple[Finite, ...] = ()
+    forecast: tuple[Finite, ...] = ()
     proof: Proof | None = None
 
 
@@ -83,8 +85,8 @@ class ShadowRun(Record, frozen=True, kw_only=True):
     """
 
     version: str
-    calls: int
-    forecast_calls: int = 0
+    calls: Count
+    forecast_calls: Count = 0
 
 
 class Withholding(Record, frozen=True, kw_only=True):
@@ -133,34 +135,34 @@ class Route(Record, frozen=True, kw_only=True):
     ``seen`` holds the ids of the last evidence, so that a copy at another offset moves nothing.
     """
 
-    tenant: str
-    task: str
+    tenant: Name
+    task: Slug
     kind: OutputKind = "label"
     state: RouteState = "teacher"
     target: Target = TeacherTarget()
     version: RouteVersion = RouteVersion()
     surrogate: SurrogateRef | None = None
     candidate: SurrogateRef | None = None
-    share: float = 0.0
-    audit_rate: float = 0.0
+    share: Rate = 0.0
+    audit_rate: Rate = 0.0
     resume: RouteState | None = None
-    labels: int = 0
-    calls: int = 0
-    accepted: int = 0
-    audits: int = 0
-    agreed: int = 0
+    labels: Count = 0
+    calls: Total = 0
+    accepted: Total = 0
+    audits: Total = 0
+    agreed: Total = 0
     money: Money = Money()
-    holds: int = 0
-    demotions: int = 0
-    rejections: int = 0
-    labels_at_demotion: int = 0
-    since_offset: int = 0
-    repeats: int = 0
-    repeats_agreed: int = 0
+    holds: Total = 0
+    demotions: Total = 0
+    rejections: Total = 0
+    labels_at_demotion: Count = 0
+    since_offset: Offset = 0
+    repeats: Count = 0
+    repeats_agreed: Count = 0
     withheld: Withholding | None = None
     shadow: ShadowRun | None = None
-    since: float = 0.0
-    first_active: float | None = None
+    since: Time = 0.0
+    first_active: Time | None = None
     reason: str = ""
     seen: tuple[str, ...] = ()
 
@@ -175,5 +177,5 @@ class Transition(Record, frozen=True, kw_only=True):
     evidence: str
     evidence_kind: str
     reason: str
-    time: float
+    time: Time
     step: bool = True

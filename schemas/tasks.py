@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from jitr.schemas.bounds import Count, Dollars, Duration, Finite, Id, Int64, Name, Slug, Total, Weight
 from jitr.schemas.calls import DecisionStamp, Response, Usage
 from jitr.schemas.record import Record
+from jitr.schemas.times import Time
 
 OutputKind = Literal["label", "labels", "json", "number", "spans", "text"]
 TaskStatus = Literal["candidate", "task", "merged", "retired"]
@@ -21,7 +23,7 @@ class Skeleton(Record, frozen=True, kw_only=True):
     prefix: str = ""
     inner: tuple[str, ...] = ()
     suffix: str = ""
-    most_words: int = 0
+    most_words: Count = 0
 
 
 class Signature(Record, frozen=True, kw_only=True):
@@ -48,8 +50,8 @@ class Change(Record, frozen=True, kw_only=True):
     off where it is long; ``by`` and ``note`` are the person's whose word it was.
     """
 
-    version: int
-    time: float
+    version: Count
+    time: Time
     kind: ChangeKind
     skeleton: str = ""
     other: str | None = None
@@ -65,8 +67,8 @@ class MergeProposal(Record, frozen=True, kw_only=True):
     """
 
     other: str
-    likeness: float
-    shared_labels: float
+    likeness: Finite
+    shared_labels: Finite
 
 
 class Task(Record, frozen=True, kw_only=True):
@@ -78,23 +80,23 @@ class Task(Record, frozen=True, kw_only=True):
 
     event_type: ClassVar[str] = "dev.jitr.task.detected.v1"
 
-    id: str
-    tenant: str
+    id: Slug
+    tenant: Name
     signature: Signature
-    version: int = 1
+    version: Count = 1
     status: TaskStatus = "candidate"
     name: str = ""
-    caller_name: str | None = None
+    caller_name: Name | None = None
     skeletons: tuple[Skeleton, ...] = ()
     kind: OutputKind = "text"
     labels: tuple[str, ...] = ()
     renderings: dict[str, str] = {}
-    calls: int = 0
-    first_seen: float = 0.0
+    calls: Total = 0
+    first_seen: Time = 0.0
     examples: tuple[str, ...] = ()
-    merged_into: str | None = None
-    counts: tuple[int, ...] = ()
-    unparsed: int = 0
+    merged_into: Slug | None = None
+    counts: tuple[Total, ...] = ()
+    unparsed: Total = 0
     proposals: tuple[MergeProposal, ...] = ()
     history: tuple[Change, ...] = ()
 
@@ -108,9 +110,9 @@ class TaskCommand(Record, frozen=True, kw_only=True):
 
     event_type: ClassVar[str] = "dev.jitr.task.command.v1"
 
-    id: str
-    tenant: str
-    time: float
+    id: Id
+    tenant: Name
+    time: Time
     verb: Literal["merge", "split", "undo"]
     task: str
     other: str | None = None
@@ -130,21 +132,21 @@ class TaskCall(Record, frozen=True, kw_only=True):
 
     event_type: ClassVar[str] = "dev.jitr.task.call.v1"
 
-    id: str
-    tenant: str
-    task: str
-    task_version: int
-    time: float
+    id: Id
+    tenant: Name
+    task: Slug
+    task_version: Count
+    time: Time
     model: str
     input: str
     slots: tuple[str, ...] = ()
     label: str | None = None
     response: Response | None = None
     usage: Usage = Usage()
-    cost_usd: float = 0.0
-    latency_s: float | None = None
+    cost_usd: Dollars = 0.0
+    latency_s: Duration | None = None
     decision: DecisionStamp | None = None
-    weight: float = 1.0
+    weight: Weight = 1.0
     only_teacher: str = ""
-    max_tokens: int | None = None
+    max_tokens: Int64 | None = None
     stop: tuple[str, ...] = ()

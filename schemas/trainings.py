@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from jitr.schemas.bounds import Count, Duration, Int64, Name, Offset, Rate, Slug
 from jitr.schemas.record import Record
 from jitr.schemas.tasks import OutputKind
+from jitr.schemas.times import Time
 
 
 class PartRef(Record, frozen=True, kw_only=True):
@@ -13,15 +15,15 @@ class PartRef(Record, frozen=True, kw_only=True):
 
     url: str
     digest: str
-    rows: int
+    rows: Count
 
 
 class Limits(Record, frozen=True, kw_only=True):
     """What a surrogate may cost: CPU seconds to train, CPU ms per answer (p99), MB resident."""
 
-    max_latency_ms: float = 50.0
-    max_ram_mb: float = 512.0
-    max_train_s: float = 600.0
+    max_latency_ms: Duration = 50.0
+    max_ram_mb: Duration = 512.0
+    max_train_s: Duration = 600.0
 
 
 class Training(Record, frozen=True, kw_only=True):
@@ -38,21 +40,21 @@ class Training(Record, frozen=True, kw_only=True):
 
     event_type: ClassVar[str] = "dev.jitr.training.requested.v1"
 
-    id: str
-    tenant: str
-    task: str
-    task_version: int
+    id: Slug
+    tenant: Name
+    task: Slug
+    task_version: Count
     kind: OutputKind
     parts: tuple[PartRef, ...]
-    labels: int
+    labels: Count
     renderings: dict[str, str] = {}
-    target: float
-    delta: float
-    tolerance: float = 0.0
+    target: Rate
+    delta: Rate
+    tolerance: Duration = 0.0
     limits: Limits = Limits()
-    seed: int = 0
-    previous: str | None = None
-    since_offset: int = 0
-    until_offset: int = -1
-    demotions: int = 0
-    requested_at: float = 0.0
+    seed: Int64 = 0
+    previous: Slug | None = None
+    since_offset: Offset = 0
+    until_offset: Offset = -1
+    demotions: Count = 0
+    requested_at: Time = 0.0

@@ -5,12 +5,15 @@ A dialect is one file with one class; add it to `DIALECTS`.
 
 from __future__ import annotations
 
-from jitr.schemas.calls import Call
+from typing import Any
+
+from jitr.schemas.calls import Call, checked
 from jitr.schemas.dialects.base import Dialect, Origin
 from jitr.schemas.dialects.canonical import Canonical
 from jitr.schemas.dialects.openai import OpenAIPair
+from jitr.schemas.encodings import json_value
 from jitr.schemas.errors import RecordError
-from jitr.schemas.events import Event, json_value
+from jitr.schemas.events import Event
 from jitr.schemas.times import seconds
 
 DIALECTS: tuple[Dialect, ...] = (Canonical(), OpenAIPair())
@@ -44,7 +47,7 @@ def read_call(event: Event, *, tenant: str = "default") -> Call:
     origin = Origin(id=event.id, time=event.time, tenant=tenant)
     for dialect in DIALECTS:
         if event.type in dialect.types:
-            return dialect.read(value, origin)
+            return _read(dialect, value, origin)
     if event.type:
         known = ", ".join(sorted(t for dialect in DIALECTS for t in dialect.types))
         raise RecordError(
@@ -52,6 +55,22 @@ def read_call(event: Event, *, tenant: str = "default") -> Call:
         )
     for dialect in DIALECTS:
         if dialect.sniff(value):
-            return dialect.read(value, origin)
+            return _read(dialect, value, origin)
     forms = " or ".join(dialect.form for dialect in DIALECTS)
-    raise RecordError(f"no dialect reads this: expected {forms}", stage="dialect")
+    raise RecordError(f"no dialect reads this: expected {forms}, got {_form(value)}", stage="dialect")
+
+
+def _read(dialect: Dialect, value: Any, origin: Origin) -> Call:
+    call = dialect.read(value, origin)
+    # the canonical form was checked as it was read
+    return call if isinstance(dialect, Canonical) else checked(call)
+
+
+def _form(value: Any) -> str:
+    """What decoded JSON is, in a few words."""
+    if isinstance(value, dict):
+        keys = ", ".join(ascii(key)[1:-1][:30] for key in list(value)[:6])
+        return f"an object with {keys}" if keys else "an empty object"
+    if isinstance(value, list):
+        return "an array; give one call a record"
+    return "null" if value is None else f"a JSON {type(value).__name__}"

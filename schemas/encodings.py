@@ -1,0 +1,102 @@
+"""Bytes that should be JSON and are not: mended where that is safe, else said what they are."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from jitr.schemas.errors import RecordError
+from jitr.schemas.record import record_error
+
+_MARK = b"\xef\xbb\xbf"
+_BEGINNINGS = (
+    (b"\xff\xfe", "UTF-16; convert it to UTF-8"),
+    (b"\xfe\xff", "UTF-16; convert it to UTF-8"),
+    (b"\x1f\x8b", "gzip; send it uncompressed and set the producer's compression.type"),
+    (b"\x28\xb5\x2f\xfd", "zstd; send it uncompressed and set the producer's compression.type"),
+    (b"\x04\x22\x4d\x18", "lz4; send it uncompressed and set the producer's compression.type"),
+    (b"\xff\x06\x00\x00sNaPpY", "snappy; send it uncompressed and set the producer's compression.type"),
+    (b"Obj\x01", "an Avro file; send JSON"),
+    (b"\xac\xed\x00\x05", "a serialized Java object; send JSON"),
+)
+# whole pairs and other escapes first, so that they stay; what the group finds is half a pair
+_ESCAPES = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\[^u]|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+def json_value(data: bytes, *, stage: str = "dialect") -> Any:
+    """Decode data as JSON of any form.
+
+    A byte order mark is skipped, half a surrogate pair (a text that was cut inside of an emoji) is read as
+    U+FFFD, and JSON that was encoded twice is decoded twice.
+
+    Raises
+    ------
+    RecordError
+        If it is no JSON; the reason says what it is, where that can be told.
+
+    Examples
+    --------
+    >>> json_value(b'"cut \\\\ud83d"')
+    'cut \\ufffd'
+    >>> json_value('{"a": 1}'.encode("utf-16"))
+    Traceback (most recent call last):
+        ...
+    jitr.schemas.errors.RecordError: expected JSON in UTF-8, got UTF-16; convert it to UTF-8
+    """
+    try:
+        value = msgspec.json.decode(data)
+    except (ValueError, RecursionError) as error:
+        value = _mended(data, error, stage)
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return msgspec.json.decode(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def no_json(data: bytes, error: Exception, stage: str) -> RecordError:
+    """Say why data is no JSON."""
+    found = "" if isinstance(error, msgspec.ValidationError) else _what(data)
+    return (
+        RecordError(f"expected JSON in UTF-8, got {found}", stage=stage)
+        if found
+        else record_error(error, stage)
+    )
+
+
+def _mended(data: bytes, error: Exception, stage: str) -> Any:
+    mended = _ESCAPES.sub(lambda found: b"\\ufffd" if found[1] else found[0], data.removeprefix(_MARK))
+    if mended != data:
+        try:
+            return msgspec.json.decode(mended)
+        except (ValueError, RecursionError) as second:
+            error = second
+    raise no_json(data, error, stage) from error
+
+
+def _what(data: bytes) -> str:
+    if not data.strip():
+        return "nothing"
+    for beginning, name in _BEGINNINGS:
+        if data.startswith(beginning):
+            return name
+    if data[1:2] == b"\x00" and data[0] in b'{["':
+        return "UTF-16; convert it to UTF-8"
+    if data[0] == 0 and len(data) > 5:
+        schema = int.from_bytes(data[1:5])
+        return (
+            f"the Confluent wire format (magic byte 0, schema id {schema}); produce JSON without a schema"
+            " registry's serializer"
+        )
+    if re.search(rb"[:,\[]\s*-?(NaN|Infinity)\s*[,}\]]", data):
+        return "NaN or Infinity, which JSON does not have"
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return "bytes that are no UTF-8; convert them"
+    return ""

@@ -1,149 +1,17 @@
 """What a lane promises: nothing is lost, nothing blocks, a crash anywhere repeats and does not double."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
+from stage.lanes import TOPIC, Bench, Echo, Sum, survive
 
-from jitr.agents.handler import Delivery, Handler, Output, Place, StatefulHandler
-from jitr.agents.lane import Lane, LaneSettings
-from jitr.agents.metrics import Metrics
-from jitr.agents.state import Outgoing, SnapshotStore
-from jitr.agents.unpack import Source
+from jitr.agents.handler import Delivery, Handler, Output
+from jitr.agents.state import SnapshotStore
 from jitr.schemas.calls import Message
-from jitr.schemas.deadletters import DeadLetter
 from jitr.schemas.errors import UnavailableError
-from jitr.schemas.events import Event, decode_events, encode_batch
-from jitr.schemas.record import decode
-
-TOPIC = "source"
-
-
-class Kafka:
-    """Keeps what is sent; may be told to be away, or to vanish with the process."""
-
-    def __init__(self) -> None:
-        self.sent: list[Outgoing] = []
-        self.away = 0
-
-    async def send(self, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]):
-        if self.away:
-            self.away -= 1
-            raise KafkaConnectionError("no broker")
-        self.sent.append(Outgoing(topic, key, value, headers))
-        done = asyncio.get_running_loop().create_future()
-        done.set_result(None)
-        return done
-
-    def ids(self, topic: str = "out") -> list[str]:
-        events = [
-            decode_events(o.value, o.headers, fallback_id="", fallback_time=0.0)
-            for o in self.sent
-            if o.topic == topic
-        ]
-        return [e.id for batch in events for e in batch if isinstance(e, Event)]
-
-    @property
-    def letters(self) -> list[DeadLetter]:
-        return [DeadLetter.read(o.value, o.key, o.headers) for o in self.sent if o.topic == "dlq"]
-
-
-class Echo(Handler[Message]):
-    def read(self, event: Event) -> Message:
-        return decode(event.data, Message)
-
-    def handle(self, batch: Sequence[Delivery[Message]]) -> list[Output]:
-        if any(d.value.content == "bad" for d in batch):
-            raise ValueError("a bad one")
-        return [Output("out", d.value.role, d.id, d.time, d.value) for d in batch]
-
-
-class Sum(StatefulHandler[Message]):
-    """Adds up numbers, one by one, and tells each sum: half a batch leaves half a sum behind."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sum = 0
-        self.told = 0
-
-    def read(self, event: Event) -> Message:
-        return decode(event.data, Message)
-
-    def handle(self, batch: Sequence[Delivery[Message]]) -> list[Output]:
-        outputs = []
-        for d in batch:
-            self.sum += int(d.value.content)
-            record = Message(role="sum", content=str(self.sum))
-            outputs.append(Output("out", "k", f"{d.id}={self.sum}", d.time, record))
-        return outputs
-
-    def snapshot(self) -> bytes:
-        return f"{self.sum} {self.told}".encode()
-
-    def restore(self, state: bytes) -> None:
-        self.sum, self.told = map(int, state.split())
-
-    @property
-    def waiting(self) -> bool:
-        return self.told != self.sum
-
-    def flush(self) -> list[Output]:
-        self.told = self.sum
-        return [Output("flushed", "k", f"told={self.sum}", 0.0, Message(role="sum", content=str(self.sum)))]
-
-
-class Bench:
-    """A lane over a folder; a new one over the same folder is the next process."""
-
-    def __init__(self, folder: Path, make: Callable[[], Handler[Message]], end: int | None = None) -> None:
-        self.folder, self.make, self.end = folder, make, end
-        self.kafka = Kafka()
-        self.metrics = Metrics("w")
-        self.asked: int | None = None
-        self.acked: list[int] = []
-        self.lane = self.new()
-
-    def new(self, **changes: float) -> Lane[Message]:
-        settings = {"idle_s": 0.05, "linger_s": 0.0, **changes}
-        self.lane = Lane(
-            Place(TOPIC, 0, lambda: self.end, self._ask),
-            lambda place: self.make(),
-            self.kafka.send,
-            LaneSettings(agent="test", dead_letters="dlq", state_url=str(self.folder), **settings),
-            self.metrics,
-        )
-        return self.lane
-
-    async def _ask(self) -> int | None:
-        return self.asked
-
-    def put(self, offset: int, *contents: str, ids: Sequence[str] = ()) -> None:
-        names = ids or [f"{offset}.{i}" for i in range(len(contents))]
-        records = [
-            (id, 1.0, Message(role="r", content=content)) for id, content in zip(names, contents, strict=True)
-        ]
-        value, headers = encode_batch(records, source="/test")
-        self.raw(offset, value, tuple(headers))
-
-    def raw(self, offset: int, value: bytes, headers: tuple[tuple[str, bytes], ...] = ()) -> None:
-        ack = lambda: self.acked.append(offset)  # noqa: E731
-        self.lane.put(Source(TOPIC, 0, offset, 1.0, b"k", value, headers, ack))
-
-    async def run(self, until: Callable[[], bool]) -> None:
-        task = asyncio.create_task(self.lane.run())
-        try:
-            async with asyncio.timeout(10):
-                while not until():
-                    if task.done():
-                        task.result()
-                    await asyncio.sleep(0.001)
-                if not task.done():
-                    self.lane.finish(ack=True)
-                    await task
-        finally:
-            task.cancel()
+from jitr.schemas.events import Event, decode_events
 
 
 @pytest.fixture
@@ -364,7 +232,7 @@ async def test_an_event_that_kills_its_process_three_times_is_dead_lettered(
     while not bench.acked:
         bench.new()
         bench.put(0, "1", "2", "3", ids=["a", "deadly", "b"])
-        task = asyncio.get_running_loop().create_task(_survive(bench.lane))
+        task = asyncio.get_running_loop().create_task(survive(bench.lane))
         async with asyncio.timeout(10):
             while not task.done() and not bench.acked:
                 await asyncio.sleep(0.001)
@@ -414,28 +282,3 @@ async def test_a_dead_letter_that_is_replayed_is_not_taken_for_a_copy(folder: Pa
     bench.put(2, "2", ids=["a"])
     await bench.run(lambda: bench.acked == [0, 1, 2])
     assert bench.kafka.ids()[-1] == "a=3"
-
-
-async def test_a_record_that_kafka_finds_too_large_is_cut_and_holds_up_nothing(folder: Path) -> None:
-    class Small(Kafka):
-        async def send(self, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]):
-            if len(value) > 1_000_000:
-                raise MessageSizeTooLargeError
-            return await super().send(topic, key, value, headers)
-
-    bench = Bench(folder, Echo)
-    bench.kafka = Small()
-    bench.new()
-    bench.put(0, "a" * 2_000_000)
-    bench.put(1, "b")
-    await bench.run(lambda: bench.acked == [0, 1])
-    (cut,) = [o for o in bench.kafka.sent if "jitr-cut-from-bytes" in dict(o.headers)]
-    assert len(cut.value) == 400_000
-    assert any(o is not cut and b'"1.0"' in o.value for o in bench.kafka.sent)
-
-
-async def _survive(lane: Lane[Message]) -> None:
-    try:
-        await lane.run()
-    except SystemExit:
-        return

@@ -87,13 +87,12 @@ def test_what_lies_inside_of_the_bounds_is_read_and_what_lies_outside_is_not(
 @pytest.mark.parametrize(
     ("bodies", "reason"),
     [
-        ({"request": {"n": 10**30}}, r"\$\.n: Expected `int` <= 9223372036854775807"),
         ({"cost_usd": 1e300}, r"\$\.cost_usd: Expected `float` <= 1000000000"),
         ({"tenant": "x" * 501}, r"\$\.tenant: Expected `str` of length <= 500"),
     ],
 )
 def test_a_dialect_builds_no_call_that_is_out_of_bounds(bodies: dict[str, Any], reason: str) -> None:
-    request = {"model": "m", "messages": [{"role": "user", "content": "hi"}], **bodies.pop("request", {})}
+    request = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     data = msgspec.json.encode({"request": request, **bodies})
     with pytest.raises(RecordError, match=reason):
         read_call(Event(id="e", type="", source="", time=1.0, data=data))

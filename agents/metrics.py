@@ -67,9 +67,6 @@ class Metrics:
         self.waiting = Gauge(
             "jitr_waiting", "Source partitions that wait for a server or the disk.", ["agent"], registry=r
         )
-        self.loop_failures = Counter(
-            "jitr_loop_failures", "Times that a background loop failed.", ["loop"], registry=r
-        )
         info = Gauge("jitr_build_info", "Always 1.", ["version"], registry=r)
         info.labels(_version()).set(1)
         self._known: dict[str, str] = {}

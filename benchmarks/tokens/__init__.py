@@ -1,0 +1,1 @@
+"""What real tokenizers count, in the peers' environment."""

@@ -1,32 +1,45 @@
-"""Surrogates at work in a child process: embedding never runs on the event loop."""
+"""Surrogates at work in a process of their own: embedding never runs on the event loop."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import tempfile
+from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from hashlib import sha256
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-import fsspec
-
-from jitr.agents.orphans import end_with
+from jitr.router.fetch import folder_of
+from jitr.router.frames import Said
+from jitr.router.process import ScorerEndedError, ScorerProcess
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.routes import SurrogateRef
 
 _MOST_LOADED = 16
+_BLOCK = 512
+_LOAD_S = 300.0
+_TEXT_S = 2.0
 
 
 class Scorer:
-    """Answers of surrogates, from a process of its own that is started when it is first needed."""
+    """Answers of surrogates, from a process that is started when it is first needed.
+
+    Surrogates take turns, so that the one that ends or hangs the process is known.
+    """
 
     def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor | None = None
+        self._process: ScorerProcess | None = None
+        self._loaded: Final[OrderedDict[str, int]] = OrderedDict()
+        self._keys: Final = itertools.count()
+        self._turn: Final = asyncio.Lock()
+        self._cache: Final = Path(tempfile.gettempdir()) / f"jitr-artifacts-{os.getuid()}"
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id, if there is one."""
+        return self._process.pid if self._process else None
 
     async def answers(self, ref: SurrogateRef, texts: Sequence[str]) -> list[tuple[str, float, str]]:
         """Answer texts.
@@ -38,61 +51,51 @@ class Scorer:
         Raises
         ------
         ArtifactError
-            The surrogate cannot be loaded, or took its process with it.
+            The surrogate cannot be loaded, raises an error, or ends or hangs its process.
+        WeightsError
+            Its encoder is not on this machine.
         """
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                1, mp_context=get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
-            )
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._pool, _answer, ref.uri, ref.digest, list(texts))
-        except BrokenProcessPool as error:
-            self._pool = None
-            raise ArtifactError(f"surrogate {ref.version} ended the process that ran it: {error}") from error
+        async with self._turn:
+            try:
+                async with asyncio.timeout(_LOAD_S + _TEXT_S * len(texts)):
+                    return await self._answers(ref, texts)
+            except (ScorerEndedError, TimeoutError) as error:
+                self.stop()
+                raise ArtifactError(
+                    f"surrogate {ref.version} ended or hung the process that ran it"
+                ) from error
 
     def stop(self) -> None:
         """End the process."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+        self._loaded.clear()
 
+    async def _answers(self, ref: SurrogateRef, texts: Sequence[str]) -> list[tuple[str, float, str]]:
+        if self._process is None or self._process.ended.done():
+            self.stop()
+            self._process = await ScorerProcess.start()
+        key = await self._load(self._process, ref)
+        found: list[tuple[str, float, str]] = []
+        for at in range(0, len(texts), _BLOCK):
+            for answer in await self._process.score([(key, text) for text in texts[at : at + _BLOCK]]):
+                if not isinstance(answer, Said):
+                    raise ArtifactError(f"surrogate {ref.version} fails: {answer.error}")
+                found.append((answer.label, answer.score, answer.text))
+        return found
 
-def fetch(uri: str) -> Path:
-    """An artifact's folder on this machine; one from afar is copied once."""
-    fs, path = fsspec.core.url_to_fs(uri)
-    if "file" in fs.protocol:
-        return Path(path)
-    folder = Path(tempfile.gettempdir()) / f"jitr-artifact-{sha256(uri.encode()).hexdigest()[:24]}"
-    if not folder.exists():
-        aside = tempfile.mkdtemp(prefix="jitr-fetch-")
-        fs.get(path.rstrip("/") + "/", aside + "/", recursive=True)
-        Path(aside).rename(folder)
-    return folder
-
-
-_loaded: dict[str, Any] = {}
-_weights: list[Any] = []
-
-
-def _begin(parent: int) -> None:
-    import signal
-
-    end_with(parent)
-
-    # Ctrl-C is for the parent, which ends this process
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _answer(uri: str, digest: str, texts: list[str]) -> list[tuple[str, float, str]]:
-    """In the child: load once, answer."""
-    from jitr.models.bases.weights import Weights
-    from jitr.models.surrogates.runtime import Surrogate
-
-    if digest not in _loaded:
-        if not _weights:
-            _weights.append(Weights())
-        if len(_loaded) >= _MOST_LOADED:
-            del _loaded[next(iter(_loaded))]
-        _loaded[digest] = Surrogate.load(fetch(uri), digest, _weights[0])
-    return [(answer.label, answer.score, answer.text) for answer in _loaded[digest].answer_many(texts)]
+    async def _load(self, process: ScorerProcess, ref: SurrogateRef) -> int:
+        if ref.digest in self._loaded:
+            self._loaded.move_to_end(ref.digest)
+            return self._loaded[ref.digest]
+        try:
+            folder = await folder_of(ref.uri, ref.digest, self._cache)
+        except FileNotFoundError as error:
+            raise ArtifactError(f"surrogate {ref.version} is not at {ref.uri}: {error}") from error
+        key = next(self._keys)
+        await process.load(key, folder, ref.digest)
+        self._loaded[ref.digest] = key
+        if len(self._loaded) > _MOST_LOADED:
+            process.drop(self._loaded.popitem(last=False)[1])
+        return key

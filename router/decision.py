@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
-from jitr.router.artifacts import SurrogateAnswer
+from jitr.router.frames import Said
 from jitr.router.reasons import Reason
 from jitr.schemas.calls import Call, DecisionStamp
 
@@ -83,7 +83,7 @@ class Decision:
     coin: float = 1.0
     due: bool = False
     held: bool = False
-    scoring: Future[SurrogateAnswer] | None = None
+    scoring: Future[Said] | None = None
 
     @property
     def answered(self) -> bool:

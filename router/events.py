@@ -14,8 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from jitr.models.tasks.redaction import Redaction
-from jitr.router.artifacts import local_path
 from jitr.router.drops import Drop
+from jitr.router.fetch import local_path
 from jitr.router.link import RECORD_BYTES, RETRY_S, KafkaLink, Sent
 from jitr.router.outlet import Outlet
 from jitr.router.packing import encoded, weight

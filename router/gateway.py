@@ -72,9 +72,10 @@ class Gateway:
         self._runner: web.ServerRunner | None = None
         self.router: Final = Router(settings, self._snapshot, self._events)
         audits = Loops()
-        self._loops: Final = (self._events.loops, self._snapshot.loops, audits)
+        scorers = self._snapshot.scorers
+        self._loops: Final = (self._events.loops, self._snapshot.loops, scorers.loops, audits)
         self.metrics: Final = GatewayMetrics(
-            __version__, self._events, lambda: self._snapshot.age_s, self._loops
+            __version__, self._events, scorers, lambda: self._snapshot.age_s, self._loops
         )
         self._chat: Final = Chat(settings.gateway, self.router, self._upstream, self.metrics, audits)
         pages: dict[str, Page] = {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
 from jitr.router.drops import Drop
@@ -58,6 +58,22 @@ class ConnectionCounts(Protocol):
         """Connections that were ended or refused, by why."""
 
 
+class ScoreCounts(Protocol):
+    """What the processes that run surrogates count; `Scorers` is one."""
+
+    @property
+    def queued(self) -> int:
+        """Texts that wait."""
+
+    @property
+    def batches(self) -> int:
+        """Batches answered."""
+
+    @property
+    def texts(self) -> int:
+        """Texts in them."""
+
+
 class GatewayMetrics:
     """Everything that the gateway counts, in a registry of its own.
 
@@ -67,6 +83,8 @@ class GatewayMetrics:
         For ``jitr_build_info``.
     counts : PublishCounts
         Read when somebody asks.
+    scores : ScoreCounts
+        Likewise.
     age_s : callable
         Age of the routing snapshot in seconds.
     loops : sequence of Loops
@@ -74,7 +92,12 @@ class GatewayMetrics:
     """
 
     def __init__(
-        self, version: str, counts: PublishCounts, age_s: Callable[[], float], loops: Sequence[Loops]
+        self,
+        version: str,
+        counts: PublishCounts,
+        scores: ScoreCounts,
+        age_s: Callable[[], float],
+        loops: Sequence[Loops],
     ) -> None:
         self.registry: Final = CollectorRegistry()
         self.in_flight: Final = Gauge(
@@ -121,6 +144,11 @@ class GatewayMetrics:
         )
         keeping.set_function(lambda: float(counts.keeping))
         self.registry.register(_Published(counts))
+        queued = Gauge(
+            "jitr_surrogate_queue", "Texts that wait for a surrogate's process.", registry=self.registry
+        )
+        queued.set_function(lambda: float(scores.queued))
+        self.registry.register(_Batches(scores))
         self.registry.register(_Background(loops))
 
     def watch(self, connections: ConnectionCounts) -> None:
@@ -146,6 +174,19 @@ class _Published(Collector):
         for reason in Drop:
             dropped.add_metric([reason], self._counts.dropped.get(reason, 0))
         yield dropped
+
+
+class _Batches(Collector):
+    def __init__(self, scores: ScoreCounts) -> None:
+        self._scores: Final = scores
+
+    def collect(self) -> Iterator[Metric]:
+        yield SummaryMetricFamily(
+            "jitr_surrogate_batch_texts",
+            "Texts that surrogates answered together.",
+            count_value=self._scores.batches,
+            sum_value=self._scores.texts,
+        )
 
 
 class _Background(Collector):

@@ -12,11 +12,12 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from jitr.models.tasks.redaction import Redaction
-from jitr.router.artifacts import SurrogateAnswer
 from jitr.router.decision import Decision, coin, new_id
+from jitr.router.frames import Said
+from jitr.router.patience import TeacherTimes, deadline_s
 from jitr.router.reasons import Reason
 from jitr.router.requests import needs_teacher, read_request, read_response
-from jitr.router.scoring import BusyError, Scorers
+from jitr.router.scoring import BusyError, LoadingError
 from jitr.router.snapshot import Live, Snapshot
 from jitr.router.wellformed import is_wellformed, wellformed
 from jitr.schemas.calls import MOST_BYTES, Call, Response, Usage
@@ -80,8 +81,8 @@ class Router:
         self._sink: Final = sink
         self._now: Final = now
         self._harmless: Final = frozenset(settings.gateway.harmless)
-        self._scorers: Final = Scorers()
-        self._scoring: set[asyncio.Future[SurrogateAnswer]] = set()
+        self._teacher_times: Final = TeacherTimes()
+        self._scoring: set[asyncio.Future[Said]] = set()
 
     def lookup(
         self,
@@ -123,19 +124,21 @@ class Router:
         decision, live, text = self._decide(request, tenant, task, skip)
         if live is None or live.surrogate is None:
             return decision
+        asked = decision.reason is Reason.ASK
         try:
-            if decision.reason is not Reason.ASK:
+            if not asked:
                 # the teacher answers anyway: nobody waits for the surrogate
-                scoring = self._scorers.submit(live.surrogate, text)
+                scoring = live.surrogate.ask(text)
                 self._scoring.add(scoring)
-                scoring.add_done_callback(self._scoring.discard)
+                scoring.add_done_callback(self._settled)
                 return replace(decision, scoring=scoring)
-            found = await self._scorers.ask(live.surrogate, text, live.deadline_s)
+            found = await live.surrogate.ask(text, self._deadline_s(decision, live))
         except TimeoutError:
             return replace(decision, target="teacher", reason=Reason.SURROGATE_LATE)
         except BusyError:
-            reason = Reason.BUSY if decision.reason is Reason.ASK else decision.reason
-            return replace(decision, target="teacher", reason=reason)
+            return replace(decision, target="teacher", reason=Reason.BUSY) if asked else decision
+        except LoadingError:
+            return replace(decision, target="teacher", reason=Reason.ARTIFACT_LOADING) if asked else decision
         except Exception:
             log.exception("surrogate %s failed on decision %s", decision.surrogate, decision.id)
             return replace(decision, target="teacher", reason=Reason.SURROGATE_FAILED)
@@ -183,6 +186,8 @@ class Router:
         elif response is not None:
             answer = read_response(response)
             parsed, usage, error = answer.response, usage or answer.usage, error or answer.error
+        if parsed is not None and latency_s is not None and decision.task and decision.target == "teacher":
+            self._teacher_times.learn(decision.call.tenant, decision.task, latency_s)
         call = msgspec.structs.replace(
             decision.call,
             response=parsed,
@@ -200,12 +205,21 @@ class Router:
             decision.scoring.add_done_callback(lambda done: self._publish_scored(decision, call, done))
 
     async def close(self, deadline_s: float = 5.0) -> None:
-        """Wait for surrogates that run beside a teacher, then end the threads."""
+        """Wait for surrogates that run beside a teacher, so that their scores are published."""
         if self._scoring:
             await asyncio.wait(self._scoring, timeout=deadline_s)
-        self._scorers.close()
 
-    def _publish_scored(self, decision: Decision, call: Call, done: asyncio.Future[SurrogateAnswer]) -> None:
+    def _settled(self, scoring: asyncio.Future[Said]) -> None:
+        self._scoring.discard(scoring)
+        if not scoring.cancelled():
+            scoring.exception()  # a score that is missing says so; nobody else waits for it
+
+    def _deadline_s(self, decision: Decision, live: Live) -> float:
+        call, ref = decision.call, live.route.surrogate
+        assert call is not None and decision.task is not None and ref is not None
+        return deadline_s(ref.p99_ms, self._teacher_times.usual_s(call.tenant, decision.task))
+
+    def _publish_scored(self, decision: Decision, call: Call, done: asyncio.Future[Said]) -> None:
         if not done.cancelled() and done.exception() is None:
             decision = _scored(decision, done.result())
         self._sink.publish(msgspec.structs.replace(call, decision=decision.stamp()))
@@ -296,7 +310,7 @@ def _is_too_long(call: Call) -> bool:
     return len(msgspec.json.encode(call)) > _MOST_ASKED
 
 
-def _scored(decision: Decision, found: SurrogateAnswer) -> Decision:
+def _scored(decision: Decision, found: Said) -> Decision:
     # whatever a gate says: an answer without text is none
     accepted = decision.threshold is not None and found.score >= decision.threshold and has_text(found.text)
     # nor is one at which the teacher would have had to stop
@@ -306,6 +320,6 @@ def _scored(decision: Decision, found: SurrogateAnswer) -> Decision:
     )
 
 
-def _cut_short(decision: Decision, found: SurrogateAnswer) -> str:
+def _cut_short(decision: Decision, found: Said) -> str:
     call = decision.call
     return cut_short(found.text, call.max_tokens, call.stop) if call is not None else ""

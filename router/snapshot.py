@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,11 +13,11 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from jitr.models.surrogates.runtime import Surrogate as Runtime
-from jitr.models.surrogates.runtime import Weights
 from jitr.models.tasks.matcher import Matcher
-from jitr.router.artifacts import Load, Refusal, Shelf, Surrogate, local_path
+from jitr.router.artifacts import Refusal, Shelf, Surrogate
+from jitr.router.fetch import local_path
 from jitr.router.reasons import Reason
+from jitr.router.scoring import Scorers
 from jitr.router.supervisor import Loops
 from jitr.router.table import RouteTable, Rows, channels
 from jitr.schemas.routes import Route, SurrogateRef, SurrogateTarget
@@ -40,7 +40,6 @@ class Live:
     surrogate: Surrogate | None
     reason: Reason
     threshold: float = 1.0
-    deadline_s: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +75,9 @@ class Snapshot:
     Parameters
     ----------
     settings : Settings
-    load : callable of (folder, digest) -> Surrogate, optional
-        Reads an artifact and verifies its digest.
+    scorers : Scorers, optional
+        Where surrogates run; by default ``settings.gateway.scorers`` processes, started when a route names a
+        surrogate and ended by `stop`.
     redis : redis.asyncio.Redis, optional
         By default a client of its own to ``settings.redis.url``.
     clock : callable
@@ -93,7 +93,7 @@ class Snapshot:
         self,
         settings: Settings,
         *,
-        load: Load | None = None,
+        scorers: Scorers | None = None,
         redis: Redis | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -105,7 +105,14 @@ class Snapshot:
         self._table: Final = RouteTable(self._redis, settings.redis.prefix)
         root = local_path(settings.state.root) or Path(".jitr/state")
         self.loops: Final = Loops()
-        self._shelf: Final = Shelf(root / "fetched", load or artifacts(), self._rebuild_all, self.loops)
+        self.scorers: Final = scorers or Scorers(settings.gateway.scorers)
+        self._shelf: Final = Shelf(
+            root / "fetched",
+            self._rebuild_all,
+            self.scorers,
+            self.loops,
+            room_mb=settings.gateway.surrogates_mb,
+        )
         self._clock: Final = clock
         names = {settings.gateway.tenant, *settings.gateway.tenants.values()}
         self._tenants: Final = {
@@ -181,7 +188,7 @@ class Snapshot:
                 await self._reload(state)
             state.checked_at = asked_at
         # refused artifacts that are due are tried again
-        self._shelf.want(_named(self._tenants.values()))
+        self._shelf.want(self._named())
 
     def _grace_ended(self, state: _Tenant) -> bool:
         return state.before_flush is not None and self._clock() - state.flushed_at > state.lease_s
@@ -204,7 +211,7 @@ class Snapshot:
         if matcher is None:
             matcher = await asyncio.to_thread(Matcher, tuple(rows.tasks.values()))
         state.rows, state.matched = rows, matched
-        self._shelf.want(_named(self._tenants.values()))
+        self._shelf.want(self._named())
         self._build(state, matcher)
 
     def _rebuild_all(self) -> None:
@@ -213,10 +220,11 @@ class Snapshot:
                 self._build(state, state.view.matcher)
 
     def _build(self, state: _Tenant, matcher: Matcher) -> None:
-        routes = {task: self._live(route) for task, route in state.rows.routes.items()}
+        before = state.view.routes if state.view is not None else {}
+        routes = {task: self._live(route, before.get(task)) for task, route in state.rows.routes.items()}
         state.view = View(matcher=matcher, routes=routes, read_at=state.loaded_at)
 
-    def _live(self, route: Route) -> Live:
+    def _live(self, route: Route, before: Live | None) -> Live:
         if route.state not in SERVING:
             return Live(route, None, Reason(route.state))
         ref = route.surrogate
@@ -225,29 +233,34 @@ class Snapshot:
             return Live(route, None, Reason.NO_SURROGATE)
         found = self._shelf.find(ref)
         if isinstance(found, Refusal):
+            if found.reason is Reason.ARTIFACT_LOADING and before is not None and _may_stay(before, route):
+                return before
             return Live(route, None, found.reason)
-        return Live(
-            route,
-            found,
-            Reason.HOLD if route.state == "hold" else Reason.ASK,
-            threshold=ref.proof.threshold,
-            deadline_s=max(0.05, 3 * ref.p99_ms / 1000),
-        )
+        reason = Reason.HOLD if route.state == "hold" else Reason.ASK
+        return Live(route, found, reason, threshold=ref.proof.threshold)
+
+    def _named(self) -> list[SurrogateRef]:
+        """The surrogates of all rows, and of the rows of before that serve until these are loaded."""
+        routes: list[Route] = []
+        for state in self._tenants.values():
+            routes += state.rows.routes.values()
+            if state.view is not None:
+                routes += [live.route for live in state.view.routes.values() if live.surrogate is not None]
+        return [r.surrogate for r in routes if r.surrogate is not None and r.state in SERVING]
 
 
-def artifacts() -> Load:
-    """What loads surrogates for one process: each encoder is in memory once, whoever reads through it."""
-    weights = Weights()
-    return lambda folder, digest: Runtime.load(folder, digest, weights)
+def _may_stay(before: Live, route: Route) -> bool:
+    """Whether the version of before may answer while the one that follows it is loaded.
 
-
-def _named(tenants: Iterable[_Tenant]) -> list[SurrogateRef]:
-    return [
-        route.surrogate
-        for state in tenants
-        for route in state.rows.routes.values()
-        if route.surrogate is not None and route.state in SERVING
-    ]
+    Nothing was held against it: the row has changed from one version that serves to the next.
+    """
+    serve = ("canary", "active")
+    return (
+        before.surrogate is not None
+        and before.route.state in serve
+        and route.state in serve
+        and (before.route.holds, before.route.demotions) == (route.holds, route.demotions)
+    )
 
 
 def _token(epoch: str | None) -> str:

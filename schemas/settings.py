@@ -73,6 +73,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     address. A request's headers must come within ``header_timeout_s``, its body must keep coming, and the
     caller must keep reading. Bodies up to ``max_read_mb`` are read, together ``read_memory_mb`` at once;
     larger ones pass through. ``stop_timeout_s`` is how long a stop may take.
+    ``scorers`` processes run surrogates; each may take ``surrogates_mb`` of memory for them.
     """
 
     host: str = "127.0.0.1"
@@ -83,6 +84,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     upstream_timeout_s: float = 600.0
     spool_mb: int = 256
     publish_linger_ms: int = 50
+    scorers: Annotated[int, Meta(ge=1, le=64)] = 1
+    surrogates_mb: Annotated[int, Meta(ge=1)] = 2048
     harmless: tuple[str, ...] = ()
     max_connections: Positive = 4096
     max_connections_per_address: Positive = 3072

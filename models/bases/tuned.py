@@ -102,12 +102,12 @@ class TunedEncoder:
         self.tuned = tuned
         ram_mb = lower.cost.ram_mb + self.tuned.cost.ram_mb
         self.cost = Cost(texts_per_s=lower.cost.texts_per_s, ram_mb=ram_mb)
-        self._lower = lower
+        self.lower = lower
 
     def encode_views(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Mean of the tuned last layer over the tokens, of norm 1; shape (texts, 1, dim)."""
         sums = np.zeros((len(texts), 1, self.dim), dtype=np.float32)
-        for owner, mask, (states,) in self._lower.runs(texts):
+        for owner, mask, (states,) in self.lower.runs(texts):
             self.tuned.add(sums, owner, mask, states)
         return _normalised(sums)
 

@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -121,6 +121,12 @@ class Weights:
                     ram_mb=spec.ram_mb,
                 )
             return self._loaded[key]
+
+    def release(self, used: Iterable[OnnxEncoder]) -> None:
+        """Let go of every encoder that is loaded but these."""
+        kept = set(used)
+        with self._lock:
+            self._loaded = {key: encoder for key, encoder in self._loaded.items() if encoder in kept}
 
     def missing(self, name: str) -> str:
         """What of a base is not on this machine, and the mend; empty where all that serves is here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.onnx_encoder import OnnxEncoder
-from jitr.models.bases.paired import PairedEncoder
+from jitr.models.bases.paired import PairedEncoder, side_by_side
 from jitr.models.bases.sparse import SparseRows
 from jitr.models.bases.tuned import TunedEncoder, TunedLayers
 
 Arrays = Mapping[str, NDArray[Any]]
+ViewsOf = Callable[[OnnxEncoder, Sequence[str]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,37 @@ class Features:
     encoder: OnnxEncoder | PairedEncoder | TunedEncoder | None = None
     beside: TunedLayers | None = None
 
-    def encode(self, texts: Sequence[str]) -> Encoded:
-        """Encode once for all heads."""
+    def encode(self, texts: Sequence[str], views_of: ViewsOf | None = None) -> Encoded:
+        """Encode once for all heads.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        views_of : callable, optional
+            Gives the views of the `shared` encoders, where they have read these texts before.
+        """
         ngrams = self.ngrams.rows(texts) if self.ngrams else None
         if self.beside is not None and isinstance(self.encoder, OnnxEncoder):
             views, tuned = self.beside.encode_beside(self.encoder, texts)
             return Encoded(ngrams, views, tuned[:, 0])
+        if views_of is not None and self.shared:
+            read = [views_of(encoder, texts) for encoder in self.shared]
+            return Encoded(ngrams, read[0] if len(read) == 1 else side_by_side(*read))
         return Encoded(ngrams, self.encoder.encode_views(texts) if self.encoder else None)
+
+    @property
+    def shared(self) -> tuple[OnnxEncoder, ...]:
+        """The encoders whose views are the same for every surrogate that reads through them."""
+        if isinstance(self.encoder, PairedEncoder):
+            return self.encoder.first, self.encoder.partner
+        return (self.encoder,) if isinstance(self.encoder, OnnxEncoder) and self.beside is None else ()
+
+    @property
+    def loaded(self) -> tuple[OnnxEncoder, ...]:
+        """The encoders that must be in memory."""
+        if isinstance(self.encoder, OnnxEncoder):
+            return (self.encoder,)
+        return (self.encoder.lower,) if isinstance(self.encoder, TunedEncoder) else self.shared
 
     def uncached(self) -> Features:
         """The same, computing every time: what is timed."""

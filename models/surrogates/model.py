@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.promise.gate import Gate
-from jitr.models.surrogates.base import Encoded, Features, Head
+from jitr.models.surrogates.base import Encoded, Features, Head, ViewsOf
 from jitr.models.surrogates.familiar import Familiar
 from jitr.models.surrogates.fields import FieldSpec, join_label
 
@@ -35,9 +35,22 @@ class Model:
     joint: Gate | None = None
     familiar: Familiar | None = None
 
-    def answer(self, texts: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
+    @property
+    def ram_mb(self) -> float:
+        """Resident memory, less the encoders that others may read through too."""
+        features = self.features
+        bases = [base.cost.ram_mb for base in (features.ngrams, features.own_layers) if base is not None]
+        arrays = [array for field in self.fields for array in field.head.arrays().values()]
+        if self.familiar is not None:
+            arrays.append(self.familiar.rows)
+        # single precision in memory, however little it takes on disk
+        return sum(bases) + sum(array.size for array in arrays) * 4 / 1e6
+
+    def answer(
+        self, texts: Sequence[str], views_of: ViewsOf | None = None
+    ) -> tuple[list[str], NDArray[np.float64]]:
         """Labels and the gate's scores, one per text."""
-        return self.decide(self.features.encode(texts))
+        return self.decide(self.features.encode(texts, views_of))
 
     def decide(self, encoded: Encoded) -> tuple[list[str], NDArray[np.float64]]:
         """The same for texts that are encoded already."""

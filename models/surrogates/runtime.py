@@ -28,7 +28,7 @@ from jitr.models.surrogates.artifact import (
     read_measured,
     read_payload,
 )
-from jitr.models.surrogates.base import ClassHead, Features, Head
+from jitr.models.surrogates.base import ClassHead, Features, Head, ViewsOf
 from jitr.models.surrogates.constant import ConstantHead
 from jitr.models.surrogates.familiar import Familiar
 from jitr.models.surrogates.linear import LinearHead
@@ -112,16 +112,34 @@ class Surrogate:
         """Answer one text."""
         return self.answer_many([text])[0]
 
-    def answer_many(self, texts: Sequence[str]) -> list[Answer]:
-        """Answer texts in order; the same answers as one by one, faster."""
+    def answer_many(self, texts: Sequence[str], views_of: ViewsOf | None = None) -> list[Answer]:
+        """Answer texts in order; the same answers as one by one, faster.
+
+        ``views_of`` gives what the shared encoders have read of these texts before, see `together`.
+        """
         answers: list[Answer] = []
         for at in range(0, len(texts), _BLOCK):
-            labels, scores = self._model.answer(texts[at : at + _BLOCK])
+            labels, scores = self._model.answer(texts[at : at + _BLOCK], views_of)
             answers += [
                 Answer(label, self.render(label), float(score))
                 for label, score in zip(labels, scores, strict=True)
             ]
         return answers
+
+    @property
+    def encoders(self) -> tuple[OnnxEncoder, ...]:
+        """What it reads through, and others may too; each is in memory once."""
+        return self._model.features.loaded
+
+    @property
+    def shared(self) -> tuple[OnnxEncoder, ...]:
+        """Those of them whose views of a text are the same for every surrogate."""
+        return self._model.features.shared
+
+    @property
+    def ram_mb(self) -> float:
+        """Resident memory, less its encoders."""
+        return self._model.ram_mb
 
     def render(self, label: str) -> str:
         """A label as the teacher usually writes it."""

@@ -12,8 +12,14 @@ ALL = ("schemas", "models", "agents", "router", "sandbox", "cli")
 MAY_IMPORT = {
     "schemas": (),
     "models": ("schemas",),
-    "agents": ("schemas", "models", "router.table"),
-    "router": ("schemas", "models.tasks", "models.surrogates.runtime", "models.promise.gate"),
+    "agents": ("schemas", "models", "router.table", "router.fetch", "router.frames", "router.process"),
+    "router": (
+        "schemas",
+        "models.tasks",
+        "models.surrogates.runtime",
+        "models.surrogates.together",
+        "models.promise.gate",
+    ),
     "sandbox": ("schemas", "models", "agents", "router"),
     "cli": ALL,
 }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +12,10 @@ from hypothesis import strategies as st
 
 from jitr.models.tasks.matcher import Matcher
 from jitr.router.decision import coin, new_id
+from jitr.router.process import ScorerEndedError
 from jitr.router.reasons import Reason
 from jitr.router.router import Router
+from jitr.router.scoring import BusyError, LoadingError, SurrogateError
 from jitr.router.snapshot import Live, View
 from jitr.schemas.calls import Call, Message, Response
 from jitr.schemas.routes import Route, RouteVersion, SurrogateRef
@@ -42,13 +42,27 @@ class Said:
 
 
 class Surrogate:
-    def __init__(self, do: Callable[[], Said] = Said) -> None:
-        self.do = do
-        self.read: list[str] = []
+    """Says what it is told to, at once or when it is let; or is refused before it is asked."""
 
-    def answer(self, text: str, /) -> Said:
+    def __init__(self, says: Said | Exception = Said(), refusal: Exception | None = None) -> None:
+        self.says, self.refusal = says, refusal
+        self.read: list[str] = []
+        self.deadlines: list[float | None] = []
+        self.later: list[asyncio.Future[Said]] | None = None
+
+    def ask(self, text: str, deadline_s: float | None = None) -> asyncio.Future[Said]:
         self.read.append(text)
-        return self.do()
+        self.deadlines.append(deadline_s)
+        if self.refusal is not None:
+            raise self.refusal
+        future: asyncio.Future[Said] = asyncio.get_running_loop().create_future()
+        if self.later is not None:
+            self.later.append(future)
+        elif isinstance(self.says, Exception):
+            future.set_exception(self.says)
+        else:
+            future.set_result(self.says)
+        return future
 
 
 class Kept(list[Call]):
@@ -80,7 +94,7 @@ def router(
     state: Any = {"ask": "active", "hold": "hold"}[reason]
     known = {"share": 1.0, "audit_rate": 0.0, "version": RouteVersion(incarnation=2, offset=7)}
     row = Route(tenant="default", task="t1", state=state, surrogate=REF, **{**known, **fields})
-    live = Live(row, surrogate or Surrogate(), reason, threshold=0.8, deadline_s=0.05)
+    live = Live(row, surrogate or Surrogate(), reason, threshold=0.8)
     return Router(Settings(), Fixed(View(Matcher([TASK]), {"t1": live})), kept, now=lambda: 12.0)  # type: ignore[arg-type]
 
 
@@ -99,58 +113,72 @@ async def test_a_score_at_the_threshold_is_accepted(kept: Kept) -> None:
     assert surrogate.read == ["a lovely film"]
 
 
-async def test_a_late_surrogate_leaves_the_teacher(kept: Kept) -> None:
-    release = threading.Event()
-
-    def slow() -> Said:
-        release.wait(10)
-        return Said()
-
-    it = router(kept, Surrogate(slow))
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TimeoutError(), Reason.SURROGATE_LATE),
+        (SurrogateError("no"), Reason.SURROGATE_FAILED),
+        (ScorerEndedError(), Reason.SURROGATE_FAILED),
+        (LoadingError(), Reason.ARTIFACT_LOADING),
+    ],
+)
+async def test_a_surrogate_that_gives_no_answer_leaves_the_teacher(
+    kept: Kept, error: Exception, reason: Reason
+) -> None:
+    it = router(kept, Surrogate(error))
     decision = await it.answer(REQUEST)
-    release.set()
-    assert (decision.target, decision.reason) == ("teacher", Reason.SURROGATE_LATE)
+    assert (decision.target, decision.reason) == ("teacher", reason)
     it.report(decision, RESPONSE)
     assert kept[0].decision is not None and kept[0].decision.answer is None
     assert not kept[0].decision.accepted
 
 
-async def test_a_failing_surrogate_leaves_the_teacher(kept: Kept) -> None:
-    def broken() -> Said:
-        raise RuntimeError("no")
+@pytest.mark.parametrize(
+    ("refusal", "reason"), [(BusyError(), Reason.BUSY), (LoadingError(), Reason.ARTIFACT_LOADING)]
+)
+async def test_a_surrogate_that_refuses_leaves_the_teacher_at_once(
+    kept: Kept, refusal: Exception, reason: Reason
+) -> None:
+    decision = await router(kept, Surrogate(refusal=refusal)).answer(REQUEST)
+    assert (decision.target, decision.reason) == ("teacher", reason)
+    held = await router(kept, Surrogate(refusal=refusal), Reason.HOLD).answer(REQUEST)
+    assert (held.target, held.reason, held.scoring) == ("teacher", Reason.HOLD, None)
 
-    decision = await router(kept, Surrogate(broken)).answer(REQUEST)
-    assert (decision.target, decision.reason) == ("teacher", Reason.SURROGATE_FAILED)
+
+async def test_beside_the_teacher_nobody_waits(kept: Kept) -> None:
+    surrogate = Surrogate()
+    await router(kept, surrogate, Reason.HOLD).answer(REQUEST)
+    assert surrogate.deadlines == [None]
 
 
-async def test_beyond_the_bound_of_what_waits_the_teacher_answers_at_once(kept: Kept) -> None:
-    release = threading.Event()
+async def test_a_caller_waits_half_as_long_as_for_the_teacher(kept: Kept) -> None:
+    surrogate = Surrogate(Said(score=0.1))
+    it = router(kept, surrogate)
+    for latency_s in (0.4, 30.0, 0.6, 0.5):
+        it.report(await it.answer(REQUEST), RESPONSE, latency_s=latency_s)
+    await it.answer(REQUEST)
+    # nothing measured, 0.4, median of 0.4 and 30 is beyond the bound, 0.6, 0.55
+    assert surrogate.deadlines == pytest.approx([0.15, 0.2, 0.5, 0.3, 0.275])
 
-    def slow() -> Said:
-        release.wait(10)
-        return Said()
 
-    it = router(kept, Surrogate(slow), Reason.HOLD)
-    held = [await it.answer(REQUEST) for _ in range(65)]
-    assert all(decision.scoring is not None for decision in held[:64])
-    assert held[64].scoring is None and held[64].reason is Reason.HOLD
-    release.set()
-    await it.close()
+async def test_what_a_surrogate_or_a_refusal_took_is_no_time_of_the_teacher(kept: Kept) -> None:
+    surrogate = Surrogate()
+    it = router(kept, surrogate, audit_rate=1.0)
+    it.report(await it.answer(REQUEST), RESPONSE, latency_s=0.001)
+    it.report(await it.answer(REQUEST, skip=True), None, error="HTTP 429", latency_s=0.001)
+    await it.answer(REQUEST)
+    assert surrogate.deadlines[-1] == pytest.approx(0.15)
 
 
 async def test_in_a_hold_report_waits_for_the_score_and_nobody_else_does(kept: Kept) -> None:
-    release = threading.Event()
-
-    def slow() -> Said:
-        release.wait(10)
-        return Said(score=0.79)
-
-    it = router(kept, Surrogate(slow), Reason.HOLD)
+    surrogate = Surrogate()
+    surrogate.later = []
+    it = router(kept, surrogate, Reason.HOLD)
     decision = await it.answer(REQUEST)
     assert decision.target == "teacher" and decision.held
     it.report(decision, RESPONSE)
     assert kept == []
-    release.set()
+    surrogate.later[0].set_result(Said(score=0.79))
     await it.close()
     await asyncio.sleep(0)
     [call] = kept
@@ -159,10 +187,7 @@ async def test_in_a_hold_report_waits_for_the_score_and_nobody_else_does(kept: K
 
 
 async def test_a_surrogate_that_fails_in_a_hold_costs_the_score_and_not_the_call(kept: Kept) -> None:
-    def broken() -> Said:
-        raise RuntimeError("no")
-
-    it = router(kept, Surrogate(broken), Reason.HOLD)
+    it = router(kept, Surrogate(SurrogateError("no")), Reason.HOLD)
     it.report(await it.answer(REQUEST), RESPONSE)
     await it.close()
     await asyncio.sleep(0)

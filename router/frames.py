@@ -34,6 +34,10 @@ class Score(msgspec.Struct, frozen=True, tag=True):
     asked: list[tuple[int, bytes]]
 
 
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """The process is up, and has imported what runs surrogates."""
+
+
 class Loaded(msgspec.Struct, frozen=True, tag=True):
     """A surrogate is ready: what it takes of memory by itself, each encoder that it needs, and of time."""
 
@@ -72,7 +76,7 @@ class Scored(msgspec.Struct, frozen=True, tag=True):
 
 
 Request = Load | Drop | Score
-Reply = Loaded | Refused | Scored
+Reply = Ready | Loaded | Refused | Scored
 _encoder: Final = msgspec.msgpack.Encoder()
 
 

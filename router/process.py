@@ -18,7 +18,20 @@ from typing import Final
 
 import msgspec
 
-from jitr.router.frames import Drop, Failed, Frames, Load, Loaded, Refused, Reply, Request, Said, Score, frame
+from jitr.router.frames import (
+    Drop,
+    Failed,
+    Frames,
+    Load,
+    Loaded,
+    Ready,
+    Refused,
+    Reply,
+    Request,
+    Said,
+    Score,
+    frame,
+)
 from jitr.router.scorer import RUNTIME
 from jitr.schemas.errors import ArtifactError, UnavailableError, WeightsError
 
@@ -34,13 +47,15 @@ class ScorerEndedError(Exception):
 class ScorerProcess(asyncio.Protocol):
     """One process that runs surrogates; make it with `start`, in the event loop that asks it.
 
-    It starts a fresh interpreter and so inherits no thread, lock or connection, and imports nothing of the
-    program that asks. It ends with that one, however that ends.
+    `ready` is done when it is up, `ended` when it is gone. It starts a fresh interpreter and so inherits no
+    thread, lock or connection, and imports nothing of the program that asks. It ends with that one, however
+    that ends.
     """
 
     def __init__(self, child: subprocess.Popen[bytes]) -> None:
         loop = asyncio.get_running_loop()
         self.ended: Final[Future[None]] = loop.create_future()
+        self.ready: Final[Future[None]] = loop.create_future()
         self._child: Final = child
         self._loop: Final = loop
         self._frames: Final = Frames()
@@ -138,6 +153,10 @@ class ScorerProcess(asyncio.Protocol):
             self._transport.write(frame(request))
 
     def _received(self, reply: Reply) -> None:
+        if isinstance(reply, Ready):
+            if not self.ready.done():
+                self.ready.set_result(None)
+            return
         if isinstance(reply, Refused | Loaded):
             loading = self._loads.pop(reply.key, None)
             if loading is None or loading.done():
@@ -159,6 +178,7 @@ class ScorerProcess(asyncio.Protocol):
         self._child.kill()
         # a process that the system cannot end yet must keep nobody waiting
         threading.Thread(target=self._reap, name="jitr-reap", daemon=True).start()
+        self.ready.cancel()
         waiting: list[Future[Loaded] | Future[Answers]] = [*self._loads.values(), *self._scores]
         self._loads.clear()
         self._scores.clear()

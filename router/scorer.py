@@ -28,6 +28,7 @@ from jitr.router.frames import (
     Frames,
     Load,
     Loaded,
+    Ready,
     Refused,
     Reply,
     Request,
@@ -74,6 +75,7 @@ class Scorer:
 
     def run(self, requests: SimpleQueue[Request]) -> None:
         """Serve for ever."""
+        self._send(Ready())
         threading.Thread(target=self._change, name="load and drop", daemon=True).start()
         while True:
             match requests.get():

@@ -21,6 +21,7 @@ from jitr.router.supervisor import Loops
 from jitr.schemas.errors import ArtifactError
 
 log = logging.getLogger(__name__)
+START_S: Final = 60.0
 
 
 class BusyError(Exception):
@@ -208,6 +209,9 @@ class Scorers:
         try:
             slot.process = await ScorerProcess.start(self._runtime)
             slot.process.ended.add_done_callback(lambda _: slot.wake.set())
+            await asyncio.wait([slot.process.ready], timeout=START_S)
+            if not slot.process.ready.done() or slot.process.ended.done():
+                raise ScorerEndedError(f"the process {slot.process.pid} that was to run surrogates is not up")
             await self._serve(slot, slot.process)
         except ScorerEndedError:
             self._blame(slot)

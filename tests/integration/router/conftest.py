@@ -50,17 +50,17 @@ def reviews(n: int) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def until() -> Until:
-    """Wait for a condition, at most ten seconds."""
+    """Wait for a condition, at most twenty seconds."""
 
     async def wait(condition: Callable[[], Any]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 20
         while True:
             found = condition()
             if asyncio.iscoroutine(found):
                 found = await found
             if found:
                 return
-            assert time.monotonic() < deadline, "the condition was not met within ten seconds"
+            assert time.monotonic() < deadline, "the condition was not met within twenty seconds"
             await asyncio.sleep(0.005)
 
     return wait

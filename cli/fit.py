@@ -16,6 +16,7 @@ from jitr.cli.teaching import read
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.parts import list_parts, read_parts
+from jitr.models.redaction.redaction import Redaction
 from jitr.models.search.prior import Prior, prior_of
 from jitr.models.surrogates.artifact import read_manifest
 from jitr.models.surrogates.certificate import Certificate
@@ -23,7 +24,6 @@ from jitr.models.surrogates.looks import Looks
 from jitr.models.surrogates.offline import Fit, fit_offline
 from jitr.models.surrogates.train import Recipe
 from jitr.models.tasks.extract import space_of
-from jitr.models.tasks.redaction import Redaction
 from jitr.schemas.errors import ArtifactError, ConfigError, NotFoundError, UnavailableError
 from jitr.schemas.settings import Settings
 from jitr.schemas.trainings import Limits

@@ -12,7 +12,7 @@ from jitr.cli.lines import call_lines
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import print_json, progress
 from jitr.cli.topic import producer
-from jitr.models.tasks.redaction import Redaction
+from jitr.models.redaction.redaction import Redaction
 from jitr.schemas.calls import Call
 from jitr.schemas.events import encode_batch
 from jitr.schemas.settings import Settings

@@ -16,11 +16,11 @@ from jitr.cli.lines import call_lines
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json, progress, table, usd
 from jitr.cli.scan_page import page
+from jitr.models.redaction.redaction import Redaction
 from jitr.models.saving import saving, total
 from jitr.models.surrogates.potential import potential
 from jitr.models.tasks.finder import FinderPolicy
 from jitr.models.tasks.kinds import are_numbers
-from jitr.models.tasks.redaction import Redaction
 from jitr.models.tasks.scan import Scan
 from jitr.models.tasks.scan import scan as scan_calls
 from jitr.schemas.calls import Call

@@ -12,10 +12,10 @@ import msgspec
 from jitr.agents.taskcalls import task_call
 from jitr.cli.lines import call_lines, raw_lines
 from jitr.models.datasets.examples import Example
+from jitr.models.redaction.redaction import Redaction
 from jitr.models.tasks.answers import normal
 from jitr.models.tasks.extract import LabelSpace
 from jitr.models.tasks.finder import Finder, FinderPolicy
-from jitr.models.tasks.redaction import Redaction
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError, NotFoundError
 from jitr.schemas.tasks import OutputKind, Task

@@ -8,12 +8,13 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from jitr.models.tasks.redaction import Redaction
+from jitr.models.redaction.redaction import Redaction
 from jitr.router.drops import Drop
 from jitr.router.fetch import local_path
 from jitr.router.link import RECORD_BYTES, RETRY_S, KafkaLink, Sent
@@ -29,6 +30,8 @@ MOST_CALLS: Final = 20_000
 MOST_BYTES: Final = 64 * 2**20
 BATCH_CALLS: Final = 100
 BATCH_BYTES: Final = 256 * 1024
+# calls of more bytes are made events beside the event loop
+LONG: Final = 50_000
 PUMP: Final = "publish"
 LINK: Final = "kafka"
 _events: Final = msgspec.json.Decoder(list[msgspec.Raw])
@@ -75,7 +78,7 @@ class EventStream:
         self._source: Final = source
         self._linger_s: Final = settings.gateway.publish_linger_ms / 1000
         self._clock: Final = clock
-        self._queue: Final[deque[tuple[Call, int, float]]] = deque()
+        self._queue: Final[deque[tuple[Call, bool, int, float]]] = deque()
         self._queued_bytes = 0
         # what was taken from the queue, or from the spool, and is neither sent nor dropped yet
         self._hand: Final[list[bytes]] = []
@@ -122,7 +125,7 @@ class EventStream:
             self._outlet.lost()
         oldest = self._hand_since
         if oldest is None and self._queue:
-            oldest = self._queue[0][2]
+            oldest = self._queue[0][3]
         return self._outlet.open(oldest)
 
     def state(self) -> dict[str, Any]:
@@ -160,8 +163,14 @@ class EventStream:
         if self._spool:
             self._spool.release()
 
-    def publish(self, call: Call) -> bool:
+    def publish(self, call: Call, *, redacted: bool = False) -> bool:
         """Take a call, on the event loop's thread; never raises.
+
+        Parameters
+        ----------
+        call : Call
+        redacted : bool
+            Whether the request is redacted, as `Router` leaves it; then only what was answered is looked at.
 
         Returns
         -------
@@ -180,7 +189,7 @@ class EventStream:
             return self._drop(Drop.TOO_LARGE)
         if len(self._queue) >= MOST_CALLS or self._queued_bytes + size > MOST_BYTES:
             return self._drop(self._refusal or Drop.QUEUE_FULL)
-        self._queue.append((call, size, self._clock()))
+        self._queue.append((call, redacted, size, self._clock()))
         self._queued_bytes += size
         self._wake.set()
         return True
@@ -221,8 +230,11 @@ class EventStream:
         """Move calls from the queue to the hand, as events; a call leaves the one as it enters the other."""
         size = 0
         while self._queue and len(self._hand) < BATCH_CALLS:
-            call, weight, since = self._queue[0]
-            event = self._event(call)
+            call, redacted, weight, since = self._queue[0]
+            if weight > LONG:  # requests must not wait for it
+                event = await _in_thread(partial(self._event, call, redacted))
+            else:
+                event = self._event(call, redacted)
             if event is not None and self._hand and size + len(event) > BATCH_BYTES:
                 return
             self._queue.popleft()
@@ -231,12 +243,12 @@ class EventStream:
                 size += len(event)
                 self._hand.append(event)
                 self._hand_since = since if self._hand_since is None else self._hand_since
-            await asyncio.sleep(0)  # long texts take a while, and requests must not wait for them
+            await asyncio.sleep(0)
 
-    def _event(self, call: Call) -> bytes | None:
+    def _event(self, call: Call, redacted: bool) -> bytes | None:
         """The call as one event; None where it is none, and is counted."""
         try:
-            clean = self._redact.call(call) if self._settings.redact else call
+            clean = self._redact.answer(call) if redacted else self._redact.call(call)
         except Exception:
             log.exception("redacting call %r failed; it is dropped", call.id)
             self._drop(Drop.FAILED)
@@ -326,9 +338,9 @@ class EventStream:
         """Write what is left to disk, or count it as lost."""
         while self._queue or self._hand:
             if not self._hand:
-                call, weight, _ = self._queue.popleft()
+                call, redacted, weight, _ = self._queue.popleft()
                 self._queued_bytes -= weight
-                event = self._event(call)
+                event = self._event(call, redacted)
                 if event is None:
                     continue
                 self._hand.append(event)

@@ -11,7 +11,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from jitr.models.tasks.redaction import Redaction
+from jitr.models.redaction.calls import length
+from jitr.models.redaction.redaction import Redaction
 from jitr.router.decision import Decision, coin, new_id
 from jitr.router.frames import Said
 from jitr.router.patience import TeacherTimes, deadline_s
@@ -29,6 +30,8 @@ from jitr.schemas.settings import Settings
 log = logging.getLogger(__name__)
 # an event of more is refused by Kafka's default
 LONGEST: Final = 1_000_000
+# texts of more characters are redacted beside the event loop
+LONG: Final = 50_000
 # calls of more are worked on by no agent: there must be room for the answers, or no audit is ever seen
 _MOST_ASKED: Final = MOST_BYTES - 50_000
 
@@ -40,8 +43,11 @@ class Sink(Protocol):
     def keeping(self) -> bool:
         """Whether calls find a place now; surrogates answer only while they do."""
 
-    def publish(self, call: Call) -> bool:
-        """Take a call without waiting; False where it was dropped."""
+    def publish(self, call: Call, *, redacted: bool = False) -> bool:
+        """Take a call without waiting; False where it was dropped.
+
+        ``redacted`` says that its request is, and only what was answered is to be looked at.
+        """
 
 
 class Router:
@@ -110,7 +116,11 @@ class Router:
         Decision
             With target ``surrogate`` and reason ``ask`` where the surrogate is to be asked.
         """
-        return self._decide(request, tenant, task, skip)[0]
+        id = new_id()
+        call = self._asked(request, id, tenant, task)
+        if isinstance(call, Reason):
+            return Decision(id, None, "teacher", call)
+        return self._decide(id, self._redacted(id, call), request, skip)[0]
 
     async def answer(
         self,
@@ -121,7 +131,15 @@ class Router:
         skip: bool = False,
     ) -> Decision:
         """Decide who answers, and answer if it is the surrogate; see `lookup` for the parameters."""
-        decision, live, text = self._decide(request, tenant, task, skip)
+        id = new_id()
+        call = self._asked(request, id, tenant, task)
+        if isinstance(call, Reason):
+            return Decision(id, None, "teacher", call)
+        if length(call) > LONG:  # others must not wait for it
+            clean = await asyncio.to_thread(self._redacted, id, call)
+        else:
+            clean = self._redacted(id, call)
+        decision, live, text = self._decide(id, clean, request, skip)
         if live is None or live.surrogate is None:
             return decision
         asked = decision.reason is Reason.ASK
@@ -198,7 +216,7 @@ class Router:
             cost_usd=cost_usd if cost_usd is not None else decision.call.cost_usd,
         )
         if decision.scoring is None:
-            self._sink.publish(msgspec.structs.replace(call, decision=decision.stamp()))
+            self._sink.publish(msgspec.structs.replace(call, decision=decision.stamp()), redacted=True)
         elif decision.scoring.done():
             self._publish_scored(decision, call, decision.scoring)
         else:
@@ -222,27 +240,46 @@ class Router:
     def _publish_scored(self, decision: Decision, call: Call, done: asyncio.Future[Said]) -> None:
         if not done.cancelled() and done.exception() is None:
             decision = _scored(decision, done.result())
-        self._sink.publish(msgspec.structs.replace(call, decision=decision.stamp()))
+        self._sink.publish(msgspec.structs.replace(call, decision=decision.stamp()), redacted=True)
 
-    def _decide(
-        self, request: Mapping[str, Any] | Call, tenant: str | None, task: str | None, skip: bool
-    ) -> tuple[Decision, Live | None, str]:
-        id = new_id()
+    def _asked(
+        self, request: Mapping[str, Any] | Call, id: str, tenant: str | None, task: str | None
+    ) -> Call | Reason:
+        """The request as a call, or why nobody but the teacher looks at it."""
         try:
             call = self._read(request, id, tenant, task)
+            return Reason.TOO_LONG if length(call) > LONGEST else call
         except RecordError:
-            return Decision(id, None, "teacher", Reason.UNREADABLE), None, ""
-        clean: Call | None = None
-        try:
-            if sum(len(message.content) for message in call.messages) > LONGEST:
-                return Decision(id, None, "teacher", Reason.TOO_LONG), None, ""
-            # before the match: skeletons and surrogates come from redacted texts
-            lone = not is_wellformed(call)
-            clean = self._redact.call(wellformed(call) if lone else call)
-            if lone:  # what stands in its place is not what the caller sent
-                return Decision(id, clean, "teacher", Reason.UNREADABLE), None, ""
-            return self._place(id, clean, request, skip)
+            return Reason.UNREADABLE
         except Exception:  # a fault of ours must not become the caller's
+            log.exception("reading %s failed; the teacher answers", id)
+            return Reason.FAILED
+
+    def _redacted(self, id: str, call: Call) -> tuple[Call | None, Reason | None]:
+        """What is kept of a call, and why only the teacher may answer it, if so; on any thread."""
+        try:
+            if is_wellformed(call):
+                return self._redact.call(call), None
+            # what stands in the place of its texts is not what the caller sent
+            return self._redact.call(wellformed(call)), Reason.UNREADABLE
+        except Exception:
+            log.exception("redacting %s failed; the teacher answers", id)
+            return None, Reason.FAILED
+
+    def _decide(
+        self,
+        id: str,
+        redacted: tuple[Call | None, Reason | None],
+        request: Mapping[str, Any] | Call,
+        skip: bool,
+    ) -> tuple[Decision, Live | None, str]:
+        # skeletons and surrogates come from redacted texts
+        clean, reason = redacted
+        if clean is None or reason is not None:
+            return Decision(id, clean, "teacher", reason or Reason.FAILED), None, ""
+        try:
+            return self._place(id, clean, request, skip)
+        except Exception:
             log.exception("deciding about %s failed; the teacher answers", id)
             return Decision(id, clean, "teacher", Reason.FAILED), None, ""
 
@@ -302,10 +339,8 @@ class Router:
 
 def _is_too_long(call: Call) -> bool:
     """Whether a call's event would be dead-lettered: then its audits would be lost and nobody would know."""
-    texts = [*(m.content for m in call.messages), *(m.tool_calls for m in call.messages)]
-    texts += [call.tools, call.response_format, *call.metadata.values()]
     # a character is six bytes at most
-    if 6 * sum(len(text) for text in texts if text) <= _MOST_ASKED:
+    if 6 * length(call) <= _MOST_ASKED:
         return False
     return len(msgspec.json.encode(call)) > _MOST_ASKED
 

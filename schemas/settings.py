@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -106,6 +106,19 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
                 )
 
 
+Kind = Literal["email", "phone", "card", "iban", "id", "key", "ip"]
+
+
+class RedactionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which kinds are replaced, and what else: ``patterns`` maps a word to a pattern in RE2's syntax.
+
+    ``ip`` is no default: version numbers look like addresses, and logs are classified by them.
+    """
+
+    kinds: tuple[Kind, ...] = ("email", "phone", "card", "iban", "id", "key")
+    patterns: dict[Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,31}$")], str] = {}
+
+
 class PolicyOverride(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Policy fields that differ for a tenant, or for one task of it."""
 
@@ -119,7 +132,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     ``redact`` replaces e-mail addresses, telephone, card and account numbers, keys and tokens before anything
     is kept. ``redact_names`` names a spaCy pipeline (``en_core_web_sm``) that finds names of people, which
-    are then replaced too; empty, they stay.
+    are then replaced too; empty, they stay. ``redaction`` chooses among the patterns and adds some.
 
     Examples
     --------
@@ -141,6 +154,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     prices: dict[str, Price] = msgspec.field(default_factory=DEFAULT_PRICES.copy)
     redact: bool = True
     redact_names: str = ""
+    redaction: RedactionSettings = RedactionSettings()
     log_level: str = "INFO"
 
     @property

@@ -7,17 +7,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jitr.models.redaction.redaction import Redaction
 from jitr.models.tasks.answers import normal, terse
 from jitr.models.tasks.catalogue import MinerPolicy
 from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.items import items_of, shorten
 from jitr.models.tasks.matcher import Matcher
 from jitr.models.tasks.miner import Miner
-from jitr.models.tasks.redaction import redact
 from jitr.models.tasks.skeleton import Pattern
 from jitr.models.tasks.text import normalise
 from jitr.schemas.calls import Call, Message, Response
+from jitr.schemas.settings import Settings
 
+REDACT = Redaction(Settings()).text
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 texts = st.text(max_size=300)
 # fmt: off
@@ -66,7 +68,7 @@ def test_normalising_twice_is_normalising_once(text):
 @quick
 @given(st.one_of(texts, phrases))
 def test_redacting_twice_is_redacting_once(text):
-    assert redact(redact(text)) == redact(text)
+    assert REDACT(REDACT(text)) == REDACT(text)
 
 
 @quick
@@ -151,7 +153,7 @@ def test_hostile_prompts_never_crash(items):
     finder = Finder("a", FinderPolicy(support=6))
     matcher = Matcher([])
     for c in stream(items):
-        redact(c.messages[0].content)
+        REDACT(c.messages[0].content)
         finder.learn(c)
         matcher.match(c)
         items_of(shorten(normalise(c.messages[0].content)))
@@ -167,7 +169,7 @@ def test_a_prompt_of_a_megabyte_is_worked_off(unit):
     text = (unit * 1_000_000)[:1_000_000]
     finder = Finder("a", FinderPolicy(support=6))
     for i in range(8):
-        assert finder.learn(call(i, redact(f"{text}{i}"), answer=text)) is not None
+        assert finder.learn(call(i, REDACT(f"{text}{i}"), answer=text)) is not None
     assert normal(text) is not None
 
 
@@ -175,6 +177,7 @@ SCRIPT = """
 import hashlib
 from jitr.models.tasks.finder import Finder
 from jitr.schemas.calls import Call, Message, Response
+from jitr.schemas.settings import Settings
 
 finder = Finder("a")
 asks = ["Name the colour of this thing: ", "Is it fine? Say yes or no.\\n", "Why "]

@@ -11,15 +11,16 @@ from itertools import islice
 import msgspec
 
 from jitr.models import lifecycle
+from jitr.models.redaction.redaction import Redaction
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.tasks.matcher import Matcher
-from jitr.models.tasks.redaction import redact_call
 from jitr.router.decision import Decision, coin
 from jitr.router.reasons import Reason
 from jitr.router.table import Rows
 from jitr.sandbox.traffic.request import Request
 from jitr.sandbox.traffic.workload import Workload
 from jitr.schemas.calls import Call, Message, Response, Usage
+from jitr.schemas.settings import Settings
 
 TENANT = "recorded"
 
@@ -80,12 +81,13 @@ class Gateway:
 
     def __init__(self, rows: Rows) -> None:
         self._matcher = Matcher(rows.tasks.values())
+        self._redaction = Redaction(Settings())
         self._routes = rows.routes
         self._loaded: dict[str, Surrogate] = {}
 
     def decided(self, call: Call) -> Call:
         """The call as it is published: with the decision, and without an answer that nobody asked for."""
-        match = self._matcher.match(redact_call(call))
+        match = self._matcher.match(self._redaction.call(call))
         route = self._routes.get(match.task_id) if match is not None else None
         ref = lifecycle.live(route) if route is not None else None
         if match is None or route is None or ref is None or ref.proof is None:

@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "router": (
         "schemas",
         "models.tasks",
+        "models.redaction",
         "models.surrogates.runtime",
         "models.surrogates.together",
         "models.promise.gate",

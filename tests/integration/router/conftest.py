@@ -134,7 +134,7 @@ class Kept:
         self.keeping = True
         self.loops = Loops()
 
-    def publish(self, call: Call) -> bool:
+    def publish(self, call: Call, *, redacted: bool = False) -> bool:
         self.calls.append(call)
         return True
 

@@ -19,12 +19,12 @@ from jitr.cli.fit import fit
 from jitr.cli.teaching import read
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import list_parts, write_parts
+from jitr.models.redaction.redaction import Redaction
 from jitr.models.search.prior import Prior
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import Recipe, train_dataset
 from jitr.models.tasks.answers import normal
 from jitr.models.tasks.kinds import in_kind
-from jitr.models.tasks.redaction import Redaction
 from jitr.router.table import Rows
 from jitr.schemas.errors import ArtifactError, ConfigError, NotFoundError, TrainingError, UnavailableError
 from jitr.schemas.routes import Route

@@ -41,7 +41,7 @@ class Snapshot:
 class Sink:
     keeping = True
 
-    def publish(self, call: Call) -> bool:
+    def publish(self, call: Call, *, redacted: bool = False) -> bool:
         return True
 
 

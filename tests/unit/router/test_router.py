@@ -68,7 +68,7 @@ class Surrogate:
 class Kept(list[Call]):
     keeping = True
 
-    def publish(self, call: Call) -> bool:
+    def publish(self, call: Call, *, redacted: bool = False) -> bool:
         self.append(call)
         return True
 

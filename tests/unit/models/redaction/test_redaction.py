@@ -1,12 +1,18 @@
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jitr.models.tasks.redaction import Redaction, redact, redact_call
+from jitr.models.redaction.redaction import Redaction
+from jitr.schemas.calls import Call, Message, Response
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.settings import Settings
+
+redact = Redaction(Settings()).text
+
+
+def make(id, messages, answer):
+    said = tuple(Message(role=role, content=content) for role, content in messages)
+    return Call(id=id, model="m", time=0.0, messages=said, response=Response(text=answer))
 
 
 @pytest.mark.parametrize(
@@ -21,7 +27,7 @@ from jitr.schemas.settings import Settings
         ("4111 1111 1111 1111", "[card]"),
         ("5500-0000-0000-0004", "[card]"),
         ("GB82 WEST 1234 5698 7654 32", "[iban]"),
-        ("078-05-1120", "[ssn]"),
+        ("078-05-1120", "[id]"),
         ("sk-proj-abcdEFGH12345678ijkl", "[key]"),
         ("AKIAIOSFODNN7EXAMPLE", "[key]"),
         ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "[key]"),
@@ -50,8 +56,10 @@ def test_other_numbers_and_words_stay(text):
     assert redact(text) == text
 
 
-def test_a_call_is_redacted_everywhere(make):
-    call = redact_call(make("1", [("system", "I am a@b.org"), ("user", "and c@d.org")], "ask e@f.org"))
+def test_a_call_is_redacted_everywhere():
+    call = Redaction(Settings()).call(
+        make("1", [("system", "I am a@b.org"), ("user", "and c@d.org")], "ask e@f.org")
+    )
     assert [m.content for m in call.messages] == ["I am [email]", "and [email]"]
     assert call.response.text == "ask [email]"
 
@@ -106,26 +114,7 @@ def test_redacting_again_changes_nothing(text):
     assert redact(once) == once
 
 
-@pytest.mark.parametrize(
-    "part",
-    ["a", "a@", "a.", "a'", "1@1.", "0", "01 ", "1-", "(01)", "sk-", "GB82 ", "://a:b@", "token: a",
-     "Bearer ", "eyJaaaaaaaa.", "SG.aaaaaaaaaaaaaaaaaaaa.", "-----BEGIN A PRIVATE KEY-----"],
-)  # fmt: skip
-def test_a_hostile_text_takes_time_in_proportion_to_its_length(part):
-    def took(n):
-        text = (part * (n // len(part) + 1))[:n] + "@ 1234567 = : ://key"
-        tries = []
-        for _ in range(3):
-            before = time.process_time()
-            redact(text)
-            tries.append(time.process_time() - before)
-        return min(tries)
-
-    # CPU time; a quadratic step would take 256 times as long
-    assert took(64_000) < 64 * took(4_000) + 0.05
-
-
-def test_names_are_replaced_by_whatever_pipeline_is_named(tmp_path, make):
+def test_names_are_replaced_by_whatever_pipeline_is_named(tmp_path):
     spacy = pytest.importorskip("spacy", reason="the extra [names] is not installed")
     pipeline = spacy.blank("en")
     rules = pipeline.add_pipe("entity_ruler")
@@ -138,7 +127,7 @@ def test_names_are_replaced_by_whatever_pipeline_is_named(tmp_path, make):
     assert clean.call(make("1", [("user", text)], "Dear Ann Lee")).response.text == "Dear [name]"
 
 
-def test_names_are_not_looked_for_unless_asked_and_then_what_is_missing_is_named(make):
+def test_names_are_not_looked_for_unless_asked_and_then_what_is_missing_is_named():
     assert Redaction(Settings()).text("I am Ann Lee") == "I am Ann Lee"
     with pytest.raises(ConfigError, match=r"jitr\[names\]|no pipeline that spaCy can load"):
         Redaction(Settings(redact_names="no_such_pipeline"))

@@ -1,0 +1,1 @@
+"""What redaction is measured on: made-up secrets of many kinds, and what only looks like them."""

@@ -1,0 +1,1 @@
+"""Redaction: what identifies or unlocks leaves a text before anyone keeps it."""

@@ -1,0 +1,33 @@
+"""A pattern: what one kind of secret looks like, and the check that tells it from a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# a letter or digit of any script: what is not in Latin-1 stands as a feminine ordinal, see `seen`
+W = r"\w\xaa\xb5\xba\xc0-\xd6\xd8-\xf6\xf8-\xff"
+
+Check = Callable[[bytes, int, int], tuple[int, int] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What is looked for.
+
+    Attributes
+    ----------
+    kind : str
+        The word in brackets that replaces what is found.
+    regex : str
+        RE2 syntax over Latin-1; its first group is what is replaced, or all of it where it has none.
+    check : callable, optional
+        From the text and the place of the group to the place that is replaced, or None for a false alarm.
+    broken : bool
+        Whether it is looked for across line breaks too, as parts of a message are joined by them.
+    """
+
+    kind: str
+    regex: str
+    check: Check | None = None
+    broken: bool = False

@@ -1,10 +1,10 @@
 """How far estimated tokens are off: against six families' tokenizers, in prose, code, JSON and 30 languages.
 
 Cases `KIND/FAMILY`; system `jitr` is `jitr.schemas.tokens.estimate_tokens`, `four-characters` the rule of
-thumb. Metrics: `off`, the median over texts of the share by which an estimate misses the count; `sum_off`, the
-share by which it misses the sum of all counts (what a bill is off by, signed). The case `labels` asks of the
-bound for short answers (`most_tokens`) how many of them have more tokens in some tokenizer (`over`), and how
-many times the count of `o200k` it is (`ratio`). Needs `.venv-peers`.
+thumb. Metrics: `off`, the median over texts of the share by which an estimate misses the count; `sum_off`,
+the share by which it misses the sum of all counts (what a bill is off by, signed). The case `labels` asks of
+the bound for short answers (`most_tokens`) how many of them have more tokens in some tokenizer (`over`), and
+how many times the count of `o200k` it is (`ratio`). Needs `.venv-peers`.
 """
 
 from __future__ import annotations

@@ -24,12 +24,14 @@ from jitr.models.tasks.kinds import are_numbers
 from jitr.models.tasks.scan import Scan
 from jitr.models.tasks.scan import scan as scan_calls
 from jitr.schemas.calls import Call
+from jitr.schemas.checks import SAID
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.scan import Potential, Refused, ScanReport, ScanTask
 from jitr.schemas.settings import Settings
 
 SHOWN = 20  # complaints about lines
 _KEPT = 1000
+_REASONS = 5
 _MONTH_S = 30 * 86_400.0
 # a log without times has the numbers of its lines for them
 _A_TIME = 1e8
@@ -129,7 +131,7 @@ def _read(
                 yield redact.call(call)
 
     policy = FinderPolicy(support=support or settings.policy.support)
-    found = scan_calls(calls(), settings.prices, policy=policy)
+    found = scan_calls(calls(), settings.prices, policy=policy, harmless=settings.gateway.harmless)
     bar.update(shown, completed=100)
     return found, lines
 
@@ -148,11 +150,27 @@ def _measured(
             sample, space = found.samples[task.id]
             apart = settings.policy_of(task.tenant, task.id).tolerance if tolerance is None else tolerance
             got = potential(sample.held, space, target=target, delta=delta, tolerance=apart)
+            got = _of_all(got, task)
         else:
             got = Potential(reason=f"not measured: {seconds:g} s were used up (--seconds)")
         tasks.append(msgspec.structs.replace(task, potential=got))
         bar.advance(shown)
     return msgspec.structs.replace(found.report, tasks=tuple(tasks))
+
+
+def _of_all(potential: Potential, task: ScanTask) -> Potential:
+    """What holds of the calls that a surrogate may answer, said of all calls."""
+    share = 1 - sum(task.only_teacher.values()) / task.calls
+    if not share:
+        return Potential(reason=f"only the LLM answers such calls: {_told(task.only_teacher)}")
+    return msgspec.structs.replace(potential, coverage=share * potential.coverage)
+
+
+def _told(reasons: dict[str, int]) -> str:
+    """Why only the LLM answers calls, most frequent first."""
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    told = [f"{SAID.get(why.split()[0], why)} (`{why}`, {calls:,})" for why, calls in ordered[:_REASONS]]
+    return "; ".join([*told, "..."] if len(ordered) > _REASONS else told)
 
 
 def _has_numbers(task: ScanTask) -> bool:
@@ -234,9 +252,11 @@ def notes(report: ScanReport) -> list[str]:
         said.append(
             f"Lines that could not be read and are left out: {report.refused_lines:,} ({first}{more})."
         )
+    if report.only_teacher:
+        said.append(f"Calls that the gateway leaves to the LLM: {_told(report.only_teacher)}.")
     if report.estimated_tokens:
         said.append(
-            f"{report.estimated_tokens:,} calls without token counts: four characters taken for a token."
+            f"{report.estimated_tokens:,} calls without token counts: theirs are estimated from the texts."
         )
     if report.unpriced:
         said.append(f'{report.unpriced:,} calls without a price: add `[prices."model"]` to the settings.')

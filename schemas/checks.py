@@ -19,6 +19,21 @@ MODERATION: Final = "moderation"
 REASONING: Final = "reasoning"
 PARAMETER: Final = "parameter"
 INVALID: Final = "invalid"
+SAID: Final = {
+    CHOICES: "more than one answer asked for",
+    LOGPROBS: "log-probabilities asked for",
+    TOOLS: "tools or functions may be called",
+    MEDIA: "more than text in a message or asked for",
+    LOGIT_BIAS: "tokens made likelier or ruled out",
+    SEARCH: "searched for on the web or in documents",
+    PREDICTION: "a draft of the answer given",
+    STORE: "to be stored by the upstream",
+    SERVICE_TIER: "another service tier",
+    MODERATION: "moderation asked for",
+    REASONING: "the model's reasoning asked for",
+    PARAMETER: "a parameter that is not known or may change the answer",
+    INVALID: "a value that an upstream refuses",
+}
 # the answer's text is the same: a person may say that nothing else of it matters to them
 WAIVABLE: Final = frozenset([PREDICTION, STORE, SERVICE_TIER, MODERATION, REASONING, PARAMETER])
 # the teacher's answer is one to another question: nothing is learned from it

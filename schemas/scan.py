@@ -40,7 +40,8 @@ class ScanTask(msgspec.Struct, frozen=True, kw_only=True):
     """One task of a log.
 
     ``skeleton`` has its slots marked. ``labels`` are the most frequent labels with their counts,
-    ``unparsed`` the answers that are none of them. ``examples`` are payloads. ``cost_deviation_usd`` is the
+    ``unparsed`` the answers that are none of them. ``only_teacher`` counts the calls that no surrogate may
+    answer, by why (`jitr.schemas.only_teacher`), with the parameter where the reason is of many. ``examples`` are payloads. ``cost_deviation_usd`` is the
     standard deviation of a call's cost. ``saving`` is dollars in the report's period.
     """
 
@@ -59,6 +60,7 @@ class ScanTask(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[tuple[str, int], ...]
     label_count: int
     unparsed: int
+    only_teacher: dict[str, int]
     examples: tuple[str, ...]
     first_seen: float
     last_seen: float
@@ -76,10 +78,11 @@ class Refused(msgspec.Struct, frozen=True):
 class ScanReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a log holds.
 
-    ``estimated_tokens`` says how many calls had no token counts, so that four characters were taken for a
-    token; ``unpriced`` how many calls had no price; ``unmatched_share`` is the share of calls in no task.
+    ``estimated_tokens`` says how many calls had no token counts, so that theirs were estimated; ``unpriced``
+    how many calls had no price; ``unmatched_share`` is the share of calls in no task.
     ``saving`` is forecast for a ``period``: a month at the log's rate, or as much again as the log where its
-    calls have no times. ``refused`` are the first lines that could not be read, of ``refused_lines``.
+    calls have no times. ``only_teacher`` counts the calls that no surrogate may answer, by why. ``refused``
+    are the first lines that could not be read, of ``refused_lines``.
     """
 
     calls: int
@@ -94,6 +97,7 @@ class ScanReport(msgspec.Struct, frozen=True, kw_only=True):
     unmatched_usd: float
     estimated_tokens: int
     unpriced: int
+    only_teacher: dict[str, int] = {}
     refused_lines: int = 0
     refused: tuple[Refused, ...] = ()
     target: float = 0.0

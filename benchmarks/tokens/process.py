@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 LANGUAGES = [
-    "de", "fr", "es", "it", "nl", "pl", "cs", "hu", "fi", "sv", "tr", "vi", "pt_BR", "ro", "ru", "uk", "bg", "el",
-    "ar", "he", "fa", "hi", "bn", "ta", "th", "ko", "ja", "zh_Hans", "zh_Hant", "ka",
+    "de", "fr", "es", "it", "nl", "pl", "cs", "hu", "fi", "sv", "tr", "vi", "pt_BR", "ro", "ru", "uk", "bg",
+    "el", "ar", "he", "fa", "hi", "bn", "ta", "th", "ko", "ja", "zh_Hans", "zh_Hant", "ka",
 ]  # fmt: skip
 Count = Callable[[str], int]
 

@@ -6,22 +6,23 @@ Of each task's answers a sample is kept, evenly over the log, from which a surro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import sqrt
 
-from jitr.models.money import call_usd
+from jitr.models.bills import Bill, bill
 from jitr.models.tasks.extract import LabelSpace, input_of
 from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.sample import Answered, Sample
 from jitr.models.tasks.signature import text_of
 from jitr.models.tasks.skeleton import Pattern
-from jitr.schemas.calls import Call, Response, Usage
+from jitr.schemas.calls import Call, Response
+from jitr.schemas.checks import INVALID, PARAMETER
+from jitr.schemas.only_teacher import why
 from jitr.schemas.prices import Price
 from jitr.schemas.scan import ScanReport, ScanTask
 from jitr.schemas.tasks import Task
 
-_CHARS_A_TOKEN = 4  # the usual rule of thumb for English
 _EVERY = 256
 _MIX = 10
 
@@ -44,6 +45,7 @@ class _Sums:
         "first",
         "input_tokens",
         "last",
+        "only_teacher",
         "output_tokens",
         "sample",
         "space",
@@ -57,17 +59,21 @@ class _Sums:
         self.cost_squares = 0.0
         self.first = float("inf")
         self.last = float("-inf")
+        self.only_teacher: Counter[str] = Counter()
         self.space = LabelSpace()
         self.sample = Sample()
 
-    def add(self, call: Call, usage: Usage, cost_usd: float) -> None:
+    def add(self, call: Call, billed: Bill, reason: str | None) -> None:
+        cost_usd = billed.usd or 0.0
         self.calls += 1
-        self.input_tokens += usage.input_tokens
-        self.output_tokens += usage.output_tokens
+        self.input_tokens += billed.usage.input_tokens
+        self.output_tokens += billed.usage.output_tokens
         self.cost_usd += cost_usd
         self.cost_squares += cost_usd * cost_usd
         self.first = min(self.first, call.time)
         self.last = max(self.last, call.time)
+        if reason is not None:
+            self.only_teacher[reason] += 1
 
     def join(self, other: _Sums) -> None:
         self.calls += other.calls
@@ -77,6 +83,7 @@ class _Sums:
         self.cost_squares += other.cost_squares
         self.first = min(self.first, other.first)
         self.last = max(self.last, other.last)
+        self.only_teacher += other.only_teacher
         self.space.absorb(other.space)
         self.sample.join(other.sample)
 
@@ -94,6 +101,7 @@ def scan(
     prices: dict[str, Price],
     progress: Callable[[int], None] | None = None,
     policy: FinderPolicy | None = None,
+    harmless: Collection[str] = (),
 ) -> Scan:
     """Find the tasks in a log and add up what they cost.
 
@@ -107,6 +115,8 @@ def scan(
         Told how many calls have been read, now and then and at the end.
     policy : FinderPolicy, optional
         Bounds and thresholds of finding.
+    harmless : collection of str
+        Parameters of requests with which a surrogate may answer all the same (`gateway.harmless`).
 
     Returns
     -------
@@ -131,11 +141,10 @@ def scan(
     total = _Sums()
     estimated = unpriced = 0
     for call in calls:
-        usage, guessed = _usage(call)
-        cost, known = _cost(call, usage, prices)
-        estimated += guessed
-        unpriced += not known
-        total.add(call, usage, cost)
+        billed = bill(call, prices)
+        estimated += billed.usage.estimated
+        unpriced += billed.usd is None
+        total.add(call, billed, _only_teacher(call, harmless))
         finder = finders.get(call.tenant)
         if finder is None:
             finder = finders[call.tenant] = Finder(call.tenant, policy)
@@ -146,13 +155,13 @@ def scan(
             if version not in patterns:
                 patterns[version] = tuple([Pattern.of(s) for s in task.skeletons])
             for member in found.calls:
-                usage, _ = _usage(member)
-                held.add(member, usage, _cost(member, usage, prices)[0])
+                reason = _only_teacher(member, harmless)
+                held.add(member, bill(member, prices), reason)
                 response = member.response
                 if response is not None:
                     asked = _input(member, patterns[version])
                     held.space.learn(response.text, asked)
-                    if _whole(member, response):
+                    if reason is None and _whole(member, response):
                         held.sample.add(Answered(member.id, member.time, asked, response.text))
         if progress is not None and total.calls % _EVERY == 0:
             progress(total.calls)
@@ -180,25 +189,18 @@ def scan(
         unmatched_usd=max(0.0, total.cost_usd - sum([row.cost_usd for row in rows])),
         estimated_tokens=estimated,
         unpriced=unpriced,
+        only_teacher=dict(total.only_teacher),
     )
     return Scan(report, {row.id: (sums[row.id].sample, sums[row.id].space) for row in rows})
 
 
-def _usage(call: Call) -> tuple[Usage, bool]:
-    """The tokens of a call, and whether they had to be guessed from its length."""
-    if call.usage.input_tokens or call.usage.output_tokens:
-        return call.usage, False
-    read = sum([len(m.content) for m in call.messages])
-    written = len(call.response.text) if call.response is not None else 0
-    return Usage(input_tokens=-(-read // _CHARS_A_TOKEN), output_tokens=-(-written // _CHARS_A_TOKEN)), True
-
-
-def _cost(call: Call, usage: Usage, prices: dict[str, Price]) -> tuple[float, bool]:
-    """The dollars of a call, and whether its price is known."""
-    if call.cost_usd is not None:
-        return call.cost_usd, True
-    cost = call_usd(call.model, usage, prices)
-    return (0.0, False) if cost is None else (cost, True)
+def _only_teacher(call: Call, harmless: Collection[str]) -> str | None:
+    """Why no surrogate may answer a call, by the gateway's own rule; with the parameter where that is to see."""
+    found = why(call, harmless)
+    if found is None:
+        return None
+    reason, name = found
+    return f"{reason} {name}" if reason in (INVALID, PARAMETER) else reason
 
 
 def _whole(call: Call, response: Response) -> bool:
@@ -242,6 +244,7 @@ def _row(task: Task, held: _Sums, calls: int) -> ScanTask:
         labels=mix,
         label_count=len(space.labels),
         unparsed=space.unparsed(),
+        only_teacher=dict(held.only_teacher),
         examples=task.examples,
         first_seen=held.first,
         last_seen=held.last,

@@ -204,3 +204,70 @@ def test_a_tolerance_that_is_none_is_refused_and_one_without_effect_is_told(
     assert code == 1 and "--tolerance nan" in err
     code, _, err = run(capsys, str(log), "--tolerance", "1", "--json")
     assert code == 0 and "--tolerance has no effect" in err
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "words"),
+    [
+        ({"n": 2}, "choices", "more than one answer asked for"),
+        ({"logprobs": True, "top_logprobs": 2}, "logprobs", "log-probabilities"),
+        ({"tools": [{"type": "function", "function": {"name": "look_up"}}]}, "tools", "tools or functions"),
+        ({"image": True}, "media", "more than text"),
+        ({"service_tier": "flex"}, "service_tier", "another service tier"),
+        ({"my_tag": "a"}, "parameter my_tag", "not known"),
+        ({"temperature": 5}, "invalid temperature", "refuses"),
+    ],
+)
+def test_what_the_gateway_leaves_to_the_llm_is_not_replaceable_and_why_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fields: dict[str, Any], reason: str, words: str
+) -> None:
+    made = [json.loads(line) for line in lines(400)]
+    for call in made:
+        call["cost_usd"] = 0.02
+        message = call["request"]["messages"][0]
+        if "image" in fields:
+            message["content"] = [{"type": "text", "text": message["content"]}, IMAGE]
+        else:
+            call["request"] |= fields
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join(json.dumps(call) for call in made))
+    report = json.loads(run(capsys, str(log), "--json")[1])
+    (task,) = report["tasks"]
+    assert task["only_teacher"] == report["only_teacher"] == {reason: 400}
+    assert (task["potential"]["coverage"], task["saving"]["expected"]) == (0.0, 0.0)
+    assert "only the LLM answers such calls" in task["potential"]["reason"]
+    assert words in task["potential"]["reason"]
+    assert f"`{reason}`, 400" in run(capsys, str(log))[1].replace("\n", " ")
+
+
+def test_of_a_task_some_of_whose_calls_are_the_llms_only_the_rest_is_replaceable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [json.loads(line) for line in lines(600)]
+    for call in made[::3]:
+        call["request"]["n"] = 2
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join(json.dumps(call) for call in made))
+    (task,) = json.loads(run(capsys, str(log), "--json")[1])["tasks"]
+    assert task["only_teacher"] == {"choices": 200}
+    assert 0.55 < task["potential"]["coverage"] <= 2 / 3 + 1e-9
+
+
+def test_a_deployment_is_priced_by_the_model_that_answered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [json.loads(line) for line in lines(60)]
+    for call in made:
+        call["request"]["model"] = "our-deployment"
+        call["response"] |= {
+            "model": "gpt-4o-mini-2024-07-18",
+            "usage": {"prompt_tokens": 100, "completion_tokens": 1},
+        }
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join(json.dumps(call) for call in made))
+    report = json.loads(run(capsys, str(log), "--json")[1])
+    assert report["unpriced"] == report["estimated_tokens"] == 0
+    assert report["cost_usd"] == pytest.approx(60 * (100 * 0.15 + 0.6) / 1e6)

@@ -47,7 +47,8 @@ def why(settings: Settings, decision_id: str, days: float, as_json: bool) -> Non
         out.print(text, markup=False, soft_wrap=True)
 
     say(f"decision {stamp.id}: {'the surrogate' if stamp.target == 'surrogate' else 'the teacher'} answered")
-    say(f"  reason    {stamp.reason}")
+    named = [f"`{name}`" for name, reason in call.only_teacher.items() if reason == stamp.reason]
+    say(f"  reason    {' '.join([stamp.reason, *named])}")
     say(f"  task      {stamp.task or 'none: no known task matched'}")
     if stamp.surrogate:
         verdict = "accepted" if stamp.accepted else "deferred"

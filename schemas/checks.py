@@ -39,6 +39,8 @@ WAIVABLE: Final = frozenset([PREDICTION, STORE, SERVICE_TIER, MODERATION, REASON
 # the teacher's answer is one to another question: nothing is learned from it
 FOREIGN: Final = frozenset([MEDIA, LOGIT_BIAS, SEARCH])
 
+# longer ones no event carries
+LONGEST_STOP: Final = 512
 MOST_INT: Final = 2**31 - 1
 _ROLES: Final = frozenset(["system", "developer", "user", "assistant", "tool", "function"])
 _SEARCHING: Final = ("-search-preview", "-search-api", "deep-research", ":online")
@@ -241,7 +243,7 @@ def stop(value: Any, _: Mapping[str, Any]) -> str:
     sequences = [value] if isinstance(value, str) else value
     if not isinstance(sequences, list) or not 1 <= len(sequences) <= 4:
         return INVALID
-    return "" if all(isinstance(s, str) and s for s in sequences) else INVALID
+    return "" if all(isinstance(s, str) and 0 < len(s) <= LONGEST_STOP for s in sequences) else INVALID
 
 
 def modalities(value: Any, _: Mapping[str, Any]) -> str:

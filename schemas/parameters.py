@@ -65,7 +65,9 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "max_tokens": Parameter(_BOUNDED, ("max_tokens", INVALID), checks.limit("max_completion_tokens")),
     "max_completion_tokens": Parameter(_BOUNDED, ("max_tokens", INVALID), checks.limit("max_tokens")),
     "stop": Parameter(
-        "1 to 4 texts, none of which occurs in the surrogate's answer", ("stop", INVALID), checks.stop
+        "1 to 4 texts of at most 512 characters, none of which occurs in the surrogate's answer",
+        ("stop", INVALID),
+        checks.stop,
     ),
     "n": Parameter("1", (CHOICES, INVALID), checks.choices),
     "best_of": Parameter("1", (CHOICES, INVALID), checks.choices),

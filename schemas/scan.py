@@ -41,8 +41,9 @@ class ScanTask(msgspec.Struct, frozen=True, kw_only=True):
 
     ``skeleton`` has its slots marked. ``labels`` are the most frequent labels with their counts,
     ``unparsed`` the answers that are none of them. ``only_teacher`` counts the calls that no surrogate may
-    answer, by why (`jitr.schemas.only_teacher`), with the parameter where the reason is of many. ``examples`` are payloads. ``cost_deviation_usd`` is the
-    standard deviation of a call's cost. ``saving`` is dollars in the report's period.
+    answer, by why (`jitr.schemas.only_teacher`), with the parameter where the reason is of many.
+    ``examples`` are payloads. ``cost_deviation_usd`` is the standard deviation of a call's cost. ``saving``
+    is dollars in the report's period.
     """
 
     id: str

@@ -195,7 +195,7 @@ def scan(
 
 
 def _only_teacher(call: Call, harmless: Collection[str]) -> str | None:
-    """Why no surrogate may answer a call, by the gateway's own rule; with the parameter where that is to see."""
+    """Why no surrogate may answer a call, by the gateway's own rule; with the parameter if it may be any."""
     found = why(call, harmless)
     if found is None:
         return None

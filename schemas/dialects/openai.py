@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jitr.schemas.calls import Call, DecisionStamp, Message, Usage
+from jitr.schemas.checks import LONGEST_STOP
 from jitr.schemas.dialects.base import Origin
 from jitr.schemas.dialects.openai_answer import Answer, read_answer, text_of, tool_calls_of
 from jitr.schemas.errors import RecordError
@@ -64,7 +65,7 @@ class OpenAIPair:
             cost_usd=pair.cost_usd,
             latency_s=pair.latency_s,
             tools=_canonical(tools) if tools else None,
-            tool_choice=choice if isinstance(choice, str) else None,
+            tool_choice=choice if choice in ("none", "auto", "required") else None,
             response_format=_constraints(request),
             only_teacher=only_teacher(request),
             max_tokens=_limit(request),
@@ -143,7 +144,7 @@ def _limit(request: Mapping[str, Any]) -> int | None:
 
 def _stop(value: Any) -> tuple[str, ...]:
     sequences = value if isinstance(value, list) else (value,)
-    return tuple([s for s in sequences if isinstance(s, str) and s])
+    return tuple([s for s in sequences[:4] if isinstance(s, str) and 0 < len(s) <= LONGEST_STOP])
 
 
 def _choices(n: Any) -> int:

@@ -59,9 +59,9 @@ CASES: dict[str, tuple[list[Any], list[tuple[Any, str]]]] = {
                    [(0, "invalid"), (-1, "invalid"), (True, "invalid"), (1.5, "invalid"), ("16", "invalid"),
                     (2**31, "invalid"), (({"max_completion_tokens": 16}, 16), "invalid")]),
     "max_completion_tokens": ([1, 4096], [(0, "invalid"), (({"max_tokens": 16}, 16), "invalid")]),
-    "stop": (["\n", ["a", "b", "c", "d"]],
-             [("", "invalid"), ([], "invalid"), (["a", ""], "invalid"), (list("abcde"), "invalid"),
-              ([1], "invalid"), (7, "invalid")]),
+    "stop": (["\n", ["a", "b", "c", "d"], "x" * 512],
+             [("", "invalid"), ("x" * 513, "invalid"), ([], "invalid"), (["a", ""], "invalid"),
+              (list("abcde"), "invalid"), ([1], "invalid"), (7, "invalid")]),
     "n": ([1], [(2, "choices"), (128, "choices"), (0, "invalid"), (-1, "invalid"), (129, "invalid"),
                 (True, "invalid"), (1.0, "invalid"), ("1", "invalid")]),
     "best_of": ([1], [(3, "choices"), (0, "invalid")]),
@@ -233,6 +233,9 @@ def test_a_call_that_is_read_carries_the_verdict_and_its_limits() -> None:
     assert (call.only_teacher, call.max_tokens, call.stop) == ({"logit_bias": "logit_bias"}, 7, ("a", "b"))
     assert why(call) == ("logit_bias", "logit_bias")
     assert read(stop="a").stop == ("a",)
+    # an event holds no more than it may
+    assert read(stop=["x" * 513, *"abcd"]).stop == ("a", "b", "c")
+    assert read(tool_choice="x" * 10_000).tool_choice is None
     assert (read(max_tokens=0).max_tokens, read(stop=[1, ""]).stop) == (None, ())
     assert why(read(tools=[TOOL], tool_choice="none")) is None
 

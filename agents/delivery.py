@@ -25,6 +25,7 @@ from jitr.agents.handler import Handler, Place
 from jitr.agents.lane import Lane, LaneSettings
 from jitr.agents.metrics import Metrics
 from jitr.agents.unpack import Source
+from jitr.router.supervisor import Loops
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.settings import Settings
 from jitr.schemas.times import END
@@ -74,7 +75,7 @@ class Delivery(Generic[T]):
         self.places: frozenset[TP] = frozenset()
         self.lanes: dict[TP, Lane[T]] = {}
         self._tasks: dict[TP, asyncio.Task[None]] = {}
-        self._beside: asyncio.Task[None] | None = None
+        self.loops = Loops()
         self._settings = settings
         self._metrics = metrics
         self._finished = False
@@ -221,15 +222,23 @@ class Delivery(Generic[T]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def assignment(self) -> frozenset[TP]:
-        """The partitions that are ours."""
-        return self.places
+    def moving(self) -> frozenset[TP]:
+        """The partitions that are ours, without those that wait for the disk."""
+        return frozenset(tp for tp in self.places if not self._waits_for(tp).startswith("disk"))
+
+    def waits(self) -> list[str]:
+        """What our partitions wait for, each with the reason."""
+        waits = [(tp, self._waits_for(tp)) for tp in sorted(self.places)]
+        return [f"{self.agent.name} {tp.topic}/{tp.partition} waits for {what}" for tp, what in waits if what]
+
+    def _waits_for(self, tp: TP) -> str:
+        return self.lanes[tp].waits_for if tp in self.lanes else ""
 
     async def start(self) -> None:
         """Join the group."""
         await self.app.start()
         if self.agent.beside is not None:
-            self._beside = self._watched(self.agent.beside(), f"{self.group} beside")
+            self.loops.run(self.agent.name, self.agent.beside)
 
     async def crashed(self) -> None:
         """Wait until Faust gives up, and raise what it gave up for."""
@@ -240,8 +249,7 @@ class Delivery(Generic[T]):
     async def stop(self) -> None:
         """Finish what is in hand, commit it, leave the group."""
         self._finished = True
-        if self._beside is not None:
-            self._beside.cancel()
+        await self.loops.stop(self.agent.name)
         await self._end(set(self.lanes), ack=True)
         await self.app.stop()
         if not self.failure.done():

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from jitr.models.lifecycle import shadow_run
 from jitr.models.money import saved_usd
+from jitr.router.supervisor import Loops
 from jitr.schemas.metrics import MetricsWindow
 from jitr.schemas.routes import Route
 from jitr.schemas.tasks import Task
@@ -77,6 +80,10 @@ class Metrics:
         """Count events."""
         if n:
             self.events.labels(agent, result).inc(n)
+
+    def watch_loops(self, loops: Callable[[], Iterable[Loops]]) -> None:
+        """Show how these loops in the background fare."""
+        self.registry.register(_LoopCollector(loops))
 
     def wait(self, agent: str, cause: str, place: str) -> None:
         """A try failed at a source partition: it waits."""
@@ -148,6 +155,22 @@ class Metrics:
         self._last[agent] = now
         counters = {k: v - before.get(k, 0.0) for k, v in now.items() if v != before.get(k, 0.0)}
         return MetricsWindow(agent=agent, worker=self.worker, start=start, end=end, counters=counters)
+
+
+class _LoopCollector(Collector):
+    def __init__(self, loops: Callable[[], Iterable[Loops]]) -> None:
+        self._loops = loops
+
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("jitr_loop_up", "1 while a loop in the background runs.", labels=["loop"])
+        restarts = CounterMetricFamily(
+            "jitr_loop_restarts", "Loops in the background that died and were begun again.", labels=["loop"]
+        )
+        for loops in self._loops():
+            for name, loop in loops.states.items():
+                up.add_metric([name], float(loop.state == "running"))
+                restarts.add_metric([name], loop.restarts)
+        yield from (up, restarts)
 
 
 def _version() -> str:

@@ -75,6 +75,8 @@ def run(
     started : callable, optional
         Called when every agent has joined its group.
     """
+    # the state holds what callers wrote: it is nobody else's to read
+    os.umask(0o077)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # it complains whenever a commit takes longer than a second
     logging.getLogger("mode.timers").setLevel(logging.ERROR)

@@ -16,6 +16,10 @@ log = get_logger(__name__)
 Offsets = Mapping[TopicPartition, int]
 
 
+class StuckError(UnavailableError):
+    """A group stands still: the worker is better started anew."""
+
+
 class Progress:
     """Tells which groups stand still.
 
@@ -61,7 +65,7 @@ async def watch(
 
     Raises
     ------
-    UnavailableError
+    StuckError
         If one stands still.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
@@ -84,7 +88,7 @@ async def watch(
                     stuck = progress.stuck(group, ends, committed, loop.time())
                     if stuck:
                         place = f"{stuck[0].topic}/{stuck[0].partition}"
-                        raise UnavailableError(
+                        raise StuckError(
                             f"{group} has not moved for {patience_s:.0f} s at {place}"
                             " while its source has; the worker ends, so that it is started anew"
                         )

@@ -8,7 +8,7 @@ import errno
 import secrets
 import socket
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -31,6 +31,8 @@ from jitr.agents.steer import steer
 from jitr.agents.topics import create_missing
 from jitr.agents.train import train
 from jitr.agents.view import view
+from jitr.agents.watchdog import StuckError
+from jitr.router.supervisor import Loops
 from jitr.router.table import RouteTable
 from jitr.schemas.errors import ConfigError, nearest
 from jitr.schemas.routes import Transition
@@ -90,7 +92,9 @@ class Worker:
         self._scorer = Scorer()
         self._redis: Redis | None = None
         self._runner: web.AppRunner | None = None
-        self._beside: list[asyncio.Task[None]] = []
+        self.loops = Loops()
+        self._stuck: asyncio.Event = asyncio.Event()
+        self._reason: StuckError | None = None
 
     async def start(self) -> None:
         """Make missing topics, read tasks and routes to their ends, start the agents.
@@ -109,11 +113,9 @@ class Worker:
             await self._serve()
             self.deliveries = [Delivery(agent, settings, self.metrics) for agent in self._agents(context)]
             await asyncio.gather(*(delivery.start() for delivery in self.deliveries))
-            self._watch(self._report(context), "jitr report")
-            self._watch(
-                watchdog.watch(settings.kafka.bootstrap, self._watched(), settings.worker.watchdog_s),
-                "jitr watchdog",
-            )
+            self.metrics.watch_loops(self._all_loops)
+            self.loops.run("report", lambda: self._report(context))
+            self.loops.run("watchdog", self._watch)
         except BaseException:
             await self.stop()
             raise
@@ -143,20 +145,22 @@ class Worker:
 
     async def failed(self) -> None:
         """Wait until something fails that only a restart can mend, and raise it."""
-        waiting: list[asyncio.Future[None]] = [delivery.failure for delivery in self.deliveries]
+        waiting: list[asyncio.Future[Any]] = [delivery.failure for delivery in self.deliveries]
         crashes = [asyncio.ensure_future(delivery.crashed()) for delivery in self.deliveries]
-        done, _ = await asyncio.wait([*waiting, *self._beside, *crashes], return_when=asyncio.FIRST_COMPLETED)
+        stuck = asyncio.ensure_future(self._stuck.wait())
+        done, _ = await asyncio.wait([*waiting, stuck, *crashes], return_when=asyncio.FIRST_COMPLETED)
+        stuck.cancel()
         for crash in crashes:
             crash.cancel()
+        if self._reason is not None:
+            raise self._reason
         for task in done:
             task.result()
 
     async def stop(self) -> None:
         """Finish what is in hand, commit, leave the groups; nothing is left running."""
-        for task in self._beside:
-            task.cancel()
-        await asyncio.gather(*self._beside, return_exceptions=True)
-        self._beside = []
+        for name in ("report", "watchdog"):
+            await self.loops.stop(name)
         await asyncio.gather(*(delivery.stop() for delivery in self.deliveries))
         await asyncio.gather(*(reader.stop() for reader in self._readers))
         self._scorer.stop()
@@ -165,15 +169,33 @@ class Worker:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def _watched(self) -> dict[str, Callable[[], Iterable[Any]]]:
-        """The groups that nothing but Kafka may hold up: train takes its time, and both wait for Redis."""
-        return {d.group: d.assignment for d in self.deliveries if d.agent.name not in _PATIENT}
+    async def _watch(self) -> None:
+        """The watchdog over the groups that nothing but Kafka may hold up.
 
-    def _watch(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        self._beside.append(asyncio.get_running_loop().create_task(work, name=name))
+        train takes its time, both train and view wait for Redis, and a full disk is not mended by a restart.
+        """
+        groups = {d.group: d.moving for d in self.deliveries if d.agent.name not in _PATIENT}
+        try:
+            await watchdog.watch(self.settings.kafka.bootstrap, groups, self.settings.worker.watchdog_s)
+        except StuckError as error:
+            self._reason = error
+            self._stuck.set()
+
+    def _all_loops(self) -> list[Loops]:
+        return [self.loops, *(d.loops for d in self.deliveries), *(r.loops for r in self._readers)]
+
+    def _unready(self) -> list[str]:
+        """Why the worker is not ready, a line each; nothing where it is."""
+        starting = [d.agent.name for d in self.deliveries if not d.assigned.is_set()]
+        if starting or not self.deliveries:
+            return [f"starting {', '.join(starting)}".rstrip()]
+        states = [item for loops in self._all_loops() for item in loops.states.items()]
+        down = [f"loop {name} died of {loop.error}" for name, loop in states if loop.state != "running"]
+        return down + [line for delivery in self.deliveries for line in delivery.waits()]
 
     async def _serve(self) -> None:
-        """`/metrics` for Prometheus, `/health` (alive) and `/ready` (every agent has its partitions)."""
+        """`/metrics` for Prometheus, `/health` (alive) and `/ready` (every agent has its partitions
+        and waits for nothing, and every loop in the background runs)."""
 
         async def page(request: web.Request) -> web.Response:
             return web.Response(
@@ -184,8 +206,8 @@ class Worker:
             return web.Response(text="alive")
 
         async def ready(request: web.Request) -> web.Response:
-            there = bool(self.deliveries) and all(d.assigned.is_set() for d in self.deliveries)
-            return web.Response(text="ready" if there else "starting", status=200 if there else 503)
+            amiss = self._unready()
+            return web.Response(text="\n".join(amiss) or "ready", status=503 if amiss else 200)
 
         app = web.Application()
         app.add_routes([web.get("/metrics", page), web.get("/health", health), web.get("/ready", ready)])

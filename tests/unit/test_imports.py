@@ -12,7 +12,15 @@ ALL = ("schemas", "models", "agents", "router", "sandbox", "cli")
 MAY_IMPORT = {
     "schemas": (),
     "models": ("schemas",),
-    "agents": ("schemas", "models", "router.table", "router.fetch", "router.frames", "router.process"),
+    "agents": (
+        "schemas",
+        "models",
+        "router.table",
+        "router.fetch",
+        "router.frames",
+        "router.process",
+        "router.supervisor",
+    ),
     "router": (
         "schemas",
         "models.tasks",

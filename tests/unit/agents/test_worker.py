@@ -3,6 +3,7 @@
 import aiohttp
 import pytest
 from aiokafka import TopicPartition
+from stage.kafka import eventually, settings_for
 
 from jitr.agents.metrics import MOST_TASKS, Metrics
 from jitr.agents.watchdog import Progress
@@ -51,6 +52,42 @@ async def test_a_worker_serves_its_metrics_and_its_health_on_loopback(dev_broker
         await worker.stop()
     assert "jitr_build_info{" in page
     assert "# TYPE jitr_batch_seconds histogram" in page
+
+
+async def test_a_loop_that_dies_is_begun_again_and_seen(dev_broker, tmp_path):
+    settings, _ = settings_for(dev_broker, tmp_path)
+    worker = Worker(settings, ["steer"])
+    await worker.start()
+    try:
+        await worker.ready()
+        shown = worker.metrics.show_tasks
+        worker.metrics.show_tasks = None  # what the report calls each second
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{worker.port}") as client:
+
+            async def ready():
+                async with client.get("/ready") as answer:
+                    return answer.status, await answer.text()
+
+            async def page():
+                async with client.get("/metrics") as answer:
+                    return await answer.text()
+
+            async def died():
+                status, text = await ready()
+                return status == 503 and "loop report died of TypeError" in text
+
+            await eventually(died)
+            assert 'jitr_loop_up{loop="report"} 0.0' in await page() or await ready() == (200, "ready")
+            worker.metrics.show_tasks = shown
+
+            async def mended():
+                return await ready() == (200, "ready") and 'jitr_loop_up{loop="report"} 1.0' in await page()
+
+            await eventually(mended)
+            assert 'jitr_loop_restarts_total{loop="report"} 0.0' not in await page()
+            assert 'jitr_loop_up{loop="watchdog"} 1.0' in await page()
+    finally:
+        await worker.stop()
 
 
 def test_routes_are_shown_by_state_and_money():

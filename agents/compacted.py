@@ -14,6 +14,7 @@ from jitr.router.supervisor import Loops
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.events import Event, Headers, decode_events
 from jitr.schemas.record import Record, decode
+from jitr.schemas.urls import safe_url
 
 R = TypeVar("R", bound=Record)
 log = get_logger(__name__)
@@ -100,7 +101,8 @@ class CompactedReader(Generic[R]):
         except (KafkaError, TimeoutError) as error:
             await self._close()
             raise UnavailableError(
-                f"topic {self._topic} could not be read to its end from {self._bootstrap}: {error!r}"
+                f"topic {self._topic} could not be read to its end"
+                f" from {safe_url(self._bootstrap)}: {error!r}"
             ) from error
 
     async def _close(self) -> None:

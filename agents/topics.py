@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.topics import Topic
+from jitr.schemas.urls import safe_url
 
 
 async def create_missing(bootstrap: str, topics: Iterable[Topic]) -> list[str]:
@@ -61,6 +62,8 @@ async def create_missing(bootstrap: str, topics: Iterable[Topic]) -> list[str]:
                 raise UnavailableError(f"Kafka refused to make topic {name}: {kind.__name__} {rest}")
         return made
     except KafkaError as error:
-        raise UnavailableError(f"Kafka at {bootstrap} does not answer: {error!r}; is it running?") from error
+        raise UnavailableError(
+            f"Kafka at {safe_url(bootstrap)} does not answer: {error!r}; is it running?"
+        ) from error
     finally:
         await admin.close()

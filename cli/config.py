@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import Any, Final
 
 import click
 import msgspec
 
 from jitr.cli.options import with_settings
 from jitr.cli.output import print_json
+from jitr.models.redaction.redaction import Redaction
 from jitr.schemas.settings import Settings
+from jitr.schemas.urls import HIDDEN, safe_url
+
+_SECRET: Final = re.compile(r"(?:^|_)(?:password|passphrase|secrets?|token|upstream_key|signing_keys?)$")
 
 
 @click.group()
@@ -21,25 +26,32 @@ def config() -> None:
 @with_settings
 def validate(settings: Settings) -> None:
     """Read the settings; an unknown key or a wrong value is named, with the nearest right one."""
-    click.echo(f"settings are good: Kafka {settings.kafka.bootstrap}, state {settings.state.root}")
+    Redaction(settings)  # a pattern that cannot be read is said here
+    kafka, state = safe_url(settings.kafka.bootstrap), safe_url(settings.state.root)
+    click.echo(f"settings are good: Kafka {kafka}, state {state}")
 
 
 @config.command()
 @with_settings
 def show(settings: Settings) -> None:
     """Print the settings in force as JSON, without secrets."""
-    shown = msgspec.to_builtins(settings)
-    shown["redis"]["url"] = redacted(shown["redis"]["url"])
-    shown["gateway"]["upstream"] = redacted(shown["gateway"]["upstream"])
-    print_json(shown)
+    print_json(without_secrets(msgspec.to_builtins(settings)))
 
 
-def redacted(url: str) -> str:
-    """A URL without the password in it.
+def without_secrets(tree: Any, name: str = "") -> Any:
+    """Settings as they may be shown: no password, and no URL that holds one.
 
     Examples
     --------
-    >>> redacted("redis://me:secret@host:1/0")
-    'redis://me:***@host:1/0'
+    >>> without_secrets({"redis": {"url": "redis://me:pw@host"}, "kafka": {"password": "pw", "prefix": ""}})
+    {'redis': {'url': 'redis://me:***@host'}, 'kafka': {'password': '***', 'prefix': ''}}
     """
-    return re.sub(r"(//[^/:@]*):[^@/]*@", r"\1:***@", url)
+    if isinstance(tree, dict):
+        return {key: without_secrets(value, key) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [without_secrets(value, name) for value in tree]
+    if not isinstance(tree, str) or not tree:
+        return tree
+    if _SECRET.search(name):
+        return HIDDEN
+    return safe_url(tree) if "://" in tree or "@" in tree else tree

@@ -18,11 +18,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
-from jitr.cli.config import redacted
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json
 from jitr.models.bases.weights import Weights
 from jitr.schemas.settings import Settings
+from jitr.schemas.urls import safe_text, safe_url
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ def _weights() -> list[Finding]:
 def _state(settings: Settings) -> Finding:
     root = settings.state.root
     if "://" in root and not root.startswith("file://"):
-        return Finding("state", importlib.util.find_spec("fsspec") is not None, root, "pip install fsspec")
+        there = importlib.util.find_spec("fsspec") is not None
+        return Finding("state", there, safe_url(root), "pip install fsspec")
     folder = Path(root.removeprefix("file://"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,14 +115,14 @@ def _state(settings: Settings) -> Finding:
 
 
 async def _kafka(settings: Settings) -> list[Finding]:
-    where = settings.kafka.bootstrap
-    admin: Any = AIOKafkaAdminClient(bootstrap_servers=where, request_timeout_ms=5000)
+    where = safe_url(settings.kafka.bootstrap)
+    admin: Any = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap, request_timeout_ms=5000)
     try:
         await admin.start()
         there = set(await admin.list_topics())
     except (KafkaError, OSError) as error:
         mend = "start it (`jitr sandbox broker`, `make kafka`), or set --kafka or KAFKA_BOOTSTRAP_SERVERS"
-        return [Finding("kafka", False, f"{where} does not answer ({error})", mend)]
+        return [Finding("kafka", False, f"{where} does not answer ({safe_text(str(error))})", mend)]
     finally:
         await admin.close()
     missing = [t.name for t in settings.topics.all() if t.name not in there]
@@ -131,12 +132,14 @@ async def _kafka(settings: Settings) -> list[Finding]:
 
 
 async def _redis(settings: Settings) -> Finding:
-    where = redacted(settings.redis.url)
+    where = safe_url(settings.redis.url)
     client = aioredis.from_url(settings.redis.url)
     try:
         info = await client.info("server")
     except (RedisError, OSError) as error:
-        return Finding("redis", False, f"{where} does not answer ({error})", "start it, or set REDIS_URL")
+        return Finding(
+            "redis", False, f"{where} does not answer ({safe_text(str(error))})", "start it, or set REDIS_URL"
+        )
     finally:
         await client.aclose()
     return Finding("redis", True, f"{info['redis_version']} at {where}")
@@ -147,8 +150,10 @@ async def _llm(settings: Settings) -> Finding:
     try:
         timeout = aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{url}/models") as answer:
-            says = f"{redacted(url)} answers {answer.status}"
+            says = f"{safe_url(url)} answers {answer.status}"
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         mend = "set gateway.upstream or OPENAI_BASE_URL"
-        return Finding("llm", False, f"{redacted(url)} does not answer ({error})", mend, needed=False)
+        return Finding(
+            "llm", False, f"{safe_url(url)} does not answer ({safe_text(str(error))})", mend, needed=False
+        )
     return Finding("llm", True, says)

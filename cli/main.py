@@ -18,6 +18,7 @@ from jitr.schemas.errors import (
     TransitionError,
     UnavailableError,
 )
+from jitr.schemas.urls import safe_text
 
 # Verb -> module and function, and what it does. A module is loaded when its verb is called, so that the
 # command starts fast, and the base install runs without what other verbs need.
@@ -111,14 +112,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except JitrError as error:
         code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), 1)
-        click.echo(f"jitr: {error}", err=True)
+        click.echo(f"jitr: {safe_text(str(error))}", err=True)
         sys.exit(code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
         # a port that is taken, a folder that may not be written, a disk that is full: the world's, not ours
-        click.echo(f"jitr: {error}", err=True)
+        click.echo(f"jitr: {safe_text(str(error))}", err=True)
         sys.exit(1)
     else:
         sys.exit(result if isinstance(result, int) else 0)

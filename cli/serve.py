@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
 import click
 import msgspec
 
+from jitr.cli.logs import log_to_stderr
 from jitr.cli.options import PORT, with_settings
 from jitr.schemas.settings import Settings
 
@@ -27,7 +26,7 @@ def worker(settings: Settings, agents: str, port: int | None) -> None:
         raise click.BadParameter(f"{', '.join(unknown) or 'none given'}; known: {', '.join(AGENTS)}")
     from jitr.agents.process import run
 
-    _log(settings)
+    log_to_stderr(settings)
     if port is not None:
         settings = msgspec.structs.replace(
             settings, worker=msgspec.structs.replace(settings.worker, port=port)
@@ -47,7 +46,7 @@ def gateway(settings: Settings, host: str | None, port: int | None, upstream: st
     """
     from jitr.router.gateway import serve
 
-    _log(settings)
+    log_to_stderr(settings)
     given = {"host": host, "port": port, "upstream": upstream}
     changes = {name: value for name, value in given.items() if value is not None}
     serve(msgspec.structs.replace(settings, gateway=msgspec.structs.replace(settings.gateway, **changes)))
@@ -67,13 +66,8 @@ def up(settings: Settings, upstream: str | None, port: int | None, sandbox: bool
     """
     from jitr.sandbox.stack import run
 
-    _log(settings)
+    log_to_stderr(settings)
     given = {"port": port, "upstream": upstream}
     changes = {name: value for name, value in given.items() if value is not None}
     settings = msgspec.structs.replace(settings, gateway=msgspec.structs.replace(settings.gateway, **changes))
     run(settings, sandbox=sandbox, say=lambda text: click.echo(text, err=True))
-
-
-def _log(settings: Settings) -> None:
-    form = "%(asctime)s %(levelname)s %(name)s %(message)s"
-    logging.basicConfig(level=settings.log_level.upper(), format=form)

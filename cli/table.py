@@ -11,6 +11,7 @@ from jitr.router.table import RouteTable, Rows
 from jitr.schemas.errors import NotFoundError, UnavailableError
 from jitr.schemas.routes import Route
 from jitr.schemas.settings import Settings
+from jitr.schemas.urls import safe_url
 
 
 def rows(settings: Settings, tenant: str) -> Rows:
@@ -29,7 +30,7 @@ async def _rows(settings: Settings, tenant: str) -> Rows:
     try:
         return await RouteTable(client, settings.redis.prefix).load(tenant)
     except (RedisError, OSError) as error:
-        where = settings.redis.url.rpartition("@")[2]
+        where = safe_url(settings.redis.url)
         raise UnavailableError(
             f"Redis at {where} does not answer ({error}); is it running, and is --redis or REDIS_URL right?"
         ) from error

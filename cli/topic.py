@@ -12,6 +12,7 @@ from aiokafka.structs import ConsumerRecord
 
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.settings import Settings
+from jitr.schemas.urls import safe_url
 
 
 @asynccontextmanager
@@ -21,7 +22,7 @@ async def reaching(settings: Settings) -> AsyncIterator[None]:
         yield
     except KafkaError as error:
         raise UnavailableError(
-            f"Kafka at {settings.kafka.bootstrap} does not answer ({error}); "
+            f"Kafka at {safe_url(settings.kafka.bootstrap)} does not answer ({error}); "
             "is it running, and is --kafka or KAFKA_BOOTSTRAP_SERVERS right?"
         ) from error
 

@@ -37,7 +37,7 @@ async def leads_to(upstream: str, host: str, port: int) -> bool:
 
 
 def without_credentials(url: str) -> str:
-    """A URL as it may be shown.
+    """A URL as it is asked: what is in it for `basic_credentials` goes into a header.
 
     Examples
     --------

@@ -15,7 +15,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from jitr import __version__
-from jitr.router.addresses import leads_to, without_credentials
+from jitr.router.addresses import leads_to
 from jitr.router.chat import Chat
 from jitr.router.connections import Connections, allow_open_files
 from jitr.router.dispatch import Dispatch, Page
@@ -28,6 +28,7 @@ from jitr.router.teacher import Passing
 from jitr.router.upstream import Upstream
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.settings import Settings
+from jitr.schemas.urls import safe_url
 
 log = logging.getLogger(__name__)
 EVENTS_S: Final = 8.0
@@ -212,7 +213,7 @@ async def _serve(settings: Settings) -> None:
         log.warning(
             "the gateway serves %s in front of %s",
             gateway.base_url,
-            without_credentials(settings.gateway.upstream),
+            safe_url(settings.gateway.upstream),
         )
         await stop.wait()
     finally:

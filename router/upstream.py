@@ -13,6 +13,7 @@ from yarl import URL
 
 from jitr.router.addresses import basic_credentials, proxy_for, without_credentials
 from jitr.schemas.settings import GatewaySettings
+from jitr.schemas.urls import safe_text
 
 # RFC 9110, 7.6.1: they concern one connection; and what either end computes for its own
 _HOP: Final = frozenset(
@@ -258,4 +259,4 @@ def _end_to_end(headers: CIMultiDictProxy[str], not_these: frozenset[str]) -> CI
 
 def said(failure: BaseException) -> str:
     """A failure in words; some have none of their own."""
-    return str(failure) or type(failure).__name__
+    return safe_text(str(failure)) or type(failure).__name__

@@ -23,6 +23,7 @@ from jitr.sandbox.processes import Child, Processes
 from jitr.sandbox.redis import RedisServer
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.settings import Settings, names_in
+from jitr.schemas.urls import safe_url
 
 Say = Callable[[str], None]
 
@@ -110,8 +111,7 @@ class Stack:
         settings = _with(settings, "gateway", port=settings.gateway.port or _free_port())
         settings = _with(settings, "worker", port=settings.worker.port or _free_port())
         self.settings = settings
-        secret = {"REDIS_URL": settings.redis.url} if "@" in settings.redis.url else {}
-        shown = _with(settings, "redis", url="${REDIS_URL}") if secret else settings
+        shown, secret = _without_secrets(settings)
         self.config.write_bytes(msgspec.json.format(msgspec.json.encode(shown)))
         self._say("starting the worker and the gateway")
         config = ("--config", str(self.config))
@@ -176,15 +176,34 @@ class Stack:
         return found[1] if found else ""
 
 
+_URLS = (
+    ("redis", "url", "REDIS_URL"),
+    ("kafka", "bootstrap", "KAFKA_BOOTSTRAP_SERVERS"),
+    ("gateway", "upstream", "OPENAI_BASE_URL"),
+    ("state", "root", "JITR_STATE__ROOT"),
+)
+
+
 def run(settings: Settings, *, sandbox: bool, say: Say) -> None:
     """`jitr up`: run worker and gateway, and with ``sandbox`` their servers, until SIGINT or SIGTERM."""
     # started outside of an event loop, which would keep Ctrl-C waiting until all is up
     with Stack(settings, Path(".jitr/up"), kafka=sandbox, redis=sandbox, say=say) as stack:
         say(
-            f"gateway {stack.gateway_url} -> {stack.llm_url}; Ctrl-C stops\n"
+            f"gateway {stack.gateway_url} -> {safe_url(stack.llm_url)}; Ctrl-C stops\n"
             f"for the other verbs: export JITR_CONFIG={stack.config.resolve()}"
         )
         asyncio.run(_until_told(stack))
+
+
+def _without_secrets(settings: Settings) -> tuple[Settings, dict[str, str]]:
+    """Settings for a file, and what they take from the environment instead: URLs that hold credentials."""
+    environ = {}
+    for section, key, name in _URLS:
+        url = getattr(getattr(settings, section), key)
+        if safe_url(url) != url:
+            environ[name] = url
+            settings = _with(settings, section, **{key: f"${{{name}}}"})
+    return settings, environ
 
 
 def _leave(number: int, frame: object) -> None:

@@ -31,6 +31,12 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     partitions: int | None = None
     session_timeout_s: float = 12.0
 
+    def __post_init__(self) -> None:
+        if "@" in self.bootstrap:
+            raise ValueError(
+                "kafka.bootstrap is HOST:PORT, several with commas between; no credentials stand in it"
+            )
+
 
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where Redis is; a password stands in the URL, which comes from the environment.

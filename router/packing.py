@@ -47,7 +47,8 @@ def encoded(call: Call, source: str) -> bytes:
 
 def weight(call: Call) -> int:
     """About how many bytes a call has, whatever it holds."""
-    size = 500 + len(call.tools or "") + len(call.response_format or "")
+    size = 500 + len(call.tools or "") + len(call.response_format or "") + len(call.error or "")
+    size += len(call.model) + len(call.task or "")
     for message in call.messages:
         size += 20 + len(message.content) + len(message.tool_calls or "")
     for key, value in call.metadata.items():

@@ -16,7 +16,9 @@ from jitr.router.drops import Drop
 
 log = logging.getLogger(__name__)
 _MAGIC: Final = b"\xf5jtr"  # no UTF-8 text holds its first byte
-_HEAD: Final = struct.Struct(">4sIIII")  # magic, bytes of the batch, calls before it, calls in it, CRC-32
+# magic, bytes of the batch, calls in the file before it, calls in it, CRC-32 of the batch; then of all this
+_FIELDS: Final = struct.Struct(">4sIIII")
+_HEAD: Final = _FIELDS.size + 4
 _SLOTS: Final = 64
 _SEGMENT_BYTES: Final = 16 * 2**20
 
@@ -83,15 +85,15 @@ class Spool:
 
     def append(self, batch: bytes, calls: int) -> Drop | None:
         """Add a batch at the end; None, or why it is not there."""
-        if self.size_bytes + _HEAD.size + len(batch) > self._limit:
+        if self.size_bytes + _HEAD + len(batch) > self._limit:
             return Drop.SPOOL_FULL
         try:
             path, writer = self._open()
         except OSError as error:
             return self._refused(error)
         whole, before = self._sizes[path], self._calls[path]
-        check = zlib.crc32(batch, zlib.crc32(struct.pack(">III", len(batch), before, calls)))
-        rest = memoryview(_HEAD.pack(_MAGIC, len(batch), before, calls, check) + batch)
+        head = _FIELDS.pack(_MAGIC, len(batch), before, calls, zlib.crc32(batch))
+        rest = memoryview(head + zlib.crc32(head).to_bytes(4) + batch)
         try:
             while rest:
                 rest = rest[os.write(writer, rest) :]
@@ -101,9 +103,9 @@ class Spool:
             except OSError:
                 self._close_writer()  # a new file follows, and reading leaves the torn end out
             return self._refused(error)
-        self._sizes[path] += _HEAD.size + len(batch)
+        self._sizes[path] += _HEAD + len(batch)
         self._calls[path] += calls
-        self.size_bytes += _HEAD.size + len(batch)
+        self.size_bytes += _HEAD + len(batch)
         if self._sizes[path] >= self._segment_bytes:
             self._close_writer()
         return None
@@ -214,28 +216,25 @@ def _bytes_of(path: Path) -> bytes:
 
 def _calls_in(data: bytes) -> int:
     """The calls that were written, as far as the heads tell."""
-    total = at = 0
-    while (at := data.find(_MAGIC, at)) >= 0 and at + _HEAD.size <= len(data):
-        _, size, before, calls, _ = _HEAD.unpack_from(data, at)
-        if at + _HEAD.size + size <= len(data):
-            total = max(total, before + calls)
-            at += _HEAD.size + size
-        else:
-            if before == total:  # an entry whose end is missing
-                total += calls
-            at += 1
-    return total
+    return max((before + calls for _, _, before, calls, _ in _heads(data)), default=0)
 
 
 def _whole(data: bytes) -> Iterator[tuple[bytes, int]]:
     """The entries that are as they were written."""
-    at = 0
-    while (at := data.find(_MAGIC, at)) >= 0 and at + _HEAD.size <= len(data):
-        _, size, before, calls, check = _HEAD.unpack_from(data, at)
-        batch = data[at + _HEAD.size : at + _HEAD.size + size]
-        head = zlib.crc32(struct.pack(">III", size, before, calls))
-        if len(batch) == size and zlib.crc32(batch, head) == check:
+    for at, size, _, calls, check in _heads(data):
+        batch = data[at : at + size]
+        if len(batch) == size and zlib.crc32(batch) == check:
             yield batch, calls
-            at += _HEAD.size + size
+
+
+def _heads(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
+    """Each undamaged head: where its batch begins, and its fields; what is none is skipped."""
+    at = 0
+    while (at := data.find(_MAGIC, at)) >= 0:
+        head = data[at : at + _FIELDS.size]
+        if zlib.crc32(head).to_bytes(4) == data[at + _FIELDS.size : at + _HEAD]:
+            _, size, before, calls, check = _FIELDS.unpack(head)
+            yield at + _HEAD, size, before, calls, check
+            at += _HEAD + size
         else:
             at += 1

@@ -85,7 +85,8 @@ class Loops:
         if guard is not None:
             if grace_s > 0:
                 await asyncio.wait({guard}, timeout=grace_s)
-            await _ended(guard)
+            guard.cancel()
+            await asyncio.wait({guard})
             self.states[name].state = "ended"
 
     async def _guard(self, name: str, body: Callable[[], Awaitable[None]]) -> None:

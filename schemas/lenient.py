@@ -52,4 +52,4 @@ def whole(value: Any) -> Any:
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if isinstance(value, dict):
         return {whole(k): whole(v) for k, v in value.items()}
-    return [whole(v) for v in value] if isinstance(value, list) else value
+    return [whole(v) for v in value] if isinstance(value, list | tuple) else value

@@ -10,11 +10,11 @@ class Drop(StrEnum):
 
     Examples
     --------
-    >>> Drop("disk_full").wants_room, Drop.TOO_LARGE.wants_room
+    >>> Drop("disk_full").is_outage, Drop.TOO_LARGE.is_outage
     (True, False)
     """
 
-    # more than there is room for: the calls after it are in danger too
+    # nothing takes calls: those after it are in danger too
     QUEUE_FULL = "queue_full"
     """More calls came than could be sent or written; the queue in memory was full."""
     SPOOL_FULL = "spool_full"
@@ -24,13 +24,14 @@ class Drop(StrEnum):
     NO_SPOOL = "no_spool"
     """Kafka was away, the spool could not be opened or written, and the queue in memory was full."""
 
+    REFUSED = "refused"
+    """Kafka refused the record, and would refuse it again: its topic takes no such records."""
+
     # this call alone
     TOO_LARGE = "too_large"
     """Larger than a record of Kafka may be."""
     UNENCODABLE = "unencodable"
     """It cannot be written as an event that readers take."""
-    REFUSED = "refused"
-    """Kafka refused the record for what it is."""
     FAILED = "failed"
     """Preparing it raised an error; this is a bug, and the log says more."""
     DAMAGED = "damaged"
@@ -39,6 +40,6 @@ class Drop(StrEnum):
     """It came after the stop."""
 
     @property
-    def wants_room(self) -> bool:
-        """Whether it was lost for want of room, and not for what it is."""
-        return self in (Drop.QUEUE_FULL, Drop.SPOOL_FULL, Drop.DISK_FULL, Drop.NO_SPOOL)
+    def is_outage(self) -> bool:
+        """Whether it was lost because nothing took it, and not for what it is."""
+        return self in (Drop.QUEUE_FULL, Drop.SPOOL_FULL, Drop.DISK_FULL, Drop.NO_SPOOL, Drop.REFUSED)

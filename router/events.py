@@ -156,7 +156,7 @@ class EventStream:
         await self.loops.stop(LINK)
         await self._link.close()
         self._stopped = True
-        await asyncio.to_thread(self._see_out)
+        await _in_thread(self._see_out)
 
     def abandon(self) -> None:
         """Let go of what a forked child has of its parent's stream: the child must touch none of it."""
@@ -196,7 +196,7 @@ class EventStream:
 
     def _drop(self, why: Drop, calls: int = 1) -> bool:
         self.dropped[why] += calls
-        if why.wants_room:
+        if why.is_outage:
             self._outlet.lost()
         return False
 
@@ -355,7 +355,10 @@ class EventStream:
 
 async def _in_thread(work: Callable[[], Any]) -> Any:
     """Run something in a thread; a cancellation waits for its end, so that nothing goes on behind us."""
-    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        running = asyncio.get_running_loop().run_in_executor(None, work)
+    except RuntimeError:  # the interpreter ends, and begins no more threads
+        return work()
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:

@@ -18,6 +18,7 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     PolicyViolationError,
     RecordListTooLargeError,
+    UnknownError,
     UnsupportedForMessageFormatError,
 )
 
@@ -30,6 +31,7 @@ HEADERS: Final = [("content-type", BATCH.encode())]
 RECORD_BYTES: Final = 1_000_000
 SEND_TIMEOUT_S: Final = 5.0
 RETRY_S: Final = 1.0
+MOST_UNKNOWN: Final = 5
 _TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 _REFUSED: Final = (
     CorruptRecordException,
@@ -71,6 +73,7 @@ class KafkaLink:
         self._settings: Final = settings
         self._topic: Final = topic
         self._producer: AIOKafkaProducer | None = None
+        self._unknown = 0
         self.trouble = "not connected yet"
         self.tried: Final = asyncio.Event()
 
@@ -105,6 +108,15 @@ class KafkaLink:
         except _REFUSED as error:
             log.error("Kafka refuses a record of %d bytes: %r", len(record), error)
             return Sent.REFUSED
+        except UnknownError as error:
+            # a trouble of the broker's, or a refusal that aiokafka does not know (INVALID_RECORD)
+            self._unknown += 1
+            if self._unknown >= MOST_UNKNOWN:
+                log.error("Kafka refuses a record of %d bytes again and again: %r", len(record), error)
+                return Sent.REFUSED
+            self._troubled(error)
+            await self.close()
+            return Sent.AWAY
         except _FAILURES as error:
             self._troubled(error)
             await self.close()
@@ -114,6 +126,7 @@ class KafkaLink:
             self._troubled(error)
             await self.close()
             return Sent.AWAY
+        self._unknown = max(0, self._unknown - 1)
         if self.trouble:
             log.warning("Kafka takes calls")
             self.trouble = ""
@@ -135,7 +148,7 @@ class KafkaLink:
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await producer.start()
-        except _FAILURES as error:
+        except Exception as error:  # whatever it is, it is tried again
             self._troubled(error)
             await _closed(producer)
             return False

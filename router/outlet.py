@@ -14,9 +14,9 @@ CALM_S: Final = 10.0
 class Outlet:
     """Shut while calls are lost or wait for too long; opens again by itself.
 
-    It shuts when a call is lost for want of room, or when the oldest call in memory has waited for more than
-    `STALL_S` seconds: neither Kafka nor the disk takes calls, or what hands them on has died. It opens when
-    for `CALM_S` seconds no call was lost and the oldest has waited for less than `RESUME_S`.
+    It shuts when a call is lost because nothing took it, or when the oldest call in memory has waited for
+    more than `STALL_S` seconds: neither Kafka nor the disk takes calls, or what hands them on has died. It
+    opens when for `CALM_S` seconds no call was lost so and the oldest has waited for less than `RESUME_S`.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Outlet:
         self._open = True
 
     def lost(self) -> None:
-        """A call was lost for want of room."""
+        """A call was lost because nothing took it (`Drop.is_outage`)."""
         self._lost_at, self._open = self._clock(), False
 
     def open(self, oldest: float | None) -> bool:

@@ -13,6 +13,8 @@ from aiohttp import web
 
 from jitr.router.encoding import EncodingError, decoded
 from jitr.router.reasons import Reason
+from jitr.schemas.errors import RecordError
+from jitr.schemas.lenient import loads
 from jitr.schemas.settings import GatewaySettings
 
 # what is decoded on the event loop; zlib and its kin leave the interpreter to others meanwhile
@@ -40,7 +42,7 @@ class Body:
     request : dict or None
         The JSON object that it holds, where it was read and is one.
     reason : Reason or None
-        Why there is no request.
+        Why there is no request, or none that a surrogate may answer: it is no strict JSON.
     whole : bool
         False where it was too large to be read: the rest is still on its way.
     weight : int
@@ -146,7 +148,14 @@ def _body(raw: bytes, text: bytes, weight: int) -> Body:
     if _holds_too_much(text):
         return Body(raw, None, Reason.TOO_LONG, weight=weight)
     request = json_object(text)
-    return Body(raw, request, None if request is not None else Reason.UNREADABLE, weight=weight)
+    if request is not None:
+        return Body(raw, request, weight=weight)
+    # half a surrogate pair, bytes that are no UTF-8: the upstream judges it, and what is read is published
+    try:
+        lenient = loads(text.decode("utf-8", "replace"))
+    except RecordError:
+        lenient = None
+    return Body(raw, lenient if isinstance(lenient, dict) else None, Reason.UNREADABLE, weight=weight)
 
 
 def _holds_too_much(raw: bytes) -> bool:

@@ -134,6 +134,9 @@ class Chat:
         if task and not self._names.take(tenant, task):
             decision = self._router.lookup(body.request, tenant=tenant, skip=True)
             return decision if decision.call is None else replace(decision, reason=Reason.TASK_NAME)
+        if body.reason is not None:
+            decision = self._router.lookup(body.request, tenant=tenant, task=task, skip=True)
+            return replace(decision, reason=body.reason)
         skip = headers.get("x-jitr-skip", "").strip().lower() not in _NO
         try:
             return await self._router.answer(body.request, tenant=tenant, task=task, skip=skip)
@@ -141,6 +144,7 @@ class Chat:
             # nobody was asked, but the call was made
             decision = self._router.lookup(body.request, tenant=tenant, task=task, skip=True)
             self._report(decision, None, why_left(http), None)
+            self._metrics.observe(decision.target, decision.reason, 0.0, 0.0)
             raise
 
     def _from_surrogate(self, exchange: _Exchange) -> web.Response:
@@ -220,6 +224,7 @@ class Chat:
         exchange.upstream_s += relay.waited_s
         if exchange.decision.call is None:
             self._upstream.let_go(answer, complete=relay.complete)
+            self._report(exchange.decision, None, None, exchange.took_s)
         elif isinstance(out, web.Response):
             # read and published once the answer is on its way
             asyncio.get_running_loop().call_soon(self._passed, exchange, answer, relay)
@@ -233,6 +238,7 @@ class Chat:
     def _failed(self, exchange: _Exchange, failure: BaseException) -> web.Response:
         at_fault = not_whole(exchange.http)
         if at_fault is not None:
+            self._report(exchange.decision, None, "the caller's request did not come whole", exchange.took_s)
             return at_fault
         message, answer = failed(exchange.http, failure, exchange.headers())
         self._report(exchange.decision, None, message, exchange.took_s)

@@ -14,6 +14,7 @@ import msgspec
 from jitr.models.redaction.calls import length
 from jitr.models.redaction.redaction import Redaction
 from jitr.router.decision import Decision, coin, new_id
+from jitr.router.drops import Drop
 from jitr.router.frames import Said
 from jitr.router.patience import TeacherTimes, deadline_s
 from jitr.router.reasons import Reason
@@ -35,6 +36,8 @@ LONG: Final = 50_000
 # calls of more are worked on by no agent: there must be room for the answers, or no audit is ever seen
 _MOST_ASKED: Final = MOST_BYTES - 50_000
 
+_MISSED: Final = {Reason.TOO_LONG: Drop.TOO_LARGE, Reason.UNREADABLE: Drop.UNREADABLE}
+
 
 class Sink(Protocol):
     """Where calls go; `EventStream` is one."""
@@ -48,6 +51,9 @@ class Sink(Protocol):
 
         ``redacted`` says that its request is, and only what was answered is to be looked at.
         """
+
+    def missed(self, why: Drop) -> None:
+        """Count a call that there is nothing to publish of."""
 
 
 class Router:
@@ -197,6 +203,7 @@ class Router:
             What the teacher billed.
         """
         if decision.call is None:
+            self._sink.missed(_MISSED.get(decision.reason, Drop.FAILED))
             return
         parsed: Response | None = None
         if isinstance(response, Response):

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 log = logging.getLogger(__name__)
-_CANCEL_AGAIN_S: Final = 1.0
-_CANCELS: Final = 10
+_CANCEL_AGAIN_S: Final = 0.1
+_CANCELS: Final = 50
 
 
 @dataclass(slots=True)

@@ -41,6 +41,8 @@ class Snapshot:
 class Sink:
     keeping = True
 
+    def missed(self, why: str) -> None: ...
+
     def publish(self, call: Call, *, redacted: bool = False) -> bool:
         return True
 

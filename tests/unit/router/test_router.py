@@ -68,6 +68,9 @@ class Surrogate:
 class Kept(list[Call]):
     keeping = True
 
+    def missed(self, why: str) -> None:
+        self.misses = [*getattr(self, "misses", []), why]
+
     def publish(self, call: Call, *, redacted: bool = False) -> bool:
         self.append(call)
         return True
@@ -243,7 +246,7 @@ async def test_an_unreadable_request_is_the_teachers_and_no_event(kept: Kept) ->
     decision = await it.answer({"model": "m", "messages": [{"role": 3}]})
     assert decision.reason is Reason.UNREADABLE
     it.report(decision, RESPONSE)
-    assert kept == []
+    assert kept == [] and kept.misses == ["unreadable"]
 
 
 async def test_a_picture_is_for_the_teacher(kept: Kept) -> None:

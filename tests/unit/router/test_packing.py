@@ -25,14 +25,17 @@ calls = st.builds(
         max_size=3,
     ).map(tuple),
     time=st.floats(),
-    tenant=texts,
+    tenant=texts.filter(bool),
     response=st.none()
     | st.builds(Response, text=texts, model=texts, opening=st.dictionaries(texts, st.just(0.5))),
-    task=st.none() | texts,
+    task=st.none() | texts.filter(bool),
     tools=st.none() | texts,
     metadata=st.dictionaries(texts, texts, max_size=2),
     error=st.none() | texts,
-    decision=st.none() | st.builds(DecisionStamp, id=texts, task=st.none() | texts, answer=st.none() | texts),
+    decision=st.none()
+    | st.builds(
+        DecisionStamp, id=texts.filter(bool), task=st.none() | texts.filter(bool), answer=st.none() | texts
+    ),
 )
 
 

@@ -79,7 +79,8 @@ class Scorer:
         key = await self._load(self._process, ref)
         found: list[tuple[str, float, str]] = []
         for at in range(0, len(texts), _BLOCK):
-            for answer in await self._process.score([(key, text) for text in texts[at : at + _BLOCK]]):
+            scored = await self._process.score([(key, text) for text in texts[at : at + _BLOCK]])
+            for answer in scored.answers:
                 if not isinstance(answer, Said):
                     raise ArtifactError(f"surrogate {ref.version} fails: {answer.error}")
                 found.append((answer.label, answer.score, answer.text))

@@ -70,9 +70,10 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 
 class Scored(msgspec.Struct, frozen=True, tag=True):
-    """The answers to one `Score`, in its order."""
+    """The answers to one `Score`, in its order, and the seconds that they took."""
 
     answers: list[Said | Failed]
+    took_s: float
 
 
 Request = Load | Drop | Score

@@ -20,7 +20,6 @@ import msgspec
 
 from jitr.router.frames import (
     Drop,
-    Failed,
     Frames,
     Load,
     Loaded,
@@ -28,15 +27,14 @@ from jitr.router.frames import (
     Refused,
     Reply,
     Request,
-    Said,
     Score,
+    Scored,
     frame,
 )
 from jitr.router.scorer import RUNTIME
 from jitr.schemas.errors import ArtifactError, UnavailableError, WeightsError
 
 log = logging.getLogger(__name__)
-Answers = list[Said | Failed]
 _decoder: Final = msgspec.msgpack.Decoder(Reply)
 
 
@@ -59,7 +57,7 @@ class ScorerProcess(asyncio.Protocol):
         self._child: Final = child
         self._loop: Final = loop
         self._frames: Final = Frames()
-        self._scores: Final[deque[Future[Answers]]] = deque()
+        self._scores: Final[deque[Future[Scored]]] = deque()
         self._loads: Final[dict[int, Future[Loaded]]] = {}
         self._transport: asyncio.Transport | None = None
         self._killed = False
@@ -110,7 +108,7 @@ class ScorerProcess(asyncio.Protocol):
         """Let go of a surrogate."""
         self._send(Drop(key))
 
-    def score(self, asked: Sequence[tuple[int, str]]) -> Future[Answers]:
+    def score(self, asked: Sequence[tuple[int, str]]) -> Future[Scored]:
         """Answer texts of loaded surrogates, one `Said` or `Failed` each.
 
         Raises
@@ -118,7 +116,7 @@ class ScorerProcess(asyncio.Protocol):
         ScorerEndedError
             By the future: the process ended first.
         """
-        future: Future[Answers] = self._loop.create_future()
+        future: Future[Scored] = self._loop.create_future()
         if self.ended.done():
             future.set_exception(ScorerEndedError(f"the process {self.pid} that ran surrogates ended"))
         else:
@@ -169,7 +167,7 @@ class ScorerProcess(asyncio.Protocol):
             return
         scoring = self._scores.popleft()
         if not scoring.done():
-            scoring.set_result(reply.answers)
+            scoring.set_result(reply)
 
     def _end(self) -> None:
         if self.ended.done():
@@ -179,7 +177,7 @@ class ScorerProcess(asyncio.Protocol):
         # a process that the system cannot end yet must keep nobody waiting
         threading.Thread(target=self._reap, name="jitr-reap", daemon=True).start()
         self.ready.cancel()
-        waiting: list[Future[Loaded] | Future[Answers]] = [*self._loads.values(), *self._scores]
+        waiting: list[Future[Loaded] | Future[Scored]] = [*self._loads.values(), *self._scores]
         self._loads.clear()
         self._scores.clear()
         for future in waiting:

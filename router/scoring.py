@@ -287,20 +287,20 @@ class Scorers:
 
     async def _score(self, slot: _Slot, process: ScorerProcess) -> None:
         loop = asyncio.get_running_loop()
-        batch, began = slot.batch, loop.time()
+        batch = slot.batch
         cost_s = sum(item.held.cost_s for item in batch)
-        slot.until = began + cost_s
+        slot.until = loop.time() + cost_s
         try:
             async with asyncio.timeout(max(self._hung_s, 10 * cost_s)):
-                answers = await process.score([(item.held.key, item.text) for item in batch])
+                scored = await process.score([(item.held.key, item.text) for item in batch])
         except TimeoutError:
             self._give_up(process, f"{len(batch)} texts are not answered")
             raise ScorerEndedError(f"the process {process.pid} that ran surrogates hung") from None
         slot.batch = []
         self.batches += 1
         self.texts += len(batch)
-        _learn({item.held for item in batch}, (loop.time() - began) / cost_s)
-        for item, answer in zip(batch, answers, strict=True):
+        _learn({item.held for item in batch}, scored.took_s / cost_s)
+        for item, answer in zip(batch, scored.answers, strict=True):
             if item.future.done():
                 continue
             if isinstance(answer, Said):

@@ -11,6 +11,7 @@ import pytest
 
 from jitr.models.bases.cache import FeatureCache
 from jitr.models.bases.ngrams import NgramBase
+from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.paired import PairedEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
@@ -22,6 +23,7 @@ from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fields import fields_of
 from jitr.models.surrogates.fit import Fitted, fit_model
 from jitr.models.surrogates.runtime import HEADS, Surrogate, model_arrays
+from jitr.models.surrogates.together import answer_together
 from jitr.models.surrogates.train import Recipe, TrainingResult, save
 from jitr.models.tasks.lists import canonical_list
 from jitr.schemas.errors import WeightsError
@@ -200,6 +202,47 @@ def test_alone_and_in_a_batch_the_answer_is_the_same(kind: str, weights: Weights
     for text, answer in zip(dataset.inputs[:20], batch, strict=True):
         alone = surrogate.answer(text)
         assert alone.label == answer.label and abs(alone.score - answer.score) < 1e-3
+
+
+@each_kind
+def test_together_with_others_the_answers_are_those_of_each_by_itself(
+    kind: str, weights: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+    for name, output in (("one", "label"), ("other", "number")):
+        saved(kind, examples(output), weights, tmp_path / name)
+        loaded.append(Surrogate.load(tmp_path / name, weights=weights))
+    plain = Surrogate.load(saved("ngrams linear", examples("label"), weights, tmp_path / "plain")[0].path)
+    texts = [*examples("label").inputs[:8], "\ud800", ""]
+    asked = [(one, text) for text in texts for one in (*loaded, plain)]
+    read: list[str] = []
+    whole = OnnxEncoder.encode_views
+    monkeypatch.setattr(
+        OnnxEncoder, "encode_views", lambda self, texts: read.append(self.form) or whole(self, texts)
+    )
+    found = answer_together(asked)
+    assert len(read) == len(set(read)), "an encoder that two share reads once"
+    monkeypatch.undo()
+    for at, one in enumerate((*loaded, plain)):
+        assert found[at::3] == one.answer_many(texts)
+
+
+@each_kind
+def test_what_a_surrogate_holds_in_memory_is_known(kind: str, weights: Weights, tmp_path: Path) -> None:
+    result, model = saved(kind, examples("label"), weights, tmp_path / "a")
+    own = Weights(weights.folders)
+    surrogate = Surrogate.load(result.path, weights=own)
+    assert (
+        surrogate.ram_mb >= sum(a.nbytes for f in model.model.fields for a in f.head.arrays().values()) / 1e6
+    )
+    wanted = {"minilm+tiny+ngrams ridge": 2, "ngrams linear": 0, "ngrams ridge": 0}.get(kind, 1)
+    assert len(surrogate.encoders) == wanted
+    own.release(surrogate.encoders)
+    again = Surrogate.load(result.path, weights=own)
+    assert again.encoders == surrogate.encoders, "those in use stay"
+    own.release(())
+    if wanted:
+        assert Surrogate.load(result.path, weights=own).encoders != surrogate.encoders
 
 
 @each_kind

@@ -25,7 +25,7 @@ class SafeFormatter(logging.Formatter):
     --------
     >>> record = logging.LogRecord("x", 30, "f", 1, "%s, %s", ("http://a:pw@host", "ann@example.org"), None)
     >>> SafeFormatter(Settings()).format(record).partition("x ")[2]
-    'http://a:***@host, [email]'
+    'http://[key]@host, [email]'
     """
 
     def __init__(self, settings: Settings) -> None:

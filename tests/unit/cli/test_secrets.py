@@ -12,14 +12,9 @@ import pytest
 from jitr.schemas.urls import safe_text, safe_url
 
 PASSWORDS = {name: f"Pa55-{name}" for name in ("redis", "llm", "query", "state")}
-    "redis": "Pa55-redis",
-    "kafka": "Pa55-kafka",
-    "llm": "Pa55-llm",
-    "query": "Pa55-query",
-    "state": "Pa55-state",
-}
 COMMANDS = [
-    ["config", "show"], ["config", "validate"], ["doctor"], ["tasks"], ["routes"], ["dlq", "list"], ["ledger"],
+    ["config", "show"], ["config", "validate"], ["doctor"], ["tasks"], ["routes"], ["dlq", "list"],
+    ["ledger"],
     ["gateway", "--port", "0"], ["worker", "--port", "0"], ["up", "--port", "0"],
 ]  # fmt: skip
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
+
+# dollars a million tokens; neither negative nor infinite
+Dollars = Annotated[float, Meta(ge=0, le=1e6)]
 
 
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -14,9 +20,9 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     0.00087
     """
 
-    input: float
-    output: float
-    cached: float | None = None
+    input: Dollars
+    output: Dollars
+    cached: Dollars | None = None
 
     def cost_usd(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> float:
         """Dollars for one call; cached tokens are part of the input tokens."""

@@ -8,7 +8,9 @@ import pytest
 
 from jitr.models.bills import bill, usage_of
 from jitr.schemas.calls import Call, DecisionStamp, Message, Response, Usage
+from jitr.schemas.errors import ConfigError
 from jitr.schemas.prices import DEFAULT_PRICES, Price, price_for, price_of
+from jitr.schemas.settings import Settings
 
 PROMPT = (
     "Sort this message for a bicycle shop: billing, shipping or account?\nMessage: " + "it has not come " * 20
@@ -101,3 +103,15 @@ def test_a_price_of_ones_own_beats_the_model_that_answered() -> None:
     own = Price(1.0, 2.0)
     assert price_for("ours", "gpt-4o", DEFAULT_PRICES | {"ours": own}) == own
     assert price_of("ours-2", DEFAULT_PRICES | {"ours": own}) == own
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"), [(0, True), (1e6, True), (-1, False), (float("inf"), False), (float("nan"), False)]
+)
+def test_a_price_is_a_number_that_can_be_paid(value: float, taken: bool) -> None:
+    price = {"input": value, "output": 1.0}
+    if taken:
+        assert Settings.load(flags={"prices": {"m": price}}, environ={}).prices["m"].input == value
+    else:
+        with pytest.raises(ConfigError, match="prices"):
+            Settings.load(flags={"prices": {"m": price}}, environ={})

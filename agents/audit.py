@@ -64,7 +64,7 @@ class Audit(StatefulHandler[TaskCall]):
             if at in broken:
                 evidence += watch.refuse(*broken[at])
             evidence += watch.learn(call, delivery.offset, route, ref, said)
-            self.results["scored" if said is not None else "counted"] += 1
+            self.results["scored" if said is not None else _counted(call)] += 1
         return [self._output(e) for e in evidence]
 
     async def _caught_up(self, batch: Sequence[Delivery[TaskCall]]) -> None:
@@ -131,6 +131,12 @@ class Audit(StatefulHandler[TaskCall]):
     def _output(self, evidence: Evidence) -> Output:
         topic = self._context.topics.evidence.name
         return Output(topic, evidence.task, evidence.id, evidence.time, evidence, alone=True)
+
+
+def _counted(call: TaskCall) -> str:
+    """What became of a call that no candidate was scored on: an audit that is no evidence says why."""
+    owed = call.decision is not None and call.decision.due
+    return f"audit_{call.no_label}" if owed and call.no_label is not None else "counted"
 
 
 def _version(text: str) -> RouteVersion:

@@ -76,7 +76,7 @@ class Collect(StatefulHandler[TaskCall]):
         if not call.only_teacher:
             dataset.called(call, priced)
         if call.label is None or call.response is None:
-            self.results["no_label"] += 1
+            self.results[f"no_label_{call.no_label or 'unparsed'}"] += 1
             return False
         self.results["label"] += 1
         policy = settings.policy_of(call.tenant, call.task)

@@ -105,7 +105,8 @@ class Shadowing:
         teacher enter by the same coin.
         """
         ref = lifecycle.shadowed(route) if route is not None else None
-        if ref is None or route is None or call.response is None or offset <= ref.after_offset:
+        judged = call.response is not None and call.no_label is None
+        if ref is None or route is None or not judged or offset <= ref.after_offset:
             return None
         if call.only_teacher:
             return None

@@ -12,6 +12,7 @@ from jitr.models.tasks.signature import text_of
 from jitr.models.tasks.skeleton import Pattern
 from jitr.schemas.bounds import MOST_WEIGHT
 from jitr.schemas.calls import Call
+from jitr.schemas.labels import label_text, no_label
 from jitr.schemas.only_teacher import why
 from jitr.schemas.prices import Price
 from jitr.schemas.tasks import Task, TaskCall
@@ -26,7 +27,7 @@ def task_call(
 ) -> TaskCall:
     """Build the task call of a call; the slots are taken from the task's skeletons where they are not given.
 
-    The answer becomes a label only if it is the teacher's and whole: a call that failed, was cut off or
+    The answer becomes a label only if it is one (`jitr.schemas.labels`): a call that failed, was cut off or
     called a tool is counted and paid, but teaches nothing.
 
     Examples
@@ -43,10 +44,7 @@ def task_call(
     """
     if slots is None:
         slots = slots_of(call, task)
-    response = call.response
-    label = None
-    if response is not None and call.error is None and response.tool_calls is None:
-        label = label_of(task, response.text) if response.finish_reason != "length" else None
+    response, answer = call.response, label_text(call)
     billed, kept = bill(call, prices), why(call, harmless)
     return TaskCall(
         id=call.id,
@@ -57,7 +55,8 @@ def task_call(
         model=call.model,
         input=input_of(slots),
         slots=slots,
-        label=label,
+        label=label_of(task, answer) if answer is not None else None,
+        no_label=no_label(call),
         response=response,
         usage=billed.usage,
         cost_usd=billed.usd or 0.0,

@@ -165,7 +165,9 @@ class Watch:
         assert stamp is not None
         findings: list[Finding] = []
         said = stamp.label if stamp.label is not None else stamp.answer
-        agreed = call.response is not None and said is not None and self._agrees(said, call)
+        # what is no label is no evidence, whoever is to blame
+        judged = call.response is not None and call.no_label is None
+        agreed = judged and said is not None and self._agrees(said, call)
         if stamp.score is not None and self._margin is not None:
             alarm = self._margin.update(stamp.score)
             if alarm is not None:
@@ -173,20 +175,20 @@ class Watch:
         if stamp.accepted:
             s.accepted += 1
             if stamp.target == "surrogate":
-                findings += live.accepted(1)
-                if stamp.due and call.response is not None:
+                findings += (*live.accepted(1), *live.told(call.time, stamp.audit_rate, stamp.due))
+                if stamp.due and judged:
                     s.audits += 1
                     s.agreed += agreed
-                    findings += live.audit(agreed, stamp.id)
+                    findings += live.audit(agreed)
                 elif stamp.due:
-                    findings += live.audit_lost()
-            elif call.response is not None and said is not None and stamp.held:
+                    findings += live.audit_failed()
+            elif judged and said is not None and stamp.held:
                 findings += live.scored_in_hold(agreed)
-            elif call.response is not None and said is not None:
+            elif judged and said is not None:
                 # outside the canary's share, by a coin: an audit that costs nothing
                 s.audits += 1
                 s.agreed += agreed
-                findings += (*live.accepted(1), *live.audit(agreed, owed=False))
+                findings += (*live.accepted(1), *live.audit(agreed))
         evidence: list[Evidence] = []
         for number, finding in enumerate(findings):
             evidence += self._tell(finding, f"{call.id}/{number}", offset)

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from jitr.schemas.bounds import Count, Dollars, Duration, Finite, Id, Int64, Name, Slug, Total, Weight
 from jitr.schemas.calls import DecisionStamp, Response, Usage
+from jitr.schemas.labels import NoLabel
 from jitr.schemas.record import Record
 from jitr.schemas.times import Time
 
@@ -125,7 +126,8 @@ class TaskCall(Record, frozen=True, kw_only=True):
     """A call with its task: slots, label, decision and audit fields.
 
     ``input`` is the redacted text that a surrogate reads. ``label`` is the teacher's answer in normal
-    form, None where there is no teacher answer or it does not parse; ``answer`` is that answer verbatim.
+    form, None where there is no teacher answer or it does not parse; ``no_label`` says why the answer is
+    none at all (`jitr.schemas.labels`): then it speaks neither for a surrogate nor against it.
     ``weight`` is 1/p for a call that came to the teacher by sampling. ``only_teacher`` says why no surrogate
     may answer such a request, where that is so; ``max_tokens`` and ``stop`` end an answer, as in `Call`.
     """
@@ -141,6 +143,7 @@ class TaskCall(Record, frozen=True, kw_only=True):
     input: str
     slots: tuple[str, ...] = ()
     label: str | None = None
+    no_label: NoLabel | None = None
     response: Response | None = None
     usage: Usage = Usage()
     cost_usd: Dollars = 0.0

@@ -53,7 +53,7 @@ class Dataset:
     groups : int64 array
         Rows with the same number are near-duplicates and must stay on one side of every fold.
     unparsed : int
-        Calls whose answer is nothing of the kind; they are no rows.
+        Calls whose answer is nothing of the kind, or nothing at all; they are no rows.
     renderings : dict
         Labels to the teacher's usual text, where it was kept.
     kind : OutputKind
@@ -128,7 +128,7 @@ class Dataset:
         unparsed = 0
         for example in sorted(by_call.values(), key=lambda e: (e.time, e.call_id)):
             label = in_kind(example.label, kind)
-            if label is None:
+            if not label:
                 unparsed += 1
                 continue
             if label != example.label:

@@ -16,8 +16,8 @@ from jitr.models.promise.hold import Hold
 from jitr.models.promise.suspicion import Suspicion, SuspicionState
 from jitr.schemas.policy import Policy
 
-# While the last audit that was due is lost, so many are asked for that the next tells soon.
-_WHILE_LOST = 0.10
+# While the teacher had no answer to the last audit, so many are asked for that the next tells soon.
+_WHILE_FAILED = 0.10
 
 
 class LiveState(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class LivePromise:
     def audit_rate(self) -> float:
         """The audit rate to ask for now, in (0, 1]; in a hold, the one to resume with."""
         rate = self._rate.at(self._suspicion.statistic)
-        return max(rate, _WHILE_LOST) if self._blind.last_lost else rate
+        return max(rate, _WHILE_FAILED) if self._blind.last_failed else rate
 
     @property
     def held(self) -> bool:
@@ -99,21 +99,18 @@ class LivePromise:
         self._court.accepted(n)
         return self._changed()
 
-    def audit(self, agreed: bool, id: str | None = None, *, owed: bool = True) -> tuple[Finding, ...]:
-        """An audit came: the surrogate answered, and the teacher's answer agrees or not.
-
-        Parameters
-        ----------
-        agreed : bool
-        id : str, optional
-            As given to `due`.
-        owed : bool
-            Whether it had to come: one that did not says nothing about those that are lost.
-        """
+    def told(self, time: float, rate: float, audited: bool) -> tuple[Finding, ...]:
+        """An answer of the surrogate is told, as an audit or not; see `Blind.answered`."""
         if self.over:
             return ()
-        if owed:
-            self._blind.back(id)
+        self._blind.answered(time, rate, audited)
+        return self._look()
+
+    def audit(self, agreed: bool) -> tuple[Finding, ...]:
+        """An audit came: the surrogate answered, and the teacher's answer agrees or not."""
+        if self.over:
+            return ()
+        self._blind.came()
         self._rate.audited()
         if self._hold is not None:
             return self._score(agreed)
@@ -135,21 +132,12 @@ class LivePromise:
             return self.audit(agreed)
         return self._score(agreed)
 
-    def due(self, id: str, deadline: float) -> None:
-        """An audit is owed, and counts as lost after its deadline (in the caller's event time)."""
-        if not self.over:
-            self._blind.due(id, deadline)
-
-    def elapsed(self, now: float) -> tuple[Finding, ...]:
-        """Time passed: audits whose deadline is over are lost."""
-        return self._look() if not self.over and self._blind.elapsed(now) else ()
-
-    def audit_lost(self) -> tuple[Finding, ...]:
-        """An audit that was due will not come."""
+    def audit_failed(self) -> tuple[Finding, ...]:
+        """The teacher had no answer to an audit: that speaks neither for the surrogate nor against it."""
         if self.over:
             return ()
-        self._blind.lost()
-        return self._look()
+        self._blind.failed()
+        return self._changed()
 
     def suspect(self, alarm: Suspected) -> tuple[Finding, ...]:
         """Another monitor (of `jitr.models.drift`) alarms: a hold, unless there is one."""
@@ -218,7 +206,7 @@ class LivePromise:
         self._rate.restart()
         self._hold = None
         self._suspicion.reset()
-        return (Suspected("blind", level, BAR, "audits that were due did not come"), *self._changed())
+        return (Suspected("blind", level, BAR, "audits that were due do not come"), *self._changed())
 
     def _changed(self) -> tuple[Finding, ...]:
         rate = self.audit_rate

@@ -36,6 +36,7 @@ from jitr.models.surrogates.model import FieldModel, Model
 from jitr.models.surrogates.number import NumberHead
 from jitr.models.surrogates.ridge import RidgeHead
 from jitr.schemas.errors import ArtifactError
+from jitr.schemas.labels import has_text
 
 HEADS: Mapping[str, type[ClassHead]] = {head.kind: head for head in (ConstantHead, LinearHead, RidgeHead)}
 _BLOCK = 512
@@ -48,7 +49,7 @@ class Answer:
 
     ``score`` is the gate's probability that the teacher would agree; the route's threshold is compared
     with it: accept where ``score >= threshold``. Of an input unlike all that the surrogate has learned from
-    it is less by 1, and so below every threshold.
+    it is less by 1, and so below every threshold; so is that of an answer without text.
     """
 
     label: str
@@ -121,7 +122,7 @@ class Surrogate:
         for at in range(0, len(texts), _BLOCK):
             labels, scores = self._model.answer(texts[at : at + _BLOCK], views_of)
             answers += [
-                Answer(label, self.render(label), float(score))
+                _answer(label, self.render(label), float(score))
                 for label, score in zip(labels, scores, strict=True)
             ]
         return answers
@@ -147,6 +148,10 @@ class Surrogate:
         if known is not None:
             return known
         return self.manifest.style.render(label) if self.manifest.style else label
+
+
+def _answer(label: str, text: str, score: float) -> Answer:
+    return Answer(label, text, score if has_text(text) else score - 1.0)
 
 
 def _encoder(

@@ -107,6 +107,10 @@ class LabelSpace:
             state.overflow += 1
             return
         label = normal(text)
+        if not label:
+            # nothing but punctuation: as a class it would be one with every other such answer
+            state.overflow += 1
+            return
         texts = state.answers.get(label)
         if texts is None:
             if len(state.answers) >= _MOST_ANSWERS:
@@ -247,6 +251,8 @@ class LabelSpace:
         Objects: canonical JSON. Numbers and spans: the normal form. Free text: white space folded.
         """
         label = normal(answer)
+        if not label:
+            return None
         if self.kind == "label":
             known = self.renderings
             if label in known:
@@ -259,7 +265,7 @@ class LabelSpace:
         if self.kind == "labels":
             held = in_kind(answer, "labels")
             return held if held is not None and set(members_of(held) or ()) <= set(self.labels) else None
-        return label or None
+        return label
 
     def _named_in(self, answer: str) -> str | None:
         """The one label that a short sentence names; the longest where one is part of another."""

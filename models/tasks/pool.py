@@ -12,6 +12,7 @@ from jitr.models.tasks.miner import Miner
 from jitr.models.tasks.registry import Case, record
 from jitr.models.tasks.signature import SignatureKey
 from jitr.schemas.calls import Call
+from jitr.schemas.labels import label_text
 from jitr.schemas.tasks import Task
 
 _PATIENCE = 4
@@ -45,7 +46,7 @@ class Pool(Handwork):
     def learn(self, seq: int, text: str, call: Call) -> list[Found]:
         """Learn from an unmatched call; see `Finder.learn`."""
         miner = self.miner
-        answer = terse(call.response.text) if call.response is not None else None
+        answer = _terse(call)
         self.now = max(self.now, call.time)
         known = self._of_earlier(text)
         if known is not None:
@@ -82,7 +83,7 @@ class Pool(Handwork):
             if known is not None:
                 self._count(known, seq, call, text)
             return self.flush()
-        answer = terse(call.response.text) if call.response is not None else None
+        answer = _terse(call)
         self._count(mined.id, seq, call, text)
         self.miner.hit(mined, text, seq, answer, call.time)
         self._settle()
@@ -199,3 +200,9 @@ def _differs(before: Task, after: Task) -> bool:
             2 * before.calls <= after.calls,
         ]
     )
+
+
+def _terse(call: Call) -> str | None:
+    """The normal form of a call's answer, where it is a label of few words."""
+    answer = label_text(call)
+    return terse(answer) if answer is not None else None

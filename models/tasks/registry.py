@@ -10,6 +10,7 @@ from jitr.models.tasks.naming import name_of
 from jitr.models.tasks.signature import SignatureKey, digest, record_of
 from jitr.models.tasks.skeleton import Pattern
 from jitr.schemas.calls import Call
+from jitr.schemas.labels import label_text
 from jitr.schemas.tasks import Change, Skeleton, Task
 
 _EXAMPLES = 3
@@ -88,8 +89,9 @@ class Case:
         self.first_seen = min(self.first_seen, call.time)
         self.last_seen = max(self.last_seen, call.time)
         self.ids[seq] = call.id
-        if call.response is not None:
-            self.labels.learn(call.response.text, input)
+        answer = label_text(call)
+        if answer is not None:
+            self.labels.learn(answer, input)
         if len(self.inputs) < _EXAMPLES:
             shown = input[:_LONGEST_EXAMPLE]
             if shown not in self.inputs:

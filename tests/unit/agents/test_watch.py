@@ -276,19 +276,19 @@ def test_a_canarys_accepted_calls_that_the_teacher_answered_are_audits(task_call
     assert (told.money.teacher_calls, told.money.audit_calls) == (8, 0)
 
 
-def test_audits_that_do_not_come_make_the_route_blind(task_call):
-    calls = [task_call(n, None, decision=stamp(due=True, coin=0.1), time=0.0) for n in range(30)]
+def test_audits_that_never_come_make_the_route_blind(task_call):
+    calls = [task_call(n, None, decision=stamp(), time=float(n)) for n in range(2_000)]
     alarms = kinds(feed(watch(), calls, active()), Alarm)
     assert alarms[0].monitor == "blind"
 
 
 def test_a_canarys_calls_at_the_teacher_do_not_hide_that_its_audits_are_lost(task_call):
-    lost, beside = stamp(due=True, coin=0.1), stamp(target="teacher", reason="canary")
+    answered, beside = stamp(), stamp(target="teacher", reason="canary")
     calls = [
-        task_call(n, None, decision=lost, time=0.0)
+        task_call(n, None, decision=answered, time=float(n))
         if n % 10 == 0
-        else task_call(n, "good", decision=beside, time=0.0)
-        for n in range(300)
+        else task_call(n, "good", decision=beside, time=float(n))
+        for n in range(4_000)
     ]
     alarms = kinds(feed(watch(), calls, active(state="canary", share=0.1)), Alarm)
     assert [alarm.monitor for alarm in alarms[:1]] == ["blind"]

@@ -96,15 +96,23 @@ def test_a_big_drop_in_the_demo_is_held_within_twenty_audits() -> None:
     assert sorted(audits)[25] <= 20
 
 
-def test_lost_audits_raise_the_rate_and_then_blind() -> None:
+def test_audits_that_fail_raise_the_rate_until_one_is_answered_and_mean_no_more() -> None:
     live, rng = LivePromise(Policy(), 500, 500), random.Random(4)
     serve(live, rng, 1.0, 60_000)
-    assert live.audit_rate < 0.1
-    live.due("d1", deadline=10.0)
-    assert live.elapsed(9.0) == ()
-    assert live.elapsed(11.0) == (RateChanged(0.10),)
-    assert live.audit_lost() == live.audit_lost() == ()
-    blind = live.audit_lost()[0]
+    rate = live.audit_rate
+    assert rate < 0.1
+    assert live.audit_failed() == (RateChanged(0.10),)
+    for k in range(1_000):
+        assert live.told(float(k), 0.1, audited=k % 10 == 0) == live.audit_failed() == ()
+    assert live.audit(True) == (RateChanged(rate),)
+    assert not live.held
+
+
+def test_audits_that_never_come_make_it_blind() -> None:
+    live, rng = LivePromise(Policy(), 500, 500), random.Random(4)
+    serve(live, rng, 1.0, 60_000)
+    found = [f for k in range(3_000) for f in live.told(float(k), 0.1, audited=False)]
+    (blind,) = of(Suspected, found)[:1]
     assert isinstance(blind, Suspected)
     assert blind.monitor == "blind"
     assert live.audit_rate == 0.2
@@ -126,8 +134,9 @@ def test_a_saved_promise_goes_on_as_if_nothing_had_been(cut: int) -> None:
     held = 0
     for k, (coin, agrees) in enumerate(script):
         if k == cut:
-            half.due("d", 5.0)
-            whole.due("d", 5.0)
+            for live in (half, whole):
+                live.told(5.0, 0.1, audited=False)
+                live.audit_failed()
             wire = msgspec.json.encode(half.state())
             half = LivePromise.from_state(msgspec.json.decode(wire, type=LiveState), Policy())
         for live in (whole, half):

@@ -9,10 +9,12 @@ from typing import Literal
 import click
 import msgspec
 
+from jitr.cli.lines import name_lines
+from jitr.cli.no_labels import told
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json, progress
 from jitr.cli.table import route_of, rows
-from jitr.cli.teaching import read
+from jitr.cli.teaching import Teaching, read
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.parts import list_parts, read_parts
@@ -30,7 +32,12 @@ from jitr.schemas.trainings import Limits
 
 
 class FitReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `jitr fit --json` prints; ``kept``: an older surrogate, whose certificate is better, stays."""
+    """What `jitr fit --json` prints.
+
+    ``kept``: an older surrogate, whose certificate is better, stays. ``refused_lines`` could not be read,
+    ``unparsed`` answers are nothing of the kind, and ``no_labels`` counts calls whose answers teach nothing,
+    by why (`jitr.schemas.labels`).
+    """
 
     path: str
     kept: bool
@@ -44,6 +51,9 @@ class FitReport(msgspec.Struct, frozen=True, kw_only=True):
     size_mb: float
     p99_ms: float
     certificate: Certificate
+    refused_lines: int = 0
+    unparsed: int = 0
+    no_labels: dict[str, int] = {}
 
 
 @click.command()
@@ -123,7 +133,7 @@ def fit(
     if tolerance is None:
         tolerance = settings.policy_of(settings.gateway.tenant, name).tolerance
     since = _since(settings, task) if file is None and task is not None else 0
-    dataset, refused, parts = _dataset(settings, file, task, since, tolerance)
+    dataset, taught, parts = _dataset(settings, file, task, since, tolerance)
     if asked is not None and dataset.kind not in ("number", "json"):
         click.echo(f"--tolerance has no effect: the answers are read as {dataset.kind}", err=True)
     recipe = Recipe(
@@ -152,11 +162,11 @@ def fit(
             prior=prior,
             progress=lambda stage, done: bar.update(shown, description=stage, completed=round(100 * done)),
         )
-    report = _report(made, dataset)
+    report = _report(made, dataset, taught)
     if as_json:
         print_json(report)
     else:
-        _show(report, refused)
+        _show(report)
     return 0 if made.certificate.proof is not None else 1
 
 
@@ -179,14 +189,14 @@ def _since(settings: Settings, task: str) -> int:
 
 def _dataset(
     settings: Settings, file: Path | None, task: str | None, since: int, tolerance: float
-) -> tuple[Dataset, int, tuple[str, ...]]:
-    """What there is to learn from, how much could not be read, and the digests of what was collected."""
+) -> tuple[Dataset, Teaching, tuple[str, ...]]:
+    """What there is to learn from, what a file taught, and the digests of what was collected."""
     if file is not None:
         taught = read(file, task, Redaction(settings))
+        name_lines(taught.refused)
         if not taught.examples:
-            raise ConfigError(f"{file} holds no answer that teaches; see `jitr fit --help`")
-        dataset = Dataset.from_examples(taught.examples, taught.kind, tolerance)
-        return dataset, taught.refused + dataset.unparsed, ()
+            raise ConfigError(f"{file} holds no answer that teaches{_why(taught)}; see `jitr fit --help`")
+        return Dataset.from_examples(taught.examples, taught.kind, tolerance), taught, ()
     if task is None:
         raise ConfigError("give a FILE, or a task with --task")
     root = f"{settings.state.root.rstrip('/')}/{settings.kafka.prefix}datasets"
@@ -198,10 +208,17 @@ def _dataset(
     # answers kept before their kind was known tell it together with the others
     kind = space_of(read_parts(parts, since).labels).kind
     dataset = read_parts(parts, since, kind, tolerance)
-    return dataset, dataset.unparsed, tuple(sorted(part.digest for part in parts))
+    return dataset, Teaching(), tuple(sorted(part.digest for part in parts))
 
 
-def _report(made: Fit, dataset: Dataset) -> FitReport:
+def _why(taught: Teaching) -> str:
+    """Why a file teaches nothing."""
+    if taught.no_labels:
+        return f": {told(taught.no_labels)}"
+    return f": {taught.refused[0].partition(': ')[2]}" if taught.refused else ""
+
+
+def _report(made: Fit, dataset: Dataset, taught: Teaching) -> FitReport:
     manifest, measured = made.result.manifest, made.result.measured
     return FitReport(
         path=made.result.path,
@@ -217,13 +234,20 @@ def _report(made: Fit, dataset: Dataset) -> FitReport:
         p99_ms=measured.p99_ms,
         # the rows that it remembers are for the next fit, and may be many
         certificate=msgspec.structs.replace(made.certificate, looks=Looks()),
+        refused_lines=len(taught.refused),
+        unparsed=dataset.unparsed,
+        no_labels=dict(taught.no_labels),
     )
 
 
-def _show(report: FitReport, refused: int) -> None:
+def _show(report: FitReport) -> None:
     out = console()
-    if refused:
-        out.print(f"{refused} answers could not be read and were left out")
+    if report.refused_lines:
+        out.print(f"{report.refused_lines:,} lines could not be read and were left out")
+    if report.no_labels:
+        out.print(f"answers that are no labels: {told(report.no_labels)}")
+    if report.unparsed:
+        out.print(f"{report.unparsed:,} answers are nothing of the kind and were left out")
     ceiling = (
         "no input was asked twice"
         if report.self_agreement is None

@@ -12,7 +12,8 @@ import msgspec
 from rich.markup import escape
 from rich.progress import Progress
 
-from jitr.cli.lines import call_lines
+from jitr.cli.lines import A_TIME, call_lines, name_lines
+from jitr.cli.no_labels import told
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json, progress, table, usd
 from jitr.cli.scan_page import page
@@ -29,12 +30,9 @@ from jitr.schemas.errors import ConfigError
 from jitr.schemas.scan import Potential, Refused, ScanReport, ScanTask
 from jitr.schemas.settings import Settings
 
-SHOWN = 20  # complaints about lines
 _KEPT = 1000
 _REASONS = 5
 _MONTH_S = 30 * 86_400.0
-# a log without times has the numbers of its lines for them
-_A_TIME = 1e8
 
 
 @click.command()
@@ -70,7 +68,8 @@ def scan(
     an OpenAI pair (`request`, `response`). Nothing is sent anywhere. For each task with closed answers a
     quick surrogate (n-grams) learns from the earlier 70% of its calls and is proved on the later 30%; jitr's
     own training has better candidates. The dearest tasks are measured first, until --seconds are used. Lines
-    that cannot be read are counted, with their numbers, and left out.
+    that cannot be read are named and left out; answers that are no labels (cut short, filtered, without text,
+    tool calls) are counted, teach nothing, and their calls stay with the LLM.
     """
     started = time.perf_counter()
     if html is not None and not html.absolute().parent.is_dir():
@@ -93,10 +92,7 @@ def scan(
     report = msgspec.structs.replace(
         report, refused_lines=lines, refused=tuple(refused), seconds=time.perf_counter() - started
     )
-    for line in report.refused[:SHOWN]:
-        click.echo(f"{file}:{line.line}: {line.reason}", err=True)
-    if lines > SHOWN:
-        click.echo(f"... and {lines - SHOWN} more lines that cannot be read", err=True)
+    name_lines([f"{file}:{line.line}: {line.reason}" for line in report.refused], lines)
     if as_json:
         print_json(report)
     else:
@@ -119,8 +115,8 @@ def _read(
 
     def calls() -> Iterator[Call]:
         nonlocal lines
-        told = lambda at: bar.update(shown, completed=100 * at // size)  # noqa: E731
-        for call in call_lines(file, settings.gateway.tenant, progress=told):
+        read = lambda at: bar.update(shown, completed=100 * at // size)  # noqa: E731
+        for call in call_lines(file, settings.gateway.tenant, progress=read):
             if isinstance(call, str):
                 lines += 1
                 number, _, reason = call.removeprefix(f"{file}:").partition(": ")
@@ -159,18 +155,22 @@ def _measured(
 
 
 def _of_all(potential: Potential, task: ScanTask) -> Potential:
-    """What holds of the calls that a surrogate may answer, said of all calls."""
-    share = 1 - sum(task.only_teacher.values()) / task.calls
-    if not share:
-        return Potential(reason=f"only the LLM answers such calls: {_told(task.only_teacher)}")
-    return msgspec.structs.replace(potential, coverage=share * potential.coverage)
+    """What holds of the calls that a surrogate may learn from and answer, said of all calls."""
+    if task.learnable:
+        share = task.learnable / task.calls
+        return msgspec.structs.replace(potential, coverage=share * potential.coverage)
+    reasons = [f"only the LLM answers such calls: {_told(task.only_teacher)}"] if task.only_teacher else []
+    if sum(task.only_teacher.values()) < task.calls:
+        reasons.append(f"no answer is a label: {told(task.no_labels)}")
+    return Potential(reason="; ".join(reasons))
+
 
 
 def _told(reasons: dict[str, int]) -> str:
     """Why only the LLM answers calls, most frequent first."""
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    told = [f"{SAID.get(why.split()[0], why)} (`{why}`, {calls:,})" for why, calls in ordered[:_REASONS]]
-    return "; ".join([*told, "..."] if len(ordered) > _REASONS else told)
+    words = [f"{SAID.get(why.split()[0], why)} (`{why}`, {calls:,})" for why, calls in ordered[:_REASONS]]
+    return "; ".join([*words, "..."] if len(ordered) > _REASONS else words)
 
 
 def _has_numbers(task: ScanTask) -> bool:
@@ -180,7 +180,7 @@ def _has_numbers(task: ScanTask) -> bool:
 def _forecast(report: ScanReport, target: float, delta: float) -> ScanReport:
     """The report with what replacing would save in a month, or on as many calls again without times."""
     span_s = report.last_seen - report.first_seen
-    timed = report.first_seen > _A_TIME and span_s > 0
+    timed = report.first_seen > A_TIME and span_s > 0
     ahead = _MONTH_S / span_s if timed else 1.0
     tasks = tuple([_saved(task, ahead) for task in report.tasks])
     # what would lose money is left to the LLM
@@ -254,6 +254,10 @@ def notes(report: ScanReport) -> list[str]:
         )
     if report.only_teacher:
         said.append(f"Calls that the gateway leaves to the LLM: {_told(report.only_teacher)}.")
+    if report.no_labels:
+        said.append(
+            f"Answers that are no labels, so that those calls stay with the LLM: {told(report.no_labels)}."
+        )
     if report.estimated_tokens:
         said.append(
             f"{report.estimated_tokens:,} calls without token counts: theirs are estimated from the texts."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +18,39 @@ from jitr.models.tasks.answers import normal
 from jitr.models.tasks.extract import LabelSpace
 from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.schemas.calls import Call
-from jitr.schemas.errors import ConfigError, NotFoundError
+from jitr.schemas.errors import ConfigError, NotFoundError, RecordError
+from jitr.schemas.labels import has_text
+from jitr.schemas.lenient import loads
 from jitr.schemas.tasks import OutputKind, Task
 
 INPUTS = ("input", "text", "prompt", "question")
 ANSWERS = ("answer", "label", "output", "response", "teacher")
+_CALLS = ("messages", "request")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Teaching:
-    """What a file teaches: examples, the kind of their answers, and how many lines could not be read."""
+    """What a file teaches.
 
-    examples: list[Example]
-    kind: OutputKind
-    refused: int
+    Attributes
+    ----------
+    examples : list of Example
+    kind : OutputKind
+        What their answers are.
+    refused : list of str
+        A message for each line that could not be read, with its place.
+    no_labels : Counter
+        Calls whose answers are no labels, by why (`jitr.schemas.labels`).
+    """
+
+    examples: list[Example] = field(default_factory=list)
+    kind: OutputKind = "text"
+    refused: list[str] = field(default_factory=list)
+    no_labels: Counter[str] = field(default_factory=Counter)
 
 
 def read(file: Path, task: str | None, redact: Redaction) -> Teaching:
-    """Read a file of pairs or of calls; what it is shows in its first line.
+    """Read a file of pairs or of calls; what it is shows in the first line that is either.
 
     Raises
     ------
@@ -43,62 +59,67 @@ def read(file: Path, task: str | None, redact: Redaction) -> Teaching:
     NotFoundError
         The log has no such task, or several and none is named.
     """
-    first = next((row for row in _rows(file) if row is not None), None)
-    if first is None:
-        raise ConfigError(f"{file} holds no JSON object; a line is an input with its answer, or a call")
-    if _pair(first) is not None:
-        return _pairs(file, redact)
+    for _, row in _rows(file):
+        if isinstance(row, dict):
+            if _is_pair(row):
+                return _pairs(file, redact)
+            if any(key in row for key in _CALLS):
+                break
     return _calls(file, task, redact)
 
 
 def _pairs(file: Path, redact: Redaction) -> Teaching:
-    space, refused = LabelSpace(), 0
+    space, taught = LabelSpace(), Teaching()
     found: list[tuple[str, float, str, str]] = []
-    for number, row in enumerate(_rows(file), 1):
-        pair = None if row is None else _pair(row)
-        if row is None or pair is None:
-            refused += 1
+    for number, row in _rows(file):
+        pair = row if isinstance(row, str) else _pair(row)
+        if isinstance(pair, str):
+            taught.refused.append(f"{file}:{number}: {pair}")
             continue
         text, answer = redact.text(pair[0]), redact.text(pair[1])
         space.learn(answer, text)
-        moment = row.get("time")
+        moment = row.get("time") if isinstance(row, dict) else None
         when = float(moment) if isinstance(moment, int | float) else float(number)
         found.append((f"{file.name}:{number}", when, text, answer))
-    examples = []
     for id, when, text, answer in found:
         label = space.parse(answer)
         if label is None:
             label = normal(answer.strip())
-        examples.append(Example(id, when, text, label, text=answer.strip()))
-    return Teaching(examples, space.kind, refused)
+        taught.examples.append(Example(id, when, text, label, text=answer.strip()))
+    taught.kind = space.kind
+    return taught
 
 
 def _calls(file: Path, name: str | None, redact: Redaction) -> Teaching:
     finders: dict[str, Finder] = {}
     members: dict[str, list[Call]] = {}
-    refused = 0
+    taught = Teaching()
     for call in call_lines(file):
         if isinstance(call, str):
-            refused += 1
+            taught.refused.append(call)
             continue
         finder = finders.setdefault(call.tenant, Finder(call.tenant, FinderPolicy()))
         for found in finder.learn(redact.call(call)):
             members.setdefault(found.task.id, []).extend(found.calls)
+    if not finders:
+        first = f"line {taught.refused[0].removeprefix(f'{file}:')}" if taught.refused else "it is empty"
+        raise ConfigError(f"{file} holds no call and no pair of `input` and `answer`; {first}")
     tasks = [t for f in finders.values() for t in f.tasks if t.status == "task" and members.get(t.id)]
     chosen = _choose(tasks, members, name, file)
-    space, examples = LabelSpace(), []
+    space = LabelSpace()
     made = [task_call(call, chosen, {}) for call in members[chosen.id]]
-    for one in made:
-        if one.response is not None:
-            space.learn(one.response.text, one.input)
-    for one in made:
-        label = space.parse(one.response.text) if one.response is not None else None
-        if label is not None and one.response is not None:
-            said = one.response
-            examples.append(
+    taught.no_labels = Counter(one.no_label.value for one in made if one.no_label is not None)
+    answered = [(one, one.response) for one in made if one.no_label is None and one.response is not None]
+    for one, said in answered:
+        space.learn(said.text, one.input)
+    for one, said in answered:
+        label = space.parse(said.text)
+        if label is not None:
+            taught.examples.append(
                 Example(one.id, one.time, one.input, label, one.weight, one.model, said.text, said.opening)
             )
-    return Teaching(examples, space.kind, refused)
+    taught.kind = space.kind
+    return taught
 
 
 def _choose(tasks: list[Task], members: dict[str, list[Call]], name: str | None, file: Path) -> Task:
@@ -113,18 +134,33 @@ def _choose(tasks: list[Task], members: dict[str, list[Call]], name: str | None,
     raise NotFoundError(f"{file} holds several tasks: {sizes}; name one with --task")
 
 
-def _pair(row: dict[str, Any]) -> tuple[str, str] | None:
-    """Input and answer of a row, where it is one."""
-    asked = next((row[key] for key in INPUTS if isinstance(row.get(key), str)), None)
+def _is_pair(row: dict[str, Any]) -> bool:
+    """Whether a row has an input as text, and a place for its answer."""
+    asked, said = any(isinstance(row.get(key), str) for key in INPUTS), any(key in row for key in ANSWERS)
+    return asked and said and not any(key in row for key in _CALLS)
+
+
+def _pair(row: dict[str, Any]) -> tuple[str, str] | str:
+    """Input and answer of a row, or why it teaches nothing."""
+    if not _is_pair(row):
+        return f"expected an input (one of {', '.join(INPUTS)}) and its answer ({', '.join(ANSWERS)})"
+    asked = next(row[key] for key in INPUTS if isinstance(row.get(key), str))
     said = next((row[key] for key in ANSWERS if row.get(key) is not None), None)
-    if asked is None or said is None or "messages" in row:
-        return None
-    return asked, said if isinstance(said, str) else msgspec.json.encode(said).decode()
+    if said is None:
+        return "the answer is null"
+    answer = said if isinstance(said, str) else msgspec.json.encode(said).decode()
+    return (asked, answer) if has_text(answer) and normal(answer.strip()) else "the answer has no text"
 
 
-def _rows(file: Path) -> Iterator[dict[str, Any] | None]:
-    for _, line in raw_lines(file):
+def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """The JSON objects of a file with their lines' numbers, or what is wrong with a line."""
+    for number, line in raw_lines(file):
+        if isinstance(line, str):
+            yield number, line
+            continue
         try:
-            yield None if isinstance(line, str) else msgspec.json.decode(line, type=dict[str, Any])
-        except (msgspec.DecodeError, RecursionError):
-            yield None
+            value = loads(line)
+        except RecordError as error:
+            yield number, str(error)
+            continue
+        yield number, value if isinstance(value, dict) else f"expected an object, got {type(value).__name__}"

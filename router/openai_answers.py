@@ -9,7 +9,7 @@ import msgspec
 
 from jitr.schemas.dialects.openai_answer import error_said
 from jitr.schemas.errors import RecordError
-from jitr.schemas.lenient import loads, whole
+from jitr.schemas.lenient import loads
 
 _encode: Final = msgspec.json.Encoder().encode
 # the surrogate reads no tokens that anybody bills; clients expect the field nevertheless
@@ -112,7 +112,7 @@ def error_message(status: int, body: bytes) -> str:
     if not body.strip():
         return f"{status}: the body is empty"
     try:
-        said = error_said(whole(loads(body)))
+        said = error_said(loads(body))
     except RecordError:
         return f"{status}: the body is no JSON"
     return f"{status}: {said or 'the body tells no error'}"

@@ -12,7 +12,7 @@ from jitr.schemas.dialects.base import Origin
 from jitr.schemas.dialects.openai import OpenAIPair
 from jitr.schemas.dialects.openai_answer import Answer, read_answer, read_usage
 from jitr.schemas.errors import RecordError
-from jitr.schemas.lenient import loads, whole
+from jitr.schemas.lenient import loads
 from jitr.schemas.only_teacher import only_teacher, why
 
 _PAIR: Final = OpenAIPair()
@@ -62,7 +62,7 @@ def read_body(status: int, body: bytes) -> tuple[dict[str, Any] | None, str | No
     """
     if 200 <= status < 300:
         try:
-            value = whole(loads(body))
+            value = loads(body)
         except RecordError:
             value = None
         if isinstance(value, dict):

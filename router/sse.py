@@ -59,7 +59,7 @@ def assemble(stream: bytes) -> dict[str, Any]:
         if not data.strip():
             continue
         try:
-            chunk = loads(data)
+            chunk = loads(data, halves=True)
         except RecordError as error:
             raise StreamError(f"a chunk of the stream cannot be read: {error}") from error
         if kind == b"error" or (isinstance(chunk, dict) and chunk.get("error")):

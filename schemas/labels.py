@@ -41,7 +41,7 @@ class NoLabel(StrEnum):
     TOOL_CALL = "tool_call"
     """Tools or functions are called where a text was due."""
     UNFINISHED = "unfinished"
-    """Nothing says that it came to its end: the finish reason is missing or unknown."""
+    """Nothing says that it came to its end: the finish reason is null or unknown."""
     EMPTY = "empty"
     """It has no text, for example all of it stands in `reasoning_content`."""
 

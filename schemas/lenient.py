@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -10,10 +11,15 @@ import msgspec
 from jitr.schemas.errors import RecordError
 
 
-def loads(raw: bytes | str) -> Any:
-    """Decode JSON; also with a byte order mark, ``NaN`` and ``Infinity``, and halves of surrogate pairs.
+def loads(raw: bytes, *, halves: bool = False) -> Any:
+    """Decode JSON; also with a byte order mark, numbers that are none, and halves of surrogate pairs.
 
-    Halves of pairs stay as they are: pieces of a text may be put together before `whole` mends it.
+    Parameters
+    ----------
+    raw : bytes
+        ``NaN``, ``Infinity`` and what no float holds become None.
+    halves : bool
+        Leave halves of pairs as they are, for pieces of a text that `whole` mends once they are together.
 
     Raises
     ------
@@ -22,8 +28,8 @@ def loads(raw: bytes | str) -> Any:
 
     Examples
     --------
-    >>> loads(b'{"logprob": -Infinity}')
-    {'logprob': -inf}
+    >>> loads(b'{"logprob": -Infinity, "token": "ok \\\\ud83d"}')
+    {'logprob': None, 'token': 'ok �'}
     >>> loads(b"<html>")
     Traceback (most recent call last):
         ...
@@ -33,7 +39,8 @@ def loads(raw: bytes | str) -> Any:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         try:
-            return json.loads(raw)
+            value = json.loads(raw, parse_constant=lambda _: None, parse_float=_finite)
+            return value if halves else whole(value)
         except (ValueError, RecursionError):
             raise RecordError(str(error) or type(error).__name__, stage="json") from error
 
@@ -53,3 +60,8 @@ def whole(value: Any) -> Any:
     if isinstance(value, dict):
         return {whole(k): whole(v) for k, v in value.items()}
     return [whole(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None

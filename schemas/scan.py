@@ -41,9 +41,10 @@ class ScanTask(msgspec.Struct, frozen=True, kw_only=True):
 
     ``skeleton`` has its slots marked. ``labels`` are the most frequent labels with their counts,
     ``unparsed`` the answers that are none of them. ``only_teacher`` counts the calls that no surrogate may
-    answer, by why (`jitr.schemas.only_teacher`), with the parameter where the reason is of many.
-    ``examples`` are payloads. ``cost_deviation_usd`` is the standard deviation of a call's cost. ``saving``
-    is dollars in the report's period.
+    answer, by why (`jitr.schemas.only_teacher`), with the parameter where the reason is of many;
+    ``no_labels`` those whose answers teach nothing, by why (`jitr.schemas.labels`); ``learnable`` are the
+    calls that are neither. ``examples`` are payloads. ``cost_deviation_usd`` is the standard deviation of a
+    call's cost. ``saving`` is dollars in the report's period.
     """
 
     id: str
@@ -62,6 +63,8 @@ class ScanTask(msgspec.Struct, frozen=True, kw_only=True):
     label_count: int
     unparsed: int
     only_teacher: dict[str, int]
+    no_labels: dict[str, int]
+    learnable: int
     examples: tuple[str, ...]
     first_seen: float
     last_seen: float
@@ -82,8 +85,9 @@ class ScanReport(msgspec.Struct, frozen=True, kw_only=True):
     ``estimated_tokens`` says how many calls had no token counts, so that theirs were estimated; ``unpriced``
     how many calls had no price; ``unmatched_share`` is the share of calls in no task.
     ``saving`` is forecast for a ``period``: a month at the log's rate, or as much again as the log where its
-    calls have no times. ``only_teacher`` counts the calls that no surrogate may answer, by why. ``refused``
-    are the first lines that could not be read, of ``refused_lines``.
+    calls have no times. ``only_teacher`` counts the calls that no surrogate may answer, by why, ``no_labels``
+    those whose answers teach nothing. ``refused`` are the first lines that could not be read, of
+    ``refused_lines``.
     """
 
     calls: int
@@ -99,6 +103,7 @@ class ScanReport(msgspec.Struct, frozen=True, kw_only=True):
     estimated_tokens: int
     unpriced: int
     only_teacher: dict[str, int] = {}
+    no_labels: dict[str, int] = {}
     refused_lines: int = 0
     refused: tuple[Refused, ...] = ()
     target: float = 0.0

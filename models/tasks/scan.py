@@ -19,6 +19,8 @@ from jitr.models.tasks.skeleton import Pattern
 from jitr.schemas.calls import Call, Response
 from jitr.schemas.checks import INVALID, PARAMETER
 from jitr.schemas.only_teacher import why
+from jitr.schemas.calls import Call, Usage
+from jitr.schemas.labels import label_text, no_label
 from jitr.schemas.prices import Price
 from jitr.schemas.scan import ScanReport, ScanTask
 from jitr.schemas.tasks import Task
@@ -45,6 +47,8 @@ class _Sums:
         "first",
         "input_tokens",
         "last",
+        "learnable",
+        "no_labels",
         "only_teacher",
         "output_tokens",
         "sample",
@@ -60,6 +64,8 @@ class _Sums:
         self.first = float("inf")
         self.last = float("-inf")
         self.only_teacher: Counter[str] = Counter()
+        self.no_labels: Counter[str] = Counter()
+        self.learnable = 0
         self.space = LabelSpace()
         self.sample = Sample()
 
@@ -74,6 +80,10 @@ class _Sums:
         self.last = max(self.last, call.time)
         if reason is not None:
             self.only_teacher[reason] += 1
+        why = no_label(call)
+        if why is not None:
+            self.no_labels[why.value] += 1
+        self.learnable += reason is None and why is None
 
     def join(self, other: _Sums) -> None:
         self.calls += other.calls
@@ -84,6 +94,8 @@ class _Sums:
         self.first = min(self.first, other.first)
         self.last = max(self.last, other.last)
         self.only_teacher += other.only_teacher
+        self.no_labels += other.no_labels
+        self.learnable += other.learnable
         self.space.absorb(other.space)
         self.sample.join(other.sample)
 
@@ -155,14 +167,13 @@ def scan(
             if version not in patterns:
                 patterns[version] = tuple([Pattern.of(s) for s in task.skeletons])
             for member in found.calls:
-                reason = _only_teacher(member, harmless)
+                reason, answer = _only_teacher(member, harmless), label_text(member)
                 held.add(member, bill(member, prices), reason)
-                response = member.response
-                if response is not None:
+                if answer is not None:
                     asked = _input(member, patterns[version])
-                    held.space.learn(response.text, asked)
-                    if reason is None and _whole(member, response):
-                        held.sample.add(Answered(member.id, member.time, asked, response.text))
+                    held.space.learn(answer, asked)
+                    if reason is None:
+                        held.sample.add(Answered(member.id, member.time, asked, answer))
         if progress is not None and total.calls % _EVERY == 0:
             progress(total.calls)
     if progress is not None:
@@ -190,6 +201,7 @@ def scan(
         estimated_tokens=estimated,
         unpriced=unpriced,
         only_teacher=dict(total.only_teacher),
+        no_labels=dict(total.no_labels),
     )
     return Scan(report, {row.id: (sums[row.id].sample, sums[row.id].space) for row in rows})
 
@@ -201,11 +213,6 @@ def _only_teacher(call: Call, harmless: Collection[str]) -> str | None:
         return None
     reason, name = found
     return f"{reason} {name}" if reason in (INVALID, PARAMETER) else reason
-
-
-def _whole(call: Call, response: Response) -> bool:
-    """Whether an answer is one that teaches: not cut off, no tool call, no failure."""
-    return call.error is None and response.tool_calls is None and response.finish_reason != "length"
 
 
 def _input(call: Call, patterns: tuple[Pattern, ...]) -> str:
@@ -245,6 +252,8 @@ def _row(task: Task, held: _Sums, calls: int) -> ScanTask:
         label_count=len(space.labels),
         unparsed=space.unparsed(),
         only_teacher=dict(held.only_teacher),
+        no_labels=dict(held.no_labels),
+        learnable=held.learnable,
         examples=task.examples,
         first_seen=held.first,
         last_seen=held.last,

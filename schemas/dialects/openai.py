@@ -8,7 +8,7 @@ from typing import Any
 from jitr.schemas.calls import Call, DecisionStamp, Message, Usage
 from jitr.schemas.checks import LONGEST_STOP
 from jitr.schemas.dialects.base import Origin
-from jitr.schemas.dialects.openai_answer import Answer, read_answer, text_of, tool_calls_of
+from jitr.schemas.dialects.openai_answer import Answer, error_said, read_answer, text_of, tool_calls_of
 from jitr.schemas.errors import RecordError
 from jitr.schemas.only_teacher import only_teacher
 from jitr.schemas.parameters import CONSTRAINTS
@@ -26,7 +26,7 @@ class _Pair(Record, frozen=True, kw_only=True):
     latency_s: float | None = None
     cost_usd: float | None = None
     task: str | None = None
-    error: str | None = None
+    error: Any = None
     status: int | None = None
     metadata: dict[str, str] = {}
     decision: DecisionStamp | None = None
@@ -76,7 +76,7 @@ class OpenAIPair:
             task=pair.task or metadata.get("jitr_task"),
             decision=pair.decision,
             metadata=metadata,
-            error=pair.error or answer.error,
+            error=error_said({"error": pair.error}) or answer.error,
             status=pair.status,
         )
 

@@ -56,7 +56,8 @@ def read_answer(body: Mapping[str, Any]) -> Answer:
         return Answer(None, usage, error or "the response holds no choices")
     said = choice.get("message")
     message: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
-    text, finish = text_of(message.get("content"), ""), _str(choice.get("finish_reason"))
+    # a log that leaves the field out says nothing; one that gives null says that the answer had not ended
+    text, finish = text_of(message.get("content"), ""), _str(choice.get("finish_reason", "stop"))
     if not text and _str(message.get("refusal")):
         text, finish = _str(message["refusal"]), "refusal"
     response = Response(

@@ -1,4 +1,4 @@
-"""What is no label teaches nothing and speaks neither for a surrogate nor against it, from detect to audit."""
+"""What is no label teaches nothing and speaks neither for a surrogate nor against it: detect to audit."""
 
 import asyncio
 from collections import Counter

@@ -92,7 +92,7 @@ def test_a_file_of_pairs_becomes_a_surrogate_with_a_card_and_can_be_ejected(
 
 def test_pairs_keep_the_usual_rendering_and_count_unreadable_lines(pairs: Path) -> None:
     taught = read(pairs, None, Redaction(Settings()))
-    assert len(taught.examples) == 250 and taught.refused == 1 and taught.kind == "label"
+    assert len(taught.examples) == 250 and len(taught.refused) == 1 and taught.kind == "label"
     assert set(Dataset.from_examples(taught.examples).renderings.values()) == {"Refund", "Card"}
 
 
@@ -121,7 +121,7 @@ def test_what_is_not_there_is_named(log: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no task other in"):
         read(log, "other", Redaction(Settings()))
     (tmp_path / "empty.jsonl").write_text("\n")
-    with pytest.raises(ConfigError, match="holds no JSON object"):
+    with pytest.raises(ConfigError, match="it is empty"):
         read(tmp_path / "empty.jsonl", None, Redaction(Settings()))
 
 
@@ -253,7 +253,7 @@ def test_pairs_are_read_up_to_where_a_packed_file_breaks_off(tmp_path: Path) -> 
     file.write_bytes(packed[: len(packed) // 2])
     taught = read(file, None, Redaction(Settings()))
     assert 20 < len(taught.examples) < 250
-    assert taught.refused >= 1
+    assert "breaks off" in taught.refused[0]
 
 
 def test_a_line_nested_too_deep_and_a_byte_order_mark_cost_nothing_else(tmp_path: Path) -> None:
@@ -262,12 +262,12 @@ def test_a_line_nested_too_deep_and_a_byte_order_mark_cost_nothing_else(tmp_path
     made = [json.dumps({"input": t, "answer": a}) for t, a in texts(10)]
     file.write_bytes(b"\xef\xbb\xbf" + "\n".join([*made, deep]).encode())
     taught = read(file, None, Redaction(Settings()))
-    assert (len(taught.examples), taught.refused) == (10, 1)
+    assert (len(taught.examples), len(taught.refused)) == (10, 1)
 
 
 def test_a_log_in_which_nothing_recurs_says_so(tmp_path: Path) -> None:
     file = tmp_path / "log.jsonl"
-    call = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "response": "ho"}
+    call = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "response": {"text": "ho"}}
     file.write_text(json.dumps(call))
     with pytest.raises(NotFoundError, match="nothing recurs in"):
         read(file, None, Redaction(Settings()))

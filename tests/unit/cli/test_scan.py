@@ -133,7 +133,7 @@ def test_a_file_without_a_call_says_what_is_wrong_with_its_first_line(
     log.write_text("[\n" + lines(1)[0] + ",\n]")
     code, _, err = run(capsys, str(log))
     assert code == 1
-    assert "holds no call; line 1: Input data was truncated" in err
+    assert "holds no call; line 1: JSON over several lines" in err
 
 
 def test_a_page_for_a_missing_folder_is_refused_before_the_work(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 
 from jitr.schemas.errors import RecordError
+from jitr.schemas.lenient import loads
 from jitr.schemas.record import record_error
 
-_MARK = b"\xef\xbb\xbf"
 _BEGINNINGS = (
     (b"\xff\xfe", "UTF-16; convert it to UTF-8"),
     (b"\xfe\xff", "UTF-16; convert it to UTF-8"),
@@ -21,17 +20,12 @@ _BEGINNINGS = (
     (b"Obj\x01", "an Avro file; send JSON"),
     (b"\xac\xed\x00\x05", "a serialized Java object; send JSON"),
 )
-# whole pairs and other escapes first, so that they stay; what the group finds is half a pair
-_ESCAPES = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\[^u]|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-)
 
 
 def json_value(data: bytes, *, stage: str = "dialect") -> Any:
     """Decode data as JSON of any form.
 
-    A byte order mark is skipped, half a surrogate pair (a text that was cut inside of an emoji) is read as
-    U+FFFD, and JSON that was encoded twice is decoded twice.
+    It is read leniently (`jitr.schemas.lenient`), and JSON that was encoded twice is decoded twice.
 
     Raises
     ------
@@ -50,7 +44,10 @@ def json_value(data: bytes, *, stage: str = "dialect") -> Any:
     try:
         value = msgspec.json.decode(data)
     except (ValueError, RecursionError) as error:
-        value = _mended(data, error, stage)
+        try:
+            value = loads(data)
+        except RecordError:
+            raise no_json(data, error, stage) from error
     if isinstance(value, str) and value[:1] in ("{", "["):
         try:
             return msgspec.json.decode(value)
@@ -69,16 +66,6 @@ def no_json(data: bytes, error: Exception, stage: str) -> RecordError:
     )
 
 
-def _mended(data: bytes, error: Exception, stage: str) -> Any:
-    mended = _ESCAPES.sub(lambda found: b"\\ufffd" if found[1] else found[0], data.removeprefix(_MARK))
-    if mended != data:
-        try:
-            return msgspec.json.decode(mended)
-        except (ValueError, RecursionError) as second:
-            error = second
-    raise no_json(data, error, stage) from error
-
-
 def _what(data: bytes) -> str:
     if not data.strip():
         return "nothing"
@@ -93,8 +80,6 @@ def _what(data: bytes) -> str:
             f"the Confluent wire format (magic byte 0, schema id {schema}); produce JSON without a schema"
             " registry's serializer"
         )
-    if re.search(rb"[:,\[]\s*-?(NaN|Infinity)\s*[,}\]]", data):
-        return "NaN or Infinity, which JSON does not have"
     try:
         data.decode()
     except UnicodeDecodeError:

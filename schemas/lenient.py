@@ -10,6 +10,8 @@ import msgspec
 
 from jitr.schemas.errors import RecordError
 
+_MARK = b"\xef\xbb\xbf"
+
 
 def loads(raw: bytes, *, halves: bool = False) -> Any:
     """Decode JSON; also with a byte order mark, numbers that are none, and halves of surrogate pairs.
@@ -39,7 +41,8 @@ def loads(raw: bytes, *, halves: bool = False) -> Any:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         try:
-            value = json.loads(raw, parse_constant=lambda _: None, parse_float=_finite)
+            text = raw.removeprefix(_MARK).decode("utf-8", "surrogatepass")
+            value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
             return value if halves else whole(value)
         except (ValueError, RecursionError):
             raise RecordError(str(error) or type(error).__name__, stage="json") from error

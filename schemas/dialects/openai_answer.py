@@ -114,8 +114,9 @@ def read_usage(usage: Any) -> Usage:
 
     Examples
     --------
-    >>> read_usage({"prompt_tokens": 60, "completion_tokens": "2", "prompt_tokens_details": None})
-    Usage(input_tokens=60, output_tokens=2, cached_tokens=0)
+    >>> usage = read_usage({"prompt_tokens": 60, "completion_tokens": "2", "prompt_tokens_details": None})
+    >>> usage.input_tokens, usage.output_tokens, usage.cached_tokens
+    (60, 2, 0)
     """
     if not isinstance(usage, Mapping):
         return Usage()

@@ -165,7 +165,6 @@ def _of_all(potential: Potential, task: ScanTask) -> Potential:
     return Potential(reason="; ".join(reasons))
 
 
-
 def _told(reasons: dict[str, int]) -> str:
     """Why only the LLM answers calls, most frequent first."""
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))

@@ -16,11 +16,10 @@ from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.sample import Answered, Sample
 from jitr.models.tasks.signature import text_of
 from jitr.models.tasks.skeleton import Pattern
-from jitr.schemas.calls import Call, Response
+from jitr.schemas.calls import Call
 from jitr.schemas.checks import INVALID, PARAMETER
-from jitr.schemas.only_teacher import why
-from jitr.schemas.calls import Call, Usage
 from jitr.schemas.labels import label_text, no_label
+from jitr.schemas.only_teacher import why
 from jitr.schemas.prices import Price
 from jitr.schemas.scan import ScanReport, ScanTask
 from jitr.schemas.tasks import Task

@@ -13,7 +13,7 @@ from jitr.cli.fit import fit
 from jitr.cli.lines import call_lines
 from jitr.cli.main import main
 from jitr.cli.teaching import read
-from jitr.models.tasks.redaction import Redaction
+from jitr.models.redaction.redaction import Redaction
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.settings import Settings

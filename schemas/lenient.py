@@ -13,12 +13,12 @@ from jitr.schemas.errors import RecordError
 _MARK = b"\xef\xbb\xbf"
 
 
-def loads(raw: bytes, *, halves: bool = False) -> Any:
+def loads(raw: bytes | str, *, halves: bool = False) -> Any:
     """Decode JSON; also with a byte order mark, numbers that are none, and halves of surrogate pairs.
 
     Parameters
     ----------
-    raw : bytes
+    raw : bytes or str
         ``NaN``, ``Infinity`` and what no float holds become None.
     halves : bool
         Leave halves of pairs as they are, for pieces of a text that `whole` mends once they are together.
@@ -41,8 +41,9 @@ def loads(raw: bytes, *, halves: bool = False) -> Any:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         try:
-            text = raw.removeprefix(_MARK).decode("utf-8", "surrogatepass")
-            value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+            if isinstance(raw, bytes):
+                raw = raw.removeprefix(_MARK).decode("utf-8", "surrogatepass")
+            value = json.loads(raw, parse_constant=lambda _: None, parse_float=_finite)
             return value if halves else whole(value)
         except (ValueError, RecursionError):
             raise RecordError(str(error) or type(error).__name__, stage="json") from error

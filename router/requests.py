@@ -82,4 +82,9 @@ def needs_teacher(request: Mapping[str, Any] | Call, harmless: Collection[str] =
     """
     named = request if isinstance(request, Call) else only_teacher(request)
     found = why(named, harmless)
-    return None if found is None else Reason(found[0])
+    if found is None:
+        return None
+    try:
+        return Reason(found[0])
+    except ValueError:  # a canonical call may bring reasons of its own
+        return Reason.PARAMETER

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta
 
-# dollars a million tokens; neither negative nor infinite
-Dollars = Annotated[float, Meta(ge=0, le=1e6)]
+from jitr.schemas.bounds import Dollars
 
 
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -84,3 +84,8 @@ def test_a_canonical_call_says_the_same() -> None:
     assert needs_teacher(call(n=2)) is Reason.CHOICES
     assert needs_teacher(call(logprobs=True)) is Reason.LOGPROBS
     assert needs_teacher(call(tools="[]")) is Reason.TOOLS
+
+
+def test_a_reason_that_nobody_knows_still_leaves_a_call_to_the_teacher() -> None:
+    call = Call(id="1", model="m", time=0.0, messages=(), only_teacher={"x": "a reason of its own"})
+    assert needs_teacher(call) is Reason.PARAMETER

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from mode.utils.logging import get_logger
 from redis.asyncio import Redis
 
@@ -35,6 +36,7 @@ from jitr.agents.watchdog import StuckError
 from jitr.router.supervisor import Loops
 from jitr.router.table import RouteTable
 from jitr.schemas.errors import ConfigError, nearest
+from jitr.schemas.origins import stranger
 from jitr.schemas.routes import Transition
 from jitr.schemas.settings import Settings
 from jitr.schemas.tasks import Task
@@ -209,7 +211,20 @@ class Worker:
             amiss = self._unready()
             return web.Response(text="\n".join(amiss) or "ready", status=503 if amiss else 200)
 
-        app = web.Application()
+        @web.middleware
+        async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+            foreign = stranger(
+                request.headers.getall("Host", ()),
+                request.headers.getall("Origin", ()),
+                bound=self.settings.worker.host,
+                reached=_address(request),
+                allowed_hosts=self.settings.worker.allowed_hosts,
+            )
+            if foreign is not None:
+                return web.Response(text=f"{foreign}; worker.allowed_hosts names those that are", status=403)
+            return await handler(request)
+
+        app = web.Application(middlewares=[guarded])
         app.add_routes([web.get("/metrics", page), web.get("/health", health), web.get("/ready", ready)])
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -242,3 +257,8 @@ class Worker:
                 with contextlib.suppress(Exception):
                     await send_all(packed, delivery.send, self.settings.topics.dead_letters.name)
             start = now
+
+
+def _address(request: web.Request) -> str:
+    name = request.transport and request.transport.get_extra_info("sockname")
+    return str(name[0]) if isinstance(name, tuple) else ""

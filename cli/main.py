@@ -42,6 +42,7 @@ VERBS = {
     "rollback": ("jitr.cli.commands:rollback", "Retire a task's surrogate."),
     "ledger": ("jitr.cli.routes:ledger", "Every transition, with its evidence."),
     "why": ("jitr.cli.why:why", "Who answered one call, and on what grounds."),
+    "keys": ("jitr.cli.keys:keys", "Keys of the gateway's own: make, list, revoke them."),
     "dlq": ("jitr.cli.dlq:dlq", "Events that could not be used."),
     "bases": ("jitr.cli.bases:bases", "Encoders to train on: those known, and more of them."),
     "doctor": ("jitr.cli.doctor:doctor", "What is here, what is missing, and the mend."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from unicodedata import category
 
@@ -90,6 +91,17 @@ def progress(quiet: bool = False) -> Progress:
         disable=quiet,
         transient=True,
     )
+
+
+def moment(time: float) -> str:
+    """Seconds since the epoch as a person reads them, in UTC.
+
+    Examples
+    --------
+    >>> moment(1.5)
+    '1970-01-01 00:00:01'
+    """
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def usd(value: float) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 
 import click
 import msgspec
 
 from jitr.cli.account import figures, saved, shadow
 from jitr.cli.options import json_option, tenant_option, with_settings
-from jitr.cli.output import console, print_json, table
+from jitr.cli.output import console, moment, print_json, table
 from jitr.cli.table import find, rows
 from jitr.cli.topic import records
 from jitr.router.table import Rows
@@ -126,7 +125,7 @@ def _when(step: Transition) -> str:
     """The time of a step; empty where its evidence came of calls that told none."""
     if step.time < _EARLIEST:
         return ""
-    return datetime.fromtimestamp(step.time, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return moment(step.time)
 
 
 async def _steps(settings: Settings, tenant: str, task: str | None) -> list[Transition]:

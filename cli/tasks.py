@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import click
 import msgspec
 from rich.console import Console
@@ -13,7 +11,7 @@ from jitr.cli.account import figures
 from jitr.cli.account import lines as account
 from jitr.cli.curate import merge, split
 from jitr.cli.options import json_option, tenant_option, with_settings
-from jitr.cli.output import console, plain, print_json, table, usd
+from jitr.cli.output import console, moment, plain, print_json, table, usd
 from jitr.cli.table import find, route_of, rows
 from jitr.models.money import saved_usd
 from jitr.models.tasks.curation import pattern_of
@@ -215,7 +213,7 @@ def _mix(task: Task) -> str:
 
 
 def _told(change: Change) -> str:
-    when = datetime.fromtimestamp(change.time, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    when = moment(change.time)
     says = {
         "found": "found",
         "refined": "more calls told its words better",

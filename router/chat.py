@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Any, Final
 
 import aiohttp
@@ -16,6 +15,8 @@ from multidict import CIMultiDict
 
 from jitr.router import openai_answers as openai
 from jitr.router.bodies import NOT_WHOLE, Bodies, Body, rest
+from jitr.router.border import CALLER, shared
+from jitr.router.callers import Caller
 from jitr.router.decision import Decision, new_id
 from jitr.router.encoding import EncodingError
 from jitr.router.metrics import GatewayMetrics
@@ -43,6 +44,7 @@ class _Exchange:
     """One request on its way through."""
 
     http: web.BaseRequest
+    caller: Caller
     started: float
     decision: Decision
     request: Mapping[str, Any]
@@ -109,8 +111,8 @@ class Chat:
         except NOT_WHOLE:
             return not_whole(http) or web.Response(status=400)
         with self._bodies.hold(body):
-            exchange = _Exchange(http, started, await self._decide(http, body), body.request or {})
-            decision = exchange.decision
+            decision = await self._decide(http, body)
+            exchange = _Exchange(http, http[CALLER], started, decision, body.request or {})
             try:
                 if decision.answered:
                     return self._from_surrogate(exchange)
@@ -130,7 +132,8 @@ class Chat:
         if body.request is None:
             return Decision(new_id(), None, "teacher", body.reason or Reason.UNREADABLE)
         headers = http.headers
-        tenant, task = self._tenant(http), headers.get("x-jitr-task")
+        caller, task = http[CALLER], headers.get("x-jitr-task")
+        tenant, unproved = caller.tenant, not caller.proved(body.request)
         if task and not self._names.take(tenant, task):
             decision = self._router.lookup(body.request, tenant=tenant, skip=True)
             return decision if decision.call is None else replace(decision, reason=Reason.TASK_NAME)
@@ -139,7 +142,9 @@ class Chat:
             return replace(decision, reason=body.reason)
         skip = headers.get("x-jitr-skip", "").strip().lower() not in _NO
         try:
-            return await self._router.answer(body.request, tenant=tenant, task=task, skip=skip)
+            return await self._router.answer(
+                body.request, tenant=tenant, task=task, skip=skip, unproved=unproved
+            )
         except asyncio.CancelledError:
             # nobody was asked, but the call was made
             decision = self._router.lookup(body.request, tenant=tenant, task=task, skip=True)
@@ -170,7 +175,7 @@ class Chat:
         response: Mapping[str, Any] | None = None
         error: str | None = "the audit was cut off by the gateway's stop"
         status: int | None = None
-        headers = self._upstream.sent_headers(exchange.http.headers)
+        headers = exchange.caller.sent(self._upstream.sent_headers(exchange.http.headers))
         # the body is written anew, and the answer is read here
         for name in ("Content-Encoding", "Accept-Encoding", "Accept"):
             headers.popall(name, None)
@@ -186,13 +191,14 @@ class Chat:
         except EncodingError as wrong:
             error = f"the answer cannot be read: {wrong}"
         finally:
+            exchange.caller.charge(exchange.request, response, kept=bytes(relay.kept))
             # an audit that fails is published too: `due` without a response is how a lost one is missed
             self._report(exchange.decision, response, error, latency_s, status)
 
     async def _from_teacher(self, exchange: _Exchange, body: Body) -> web.StreamResponse:
         http = exchange.http
         sent = time.perf_counter()
-        headers = self._upstream.sent_headers(http.headers)
+        headers = exchange.caller.sent(self._upstream.sent_headers(http.headers))
         content: bytes | AsyncIterator[bytes] = body.raw
         if not body.whole:
             content = rest(body, http)
@@ -212,6 +218,7 @@ class Chat:
         if REQUEST_ID not in passed:
             passed[REQUEST_ID] = request_id(http)
         passed.update(exchange.headers())
+        passed.update(shared(http))
         try:
             out = await relay.run(http, answer, passed)
         except FAILURES as failure:
@@ -224,6 +231,7 @@ class Chat:
         exchange.upstream_s += relay.waited_s
         if exchange.decision.call is None:
             self._upstream.let_go(answer, complete=relay.complete)
+            exchange.caller.charge(exchange.request, None, asked_bytes=http.content_length or len(body.raw))
             self._report(exchange.decision, None, None, exchange.took_s)
         elif isinstance(out, web.Response):
             # read and published once the answer is on its way
@@ -233,7 +241,10 @@ class Chat:
         return out
 
     async def _ask(self, exchange: _Exchange, headers: CIMultiDict[str], body: Any) -> aiohttp.ClientResponse:
-        return await self._upstream.ask("POST", PATH, exchange.http.rel_url.raw_query_string, headers, body)
+        query = exchange.http.rel_url.raw_query_string
+        answer = await self._upstream.ask("POST", PATH, query, headers, body)
+        exchange.caller.heard(answer.status, exchange.request or None)
+        return answer
 
     def _failed(self, exchange: _Exchange, failure: BaseException) -> web.Response:
         at_fault = not_whole(exchange.http)
@@ -260,6 +271,7 @@ class Chat:
                 error = f"the answer cannot be read: {wrong}"
             except StreamError as wrong:
                 error = str(wrong)
+        exchange.caller.charge(exchange.request, response, kept=bytes(relay.kept))
         self._report(exchange.decision, response, error, exchange.took_s, status)
 
     def _report(
@@ -274,12 +286,6 @@ class Chat:
             self._router.report(decision, response, error=error, status=status, latency_s=latency_s)
         except Exception:  # the caller has an answer; an event that cannot be made must not take it away
             log.exception("publishing call %s failed", decision.id)
-
-    def _tenant(self, http: web.BaseRequest) -> str:
-        if not self._settings.tenants:
-            return self._settings.tenant
-        key = http.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-        return self._settings.tenants.get(sha256(key.encode()).hexdigest(), self._settings.tenant)
 
 
 def _is_stream(answer: aiohttp.ClientResponse, body: bytes) -> bool:

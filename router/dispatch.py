@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from aiohttp import HttpVersion11, web
 
 from jitr.router import chat
+from jitr.router.border import Border, shared
 from jitr.router.chat import Chat
 from jitr.router.connections import Connection
 from jitr.router.metrics import GatewayMetrics
@@ -31,6 +32,8 @@ class Dispatch:
     upstream : Upstream
         Knows a request that has been here before.
     metrics : GatewayMetrics
+    border : Border
+        Says who is let in.
     pages : mapping of path to callable
         Pages of our own.
     """
@@ -41,16 +44,27 @@ class Dispatch:
         passing: Passing,
         upstream: Upstream,
         metrics: GatewayMetrics,
+        border: Border,
         pages: Mapping[str, Page],
     ) -> None:
         self._chat: Final = chat
         self._passing: Final = passing
         self._upstream: Final = upstream
         self._metrics: Final = metrics
+        self._border: Final = border
         self._pages: Final = pages
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         """Answer any request."""
+        answer = self._border.meet(http)
+        if answer is not None:
+            return answer
+        out = await self._handle(http)
+        if "Origin" in http.headers and not out.prepared:
+            out.headers.update(shared(http))
+        return out
+
+    async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
         path = http.rel_url.raw_path
         connection = http.protocol
         if isinstance(connection, Connection) and connection.refused:
@@ -70,6 +84,9 @@ class Dispatch:
             return self._refuse(http, 501, message, "no_websocket")
         if http.method in ("CONNECT", "TRACE"):
             return self._refuse(http, 405, f"{http.method} does not pass through.", "bad_method")
+        refused = self._border.admit(http)
+        if refused is not None:
+            return refused
         if "Expect" in http.headers and not await self._expected(http):
             return self._refuse(http, 417, "Only 100-continue may be expected.", "bad_expectation")
         with self._metrics.in_flight.track_inprogress():

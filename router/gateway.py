@@ -16,6 +16,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from jitr import __version__
 from jitr.router.addresses import leads_to
+from jitr.router.border import Border
+from jitr.router.callers import Callers
 from jitr.router.chat import Chat
 from jitr.router.connections import Connections, allow_open_files
 from jitr.router.dispatch import Dispatch, Page
@@ -72,9 +74,16 @@ class Gateway:
         self._upstream: Final = Upstream(settings.gateway)
         self._runner: web.ServerRunner | None = None
         self.router: Final = Router(settings, self._snapshot, self._events)
+        self.callers: Final = Callers(settings, self._snapshot.redis, follow=self._snapshot.follow)
         audits = Loops()
-        scorers = self._snapshot.scorers
-        self._loops: Final = (self._events.loops, self._snapshot.loops, scorers.loops, audits)
+        scorers, callers = self._snapshot.scorers, self.callers
+        self._loops: Final = (
+            self._events.loops,
+            self._snapshot.loops,
+            scorers.loops,
+            callers.loops,
+            audits,
+        )
         self.metrics: Final = GatewayMetrics(
             __version__, self._events, scorers, lambda: self._snapshot.age_s, self._loops
         )
@@ -86,7 +95,12 @@ class Gateway:
             "/metrics": self._metrics,
         }
         self._dispatch: Final = Dispatch(
-            self._chat, Passing(self._upstream, self.metrics), self._upstream, self.metrics, pages
+            self._chat,
+            Passing(self._upstream, self.metrics),
+            self._upstream,
+            self.metrics,
+            Border(settings.gateway, self.callers, self.metrics),
+            pages,
         )
         self.port = settings.gateway.port
 
@@ -97,8 +111,8 @@ class Gateway:
 
     @property
     def ready(self) -> bool:
-        """Whether a routing table has been read."""
-        return self._snapshot.ready
+        """Whether a routing table has been read, and it is known who may be served."""
+        return self._snapshot.ready and self.callers.ready
 
     async def start(self) -> None:
         """Listen; `port` and `base_url` hold from here on. Redis, Kafka and the LLM may come later.
@@ -111,6 +125,7 @@ class Gateway:
         settings = self._settings.gateway
         await self._events.start()
         await self._snapshot.start()
+        await self.callers.start()
         await self._upstream.start()
         self.connections = Connections(self._dispatch.handle, settings)
         self.metrics.watch(self.connections)
@@ -156,6 +171,7 @@ class Gateway:
         for name, share, closing in (
             ("audits", 0.2, self._chat.close(total_s / 8)),
             ("surrogates", 0.1, self.router.close(total_s / 16)),
+            ("the gateway's keys", 0.05, self.callers.stop()),
             ("the routing snapshot", 0.05, self._snapshot.stop()),
             ("the upstream's connections", 0.05, self._upstream.stop()),
         ):
@@ -167,7 +183,7 @@ class Gateway:
         return web.json_response({"status": "ok"})
 
     async def _ready(self, _: web.BaseRequest) -> web.Response:
-        age_s = self._snapshot.age_s if self.ready else None
+        age_s = self._snapshot.age_s if self._snapshot.ready else None
         said = {
             "ready": self.ready,
             "snapshot_age_s": age_s,

@@ -71,6 +71,8 @@ class Reason(StrEnum):
     """A stop sequence of the caller's occurs in the surrogate's answer."""
     TASK_NAME = "task_name"
     """What stands in `x-jitr-task` is no name, or one more than a tenant may give; it is left out."""
+    UNPROVED_CALLER = "unproved_caller"
+    """The upstream has not served this caller (its key, with this model) lately: it must decide itself."""
     NO_TASK = "no_task"
     """The call belongs to no known task."""
     NO_ROUTE = "no_route"
@@ -107,3 +109,7 @@ class Reason(StrEnum):
     """Deciding itself failed; this is a bug, and the log says more."""
     PASSED = "passed"
     """A path that is not routed, such as ``/v1/models``; passed through."""
+
+    # nobody answers
+    REFUSED = "refused"
+    """A strange `Host` or `Origin`, or no key that is good: sent away before it is looked at."""

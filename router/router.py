@@ -103,6 +103,7 @@ class Router:
         tenant: str | None = None,
         task: str | None = None,
         skip: bool = False,
+        unproved: bool = False,
     ) -> Decision:
         """Find a call's task and route, without running a model and without waiting.
 
@@ -116,6 +117,8 @@ class Router:
             The task's name, where the caller names it.
         skip : bool
             The caller asks for the teacher.
+        unproved : bool
+            Whether the upstream would serve this caller is not known: it must be asked.
 
         Returns
         -------
@@ -126,7 +129,7 @@ class Router:
         call = self._asked(request, id, tenant, task)
         if isinstance(call, Reason):
             return Decision(id, None, "teacher", call)
-        return self._decide(id, self._redacted(id, call), request, skip)[0]
+        return self._decide(id, self._redacted(id, call), request, skip, unproved)[0]
 
     async def answer(
         self,
@@ -135,6 +138,7 @@ class Router:
         tenant: str | None = None,
         task: str | None = None,
         skip: bool = False,
+        unproved: bool = False,
     ) -> Decision:
         """Decide who answers, and answer if it is the surrogate; see `lookup` for the parameters."""
         id = new_id()
@@ -145,7 +149,7 @@ class Router:
             clean = await asyncio.to_thread(self._redacted, id, call)
         else:
             clean = self._redacted(id, call)
-        decision, live, text = self._decide(id, clean, request, skip)
+        decision, live, text = self._decide(id, clean, request, skip, unproved)
         if live is None or live.surrogate is None:
             return decision
         asked = decision.reason is Reason.ASK
@@ -279,13 +283,14 @@ class Router:
         redacted: tuple[Call | None, Reason | None],
         request: Mapping[str, Any] | Call,
         skip: bool,
+        unproved: bool,
     ) -> tuple[Decision, Live | None, str]:
         # skeletons and surrogates come from redacted texts
         clean, reason = redacted
         if clean is None or reason is not None:
             return Decision(id, clean, "teacher", reason or Reason.FAILED), None, ""
         try:
-            return self._place(id, clean, request, skip)
+            return self._place(id, clean, request, skip, unproved)
         except Exception:
             log.exception("deciding about %s failed; the teacher answers", id)
             return Decision(id, clean, "teacher", Reason.FAILED), None, ""
@@ -298,7 +303,7 @@ class Router:
         return msgspec.structs.replace(request, tenant=tenant, task=task)
 
     def _place(
-        self, id: str, call: Call, request: Mapping[str, Any] | Call, skip: bool
+        self, id: str, call: Call, request: Mapping[str, Any] | Call, skip: bool, unproved: bool
     ) -> tuple[Decision, Live | None, str]:
         def teacher(reason: Reason, task: str | None = None) -> tuple[Decision, None, str]:
             return Decision(id, call, "teacher", reason, task=task), None, ""
@@ -328,6 +333,8 @@ class Router:
         )
         if live.surrogate is None or route.surrogate is None:
             return replace(decision, held=route.state == "hold"), None, ""
+        if unproved and live.reason is Reason.ASK:
+            return replace(decision, target="teacher", reason=Reason.UNPROVED_CALLER), None, ""
         decision = replace(
             decision,
             surrogate=route.surrogate.version,

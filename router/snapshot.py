@@ -85,6 +85,8 @@ class Snapshot:
 
     Attributes
     ----------
+    redis : redis.asyncio.Redis
+        The client, for whoever else of the gateway asks this Redis.
     loops : Loops
         What follows the table, and loads artifacts, in the background.
     """
@@ -97,12 +99,13 @@ class Snapshot:
         redis: Redis | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._redis: Final = redis or Redis.from_url(
+        self.redis: Final = redis or Redis.from_url(
             settings.redis.url, socket_timeout=2.0, socket_connect_timeout=2.0
         )
         self._owned: Final = redis is None
+        self._settings: Final = settings
         self._channels: Final = channels(settings.redis.prefix)
-        self._table: Final = RouteTable(self._redis, settings.redis.prefix)
+        self._table: Final = RouteTable(self.redis, settings.redis.prefix)
         root = local_path(settings.state.root) or Path(".jitr/state")
         self.loops: Final = Loops()
         self.scorers: Final = scorers or Scorers(settings.gateway.scorers)
@@ -115,11 +118,17 @@ class Snapshot:
         )
         self._clock: Final = clock
         names = {settings.gateway.tenant, *settings.gateway.tenants.values()}
-        self._tenants: Final = {
-            name: _Tenant(name, settings.policy_of(name, "").lease_s, Rows(tenant=name))
-            for name in sorted(names)
-        }
+        self._configured: Final = frozenset(names)
+        self._tenants: Final[dict[str, _Tenant]] = {}
+        for name in sorted(names):
+            self.follow(name)
         self._reachable = True
+
+    def follow(self, tenant: str) -> None:
+        """Read one more tenant's table too, from now on."""
+        if tenant not in self._tenants:
+            lease_s = self._settings.policy_of(tenant, "").lease_s
+            self._tenants[tenant] = _Tenant(tenant, lease_s, Rows(tenant=tenant))
 
     def view(self, tenant: str) -> View | Reason:
         """What serves a tenant now, or why nothing does. Never waits."""
@@ -132,15 +141,15 @@ class Snapshot:
 
     @property
     def ready(self) -> bool:
-        """Whether every tenant's table has been read."""
-        return all(state.view is not None for state in self._tenants.values())
+        """Whether the table of every tenant that the settings name has been read."""
+        return all(self._tenants[name].view is not None for name in self._configured)
 
     @property
     def age_s(self) -> float:
         """Seconds since Redis last confirmed the oldest view; infinite before the first."""
         if not self.ready:
             return float("inf")
-        return self._clock() - min(state.checked_at for state in self._tenants.values())
+        return self._clock() - min(self._tenants[name].checked_at for name in self._configured)
 
     async def start(self) -> None:
         """Begin to follow; returns at once, so that calls pass through before a table is read."""
@@ -151,12 +160,12 @@ class Snapshot:
         await self.loops.stop(FOLLOWER)
         await self._shelf.close()
         if self._owned:
-            await self._redis.aclose()
+            await self.redis.aclose()
 
     async def _follow(self) -> None:
         while True:
             try:
-                async with self._redis.pubsub() as listener:
+                async with self.redis.pubsub() as listener:
                     await listener.psubscribe(self._channels)
                     while True:
                         await self._refresh()
@@ -177,7 +186,7 @@ class Snapshot:
         self._reachable = reachable
 
     async def _refresh(self) -> None:
-        for state in self._tenants.values():
+        for state in list(self._tenants.values()):
             asked_at = self._clock()
             epoch = await self._table.epoch(state.name)
             unchanged = state.view is not None and epoch == state.rows.epoch

@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from jitr.router.bodies import NOT_WHOLE, SlowBodyError
+from jitr.router.border import CALLER, shared
 from jitr.router.metrics import GatewayMetrics
 from jitr.router.reasons import Reason
 from jitr.router.refusals import REQUEST_ID, refusal, request_id
@@ -35,7 +36,8 @@ class Passing:
         """Answer one request; `path` is what stands behind ``/v1/``."""
         started, waited_s = time.perf_counter(), 0.0
         relay = Relay()
-        headers = self._upstream.sent_headers(http.headers)
+        caller = http[CALLER]
+        headers = caller.sent(self._upstream.sent_headers(http.headers))
         body: AsyncIterator[bytes] | None = None
         if http.body_exists:
             body = http.content.iter_any()
@@ -45,10 +47,12 @@ class Passing:
             query = http.rel_url.raw_query_string
             answer = await self._upstream.ask(http.method, path, query, headers, body)
             waited_s = time.perf_counter() - started
+            caller.heard(answer.status)
             passed = passed_headers(answer.headers)
             if REQUEST_ID not in passed:
                 passed[REQUEST_ID] = request_id(http)
             passed.update(ROUTE)
+            passed.update(shared(http))
             try:
                 return await relay.run(http, answer, passed)
             finally:

@@ -60,17 +60,27 @@ class StateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a worker runs. ``unmatched_per_s`` bounds the calls per tenant that go to mining."""
+    """How a worker runs. ``unmatched_per_s`` bounds the calls per tenant that go to mining.
+
+    ``allowed_hosts`` are the names in `Host` under which its pages are served besides loopback's.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 6066
+    allowed_hosts: tuple[str, ...] = ()
     unmatched_per_s: float = 2000.0
     train_memory_mb: int = 4096
     watchdog_s: float = 120.0
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the gateway listens and where the LLM is. ``tenants`` maps an API key's sha256 to a tenant.
+    """How the gateway listens, whom it serves, and where the LLM is.
+
+    ``callers`` says whose keys are good: ``upstream``: the LLM decides, and surrogates answer whom it has
+    served within ``accepted_s``; ``keys``: those of `jitr keys`, and ``upstream_key`` is sent to the LLM in
+    their place, in the header ``upstream_key_header``. ``tenants`` maps an API key's sha256 to a tenant.
+    ``allowed_hosts`` and ``allowed_origins`` are the names in `Host` and `Origin` that are served besides
+    loopback's; ``*`` is any.
 
     ``harmless`` names parameters of requests with which a surrogate may answer all the same: such as no table
     of ours knows, or whose effect beyond the text nobody needs (`schemas.only_teacher`).
@@ -85,8 +95,14 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     host: str = "127.0.0.1"
     port: Port = 8080
     upstream: str = "https://api.openai.com/v1"
+    callers: Literal["upstream", "keys"] = "upstream"
+    accepted_s: Annotated[float, Meta(ge=0)] = 600.0
+    upstream_key: str = ""
+    upstream_key_header: str = "Authorization"
     tenant: str = "default"
     tenants: dict[str, str] = {}
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
     upstream_timeout_s: float = 600.0
     spool_mb: int = 256
     publish_linger_ms: int = 50
@@ -110,6 +126,23 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
                 raise ValueError(
                     f"gateway.harmless: a surrogate cannot do justice to `{name}`; leave it to the LLM"
                 )
+        for key in self.tenants:
+            if not re.fullmatch("[0-9a-f]{64}", key):
+                raise ValueError(
+                    f"gateway.tenants: {len(key)} characters were given in the place of a key's sha256 "
+                    "(64 digits 0-9a-f); a key must not stand in settings: put its hash there, as"
+                    ' `printf %s "$KEY" | sha256sum` prints it'
+                )
+        if self.callers == "keys" and self.tenants:
+            raise ValueError(
+                'gateway.tenants is for callers = "upstream"; with callers = "keys" each key has its tenant:'
+                " `jitr keys create --tenant NAME`"
+            )
+        if self.callers == "upstream" and self.upstream_key:
+            raise ValueError(
+                'gateway.upstream_key is sent only with callers = "keys": with "upstream" whoever reaches'
+                " the gateway could use it"
+            )
 
 
 Kind = Literal["email", "phone", "card", "iban", "id", "key", "ip"]
@@ -313,4 +346,9 @@ def _set(into: dict[str, Any], path: list[str], value: Any, source: str) -> None
         kind = fields[key]
     for key in path[:-1]:
         into = into.setdefault(key, {})
-    into[path[-1]] = value
+    # in the environment a list is its words
+    into[path[-1]] = value.replace(",", " ").split() if _is_words(kind, value) else value
+
+
+def _is_words(kind: Any, value: Any) -> bool:
+    return isinstance(value, str) and kind == tuple[str, ...]

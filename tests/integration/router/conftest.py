@@ -14,10 +14,12 @@ import msgspec
 import numpy as np
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 from redis.asyncio import Redis
 
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.surrogates.train import Recipe, TrainingResult, train_dataset
+from jitr.router.credentials import identity
 from jitr.router.gateway import Gateway
 from jitr.router.snapshot import Snapshot
 from jitr.router.supervisor import Loops
@@ -154,6 +156,7 @@ class Teacher:
     def __init__(self) -> None:
         self.asked: list[tuple[dict[str, str], bytes]] = []
         self.status = 200
+        self.elsewhere = 200
         self.headers = {"x-ratelimit-remaining-requests": "41", "x-request-id": "req-1"}
         self.text = "Positive."
         self.pieces: list[bytes] = []
@@ -224,7 +227,8 @@ class Teacher:
         return web.json_response({"object": "list", "data": [{"id": "big-llm", "q": http.query_string}]})
 
     async def _echo(self, http: web.Request) -> web.Response:
-        return web.Response(body=await http.read(), headers={"Content-Type": "application/octet-stream"})
+        headers = {"Content-Type": "application/octet-stream"}
+        return web.Response(status=self.elsewhere, body=await http.read(), headers=headers)
 
 
 @pytest.fixture
@@ -268,6 +272,11 @@ class World:
     def request(text: str = "the film was superb", **fields: Any) -> dict[str, Any]:
         return {"model": "big-llm", "messages": [{"role": "user", "content": f"{PROMPT} {text}"}], **fields}
 
+    def prove(self, model: str = "big-llm", **headers: str) -> None:
+        """Let the upstream have served whoever shows these headers."""
+        accepted = self.gateway.callers.accepted
+        accepted.heard(identity(CIMultiDict(headers)), model, 200, asked_at=accepted.now())
+
     def live(self) -> Any:
         view = self.snapshot.view("default")
         return getattr(view, "routes", {}).get("t1")
@@ -284,7 +293,10 @@ async def world(
     gateway = Gateway(settings, snapshot=snapshot, events=kept)
     await gateway.start()
     await until(lambda: snapshot.ready)
-    yield World(gateway, snapshot, kept, teacher, table)
+    world = World(gateway, snapshot, kept, teacher, table)
+    world.prove()
+    world.prove(Authorization="Bearer sk-secret")
+    yield world
     await gateway.stop(deadline_s=0.2)
 
 

@@ -125,7 +125,8 @@ async def test_a_caller_that_goes_away_is_noticed_and_leaves_an_event(world: Any
     reader, writer = await asyncio.open_connection("127.0.0.1", world.gateway.port)
     body = json.dumps(world.request(stream=True)).encode()
     writer.write(
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+        + body
     )
     await reader.readexactly(100)
     writer.transport.abort()
@@ -411,7 +412,7 @@ async def test_what_a_surrogate_may_not_answer_goes_to_the_teacher(
 
 
 async def test_an_api_key_names_its_tenant(world: Any, http: aiohttp.ClientSession, until: Until) -> None:
-    tenants = world.gateway._chat._settings.tenants
+    tenants = world.gateway.callers._tenants
     tenants[sha256(b"sk-acme").hexdigest()] = "acme"
     try:
         for key in ("sk-acme", "sk-nobody"):

@@ -48,6 +48,10 @@ async def test_a_worker_serves_its_metrics_and_its_health_on_loopback(dev_broker
                     assert answer.status == 200
             async with client.get("/metrics") as answer:
                 page = await answer.text()
+            for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
+                for path in ("/metrics", "/ready", "/health", "/nothing"):
+                    async with client.get(path, headers=headers) as answer:
+                        assert answer.status == 403 and "is not allowed here" in await answer.text()
     finally:
         await worker.stop()
     assert "jitr_build_info{" in page

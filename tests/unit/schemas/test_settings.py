@@ -67,3 +67,31 @@ def test_own_prices_stand_beside_the_known_ones(tmp_path: Path) -> None:
     settings = Settings.load(write(tmp_path, "[prices.mine]\ninput = 1.0\noutput = 2.0\n"), environ={})
     assert settings.prices["mine"].cost_usd(1_000_000, 0) == 1.0
     assert "gpt-4.1" in settings.prices
+
+
+def test_a_key_in_the_place_of_its_hash_is_an_error_that_shows_the_mend_and_not_the_key(
+    tmp_path: Path,
+) -> None:
+    for key in ("sk-plain-secret", "A" * 64, "a" * 63, "a" * 65):
+        file = write(tmp_path, f'[gateway.tenants]\n"{key}" = "acme"\n')
+        with pytest.raises(ConfigError, match=r"gateway\.tenants: .*sha256sum") as error:
+            Settings.load(file, environ={})
+        assert key not in str(error.value)
+    file = write(tmp_path, f'[gateway.tenants]\n{"a" * 64} = "acme"\n')
+    assert Settings.load(file, environ={}).gateway.tenants == {"a" * 64: "acme"}
+
+
+def test_what_would_give_the_upstreams_key_to_everybody_is_refused(tmp_path: Path) -> None:
+    environ = {"JITR_GATEWAY__UPSTREAM_KEY": "sk-up"}
+    with pytest.raises(ConfigError, match="whoever reaches the gateway could use it") as error:
+        Settings.load(environ=environ)
+    assert "sk-up" not in str(error.value)
+    assert Settings.load(environ={**environ, "JITR_GATEWAY__CALLERS": "keys"}).gateway.upstream_key == "sk-up"
+    file = write(tmp_path, f'[gateway]\ncallers = "keys"\n[gateway.tenants]\n{"a" * 64} = "acme"\n')
+    with pytest.raises(ConfigError, match="each key has its tenant"):
+        Settings.load(file, environ={})
+
+
+def test_a_list_in_the_environment_is_its_words() -> None:
+    environ = {"JITR_GATEWAY__ALLOWED_HOSTS": "a.example, b.example:80"}
+    assert Settings.load(environ=environ).gateway.allowed_hosts == ("a.example", "b.example:80")

@@ -34,6 +34,7 @@ from jitr.schemas.urls import safe_url
 
 log = logging.getLogger(__name__)
 EVENTS_S: Final = 8.0
+LEAST_S: Final = 5.0
 GRACE_S: Final = 10.0
 
 
@@ -175,7 +176,7 @@ class Gateway:
             ("the routing snapshot", 0.05, self._snapshot.stop()),
             ("the upstream's connections", 0.05, self._upstream.stop()),
         ):
-            await _within(max(0.5, share * total_s), name, closing)
+            await _within(max(LEAST_S, share * total_s), name, closing)
         # calls that Kafka does not take by then are written to disk
         await _within(total_s / 8 + EVENTS_S, "events", self._events.stop(total_s / 8))
 

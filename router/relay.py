@@ -50,6 +50,7 @@ class Relay:
         self.waited_s = 0.0
         self.error: str | None = None
         self.complete = False
+        self._ended = False
         self._coding = ""
         self._cut = False
 
@@ -58,7 +59,7 @@ class Relay:
         self._coding = answer.headers.get("Content-Encoding", "")
         async for piece in answer.content.iter_any():
             self._take(piece)
-        self.complete = True
+        self._ended = self.complete = True
         return self.body()
 
     def body(self) -> bytes:
@@ -71,7 +72,7 @@ class Relay:
         """
         if self._cut:
             raise EncodingError(f"more than {self._keep} bytes")
-        return decoded(bytes(self.kept), self._coding, LARGEST_DECODED, whole=self.complete)
+        return decoded(bytes(self.kept), self._coding, LARGEST_DECODED, whole=self._ended)
 
     async def run(
         self, http: web.BaseRequest, answer: aiohttp.ClientResponse, headers: CIMultiDict[str]
@@ -103,14 +104,14 @@ class Relay:
         if http.method == "HEAD":
             if length is not None:
                 headers["Content-Length"] = length
-            self.complete = True
+            self._ended = self.complete = True
             return web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
         try:
             small = length is not None and length.isdecimal() and int(length) <= _ONE_PIECE
             piece = await self._timed(content.read() if small else content.readany())
             if content.at_eof():
                 self._take(piece)
-                self.complete = True
+                self._ended = self.complete = True
                 return web.Response(
                     status=answer.status, reason=answer.reason, headers=headers, body=piece or None
                 )
@@ -143,7 +144,7 @@ class Relay:
                         http.transport.abort()
                     return out
                 self._take(piece)
-            self.complete = True
+            self._ended = self.complete = True
             await out.write_eof()
         except ConnectionError:
             self._left(http, answer)
@@ -166,7 +167,8 @@ class Relay:
     def _left(self, http: web.BaseRequest, answer: aiohttp.ClientResponse) -> None:
         if answer.content.exception() is None:
             self._take(answer.content.read_nowait())  # what had come, but was not yet read
-        self.complete = self.complete or answer.content.at_eof() or self._says_done()
+        self._ended = self._ended or answer.content.at_eof()
+        self.complete = self._ended or self._says_done()
         if not self.complete:
             self.error = why_left(http)
 

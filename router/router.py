@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -31,8 +32,10 @@ from jitr.schemas.settings import Settings
 log = logging.getLogger(__name__)
 # an event of more is refused by Kafka's default
 LONGEST: Final = 1_000_000
-# texts of more characters are redacted beside the event loop
-LONG: Final = 50_000
+# texts of more characters are redacted beside the event loop: a microsecond each at the worst
+LONG: Final = 10_000
+# one thread does it, as Python's lock would hold up the loop for more; so many calls may wait for it
+MOST_LONG: Final = 32
 # calls of more are worked on by no agent: there must be room for the answers, or no audit is ever seen
 _MOST_ASKED: Final = MOST_BYTES - 50_000
 
@@ -89,6 +92,8 @@ class Router:
     ) -> None:
         self._settings: Final = settings
         self._redact: Final = Redaction(settings)
+        self._beside: Final = ThreadPoolExecutor(1, "redaction")
+        self._long_calls = 0
         self._snapshot: Final = snapshot
         self._sink: Final = sink
         self._now: Final = now
@@ -145,10 +150,18 @@ class Router:
         call = self._asked(request, id, tenant, task)
         if isinstance(call, Reason):
             return Decision(id, None, "teacher", call)
-        if length(call) > LONG:  # others must not wait for it
-            clean = await asyncio.to_thread(self._redacted, id, call)
-        else:
+        if length(call) <= LONG:
             clean = self._redacted(id, call)
+        elif self._long_calls >= MOST_LONG:
+            return Decision(id, None, "teacher", Reason.BUSY)
+        else:  # others must not wait for it
+            self._long_calls += 1
+            try:
+                clean = await asyncio.wrap_future(self._beside.submit(self._redacted, id, call))
+            except RuntimeError:  # this router is closed
+                return Decision(id, None, "teacher", Reason.FAILED)
+            finally:
+                self._long_calls -= 1
         decision, live, text = self._decide(id, clean, request, skip, unproved)
         if live is None or live.surrogate is None:
             return decision
@@ -237,6 +250,7 @@ class Router:
         """Wait for surrogates that run beside a teacher, so that their scores are published."""
         if self._scoring:
             await asyncio.wait(self._scoring, timeout=deadline_s)
+        self._beside.shutdown(wait=False, cancel_futures=True)
 
     def _settled(self, scoring: asyncio.Future[Said]) -> None:
         self._scoring.discard(scoring)

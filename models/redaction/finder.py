@@ -18,7 +18,10 @@ Found = tuple[int, int, str]
 _MEMORY: Final = 128 * 2**20
 # what a number of JSON is given to, so that what replaces it is quoted as JSON wants it
 _FIELD: Final = re.compile(r"(\\{0,8}\")\s{0,2}:\s{0,2}\Z")
+# a line break between two words, which may be one
+_BREAK: Final = re.compile(rb"(?<=\S)\n(?=\S)")
 _LONGEST_WORD: Final = 512
+_SHORTEST: Final = 8
 _NUMBERS: Final = frozenset({"card", "phone", "id"})
 _MOST_PASSES: Final = 8
 
@@ -129,16 +132,13 @@ class Finder:
 
 def _divided(data: bytes) -> list[tuple[int, int, int]]:
     """Where the word before each line break begins, where the break is, and where the word after it ends."""
-    pieces, at = [], data.find(b"\n")
-    while at >= 0:
-        before, after = data[max(0, at - _LONGEST_WORD) : at], data[at + 1 : at + 1 + _LONGEST_WORD]
-        left, right = (
-            before.split()[-1:] if before[-1:].strip() else [],
-            after.split(None, 1)[:1] if after[:1].strip() else [],
-        )
-        if left and right:
-            pieces.append((at - len(left[0]), at, at + 1 + len(right[0])))
-        at = data.find(b"\n", at + 1)
+    pieces = []
+    for found in _BREAK.finditer(data):
+        at = found.start()
+        left = data[max(0, at - _LONGEST_WORD) : at].rsplit(None, 1)[-1]
+        right = data[at + 1 : at + 1 + _LONGEST_WORD].split(None, 1)[0]
+        if len(left) + len(right) >= _SHORTEST:
+            pieces.append((at - len(left), at, at + 1 + len(right)))
     return pieces
 
 

@@ -117,7 +117,8 @@ def test_redaction_is_linear(known: tuple[Any, ...]) -> None:
     "unit",
     [
         "-----BEGIN RSA PRIVATE KEY-----\n", "-----BEGIN RSA PRIVATE KEY-----", "-----BEGIN ", "-" * 5,
-        "-----BEGIN RSA PRIVATE KEY-----\n\x1faaaa", "-----BEGIN RSA PRIVATE KEY-----\n\x1fa b\n", "\\", '\\"',
+        "-----BEGIN RSA PRIVATE KEY-----\n\x1faaaa", "-----BEGIN RSA PRIVATE KEY-----\n\x1fa b\n",
+        "\\", '\\"',
         "\\u0040", "\n", "a\n", "sk-\n", "sk-aaaaaaaa\naaaaaaaa1\n", "[key]", "ann@example.org ",
         "4111 1111 1111 1111 ", "DE89370400440532013000 ", "password=", "password=hunter2x ", "eyJaaaaaaaa.",
         "\uff20", "a\u200b", "\ud800",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from jitr.schemas.calls import Call
+from jitr.schemas.checks import FOREIGN
 
 # how the providers say that an answer came to its own end
 _ENDED = frozenset(("stop", "eos", "eos_token", "end_turn", "complete", "completed"))
@@ -44,6 +45,8 @@ class NoLabel(StrEnum):
     """Nothing says that it came to its end: the finish reason is null or unknown."""
     EMPTY = "empty"
     """It has no text, for example all of it stands in `reasoning_content`."""
+    NOT_OF_TEXT = "not_of_text"
+    """It rests on more than the text that was asked: on media, a search, or weights on tokens."""
 
     @property
     def said(self) -> str:
@@ -60,6 +63,7 @@ _SAID = {
     NoLabel.TOOL_CALL: "tool or function calls",
     NoLabel.UNFINISHED: "without a finish reason that says they ended",
     NoLabel.EMPTY: "without text",
+    NoLabel.NOT_OF_TEXT: "resting on media, a search or weights on tokens",
 }
 
 
@@ -106,6 +110,8 @@ def no_label(call: Call) -> NoLabel | None:
         return NoLabel.TOOL_CALL
     if not has_text(response.text):
         return NoLabel.EMPTY
+    if not FOREIGN.isdisjoint(call.only_teacher.values()):
+        return NoLabel.NOT_OF_TEXT
     return None if finish in _ENDED else NoLabel.UNFINISHED
 
 

@@ -45,9 +45,17 @@ def test_a_text_that_came_to_its_end_is_a_label(finish: str, status: int | None)
         (call(text=""), NoLabel.EMPTY),
         (call(text=" \n\t"), NoLabel.EMPTY),
         (call(text="\u200b\ufeff"), NoLabel.EMPTY),
+        (call(only_teacher={"messages": "media"}), NoLabel.NOT_OF_TEXT),
+        (call(only_teacher={"web_search_options": "search"}), NoLabel.NOT_OF_TEXT),
+        (call(only_teacher={"n": "choices", "logit_bias": "logit_bias"}), NoLabel.NOT_OF_TEXT),
     ],
 )
 def test_all_else_is_none_and_says_why(answer: Call, why: NoLabel) -> None:
     assert no_label(answer) is why
     assert label_text(answer) is None
     assert why.said
+
+
+@pytest.mark.parametrize("reason", ["choices", "logprobs", "tools", "store", "service_tier", "parameter"])
+def test_what_is_asked_for_beside_the_text_leaves_it_a_label(reason: str) -> None:
+    assert no_label(call(only_teacher={"x": reason})) is None

@@ -25,6 +25,7 @@ from jitr.agents.handler import Handler, Place
 from jitr.agents.lane import Lane, LaneSettings
 from jitr.agents.metrics import Metrics
 from jitr.agents.unpack import Source
+from jitr.models.redaction.redaction import Redaction
 from jitr.router.supervisor import Loops
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.settings import Settings
@@ -78,6 +79,7 @@ class Delivery(Generic[T]):
         self.loops = Loops()
         self._settings = settings
         self._metrics = metrics
+        self._redaction = Redaction(settings)
         self._finished = False
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.app = self._build()
@@ -128,7 +130,7 @@ class Delivery(Generic[T]):
             message = event.message
             # one that Faust held while its partition was taken from us comes again, to whom it belongs then
             if not self._finished and message.tp in self.places:
-                self._lane(message.tp).put(_source(message, event.ack))
+                self._lane(message.tp).put(_source(message, event.ack, self._redaction))
                 # Faust's own buffer is small: waiting here makes it stop fetching
                 while self._is_full():  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
@@ -258,7 +260,7 @@ class Delivery(Generic[T]):
             self.failure.exception()  # it was logged
 
 
-def _source(message: Any, ack: Callable[[], object]) -> Source:
+def _source(message: Any, ack: Callable[[], object], redaction: Redaction) -> Source:
     headers = message.headers or ()
     if isinstance(headers, dict):
         headers = headers.items()
@@ -271,6 +273,7 @@ def _source(message: Any, ack: Callable[[], object]) -> Source:
         value=message.value,
         headers=tuple((str(k), bytes(v) if v is not None else b"") for k, v in headers),
         ack=ack,
+        redaction=redaction,
     )
 
 

@@ -170,6 +170,7 @@ class Lane(Generic[T]):
                 break
             unpacked.append(self._unpack(source))
             count += len(unpacked[-1].events) + 1
+            await asyncio.sleep(0)  # a hostile record takes a second, and Kafka's heartbeats must go on
         return unpacked
 
     def _unpack(self, source: Source) -> Unpacked[T]:

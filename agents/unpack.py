@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
+import re
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,16 +15,23 @@ import msgspec
 
 from jitr.agents.handler import Delivery
 from jitr.agents.state import Outgoing
+from jitr.models.redaction.redaction import Redaction
 from jitr.schemas.deadletters import DeadLetter
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import Event, Malformed, decode_events, known_headers, mode_of
+from jitr.schemas.settings import Settings
 
 T = TypeVar("T")
+# how CloudEvents carry bytes in JSON
+_BASE64 = re.compile(rb'("data_base64"\s{0,8}:\s{0,8}")([A-Za-z0-9+/=]*+)(")')
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One record as Kafka gave it, and how to acknowledge it; one without a value is a tombstone."""
+    """One record as Kafka gave it, and how to acknowledge it; one without a value is a tombstone.
+
+    ``redaction`` is what is done to it where it is kept as a dead letter.
+    """
 
     topic: str
     partition: int
@@ -31,6 +41,7 @@ class Source:
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     ack: Callable[[], object]
+    redaction: Redaction = field(default_factory=lambda: Redaction(Settings()))
 
 
 @dataclass(slots=True)
@@ -92,23 +103,34 @@ def letter(
     error: BaseException,
     stage: str = "",
 ) -> DeadLetter:
-    """A dead letter for a value that stood at a place."""
+    """A dead letter for a value that stood at a place, redacted: whatever could not be read is kept."""
     try:
         said = str(error) or type(error).__name__
         stack = "".join(traceback.format_exception(error, limit=-8)) if error.__traceback__ else repr(error)
     except Exception:
         said = stack = type(error).__name__
     return DeadLetter(
-        value=value,
-        key=source.key,
-        original_headers=tuple(headers),
-        reason=said[:2000],
+        value=_redacted(value, source.redaction),
+        key=None if source.key is None else source.redaction.data(source.key),
+        original_headers=tuple((name, source.redaction.data(held)) for name, held in headers),
+        reason=source.redaction.text(said[:2000]),
         stage=error.stage if isinstance(error, RecordError) else stage,
         stack=hashlib.sha256(stack.encode("utf-8", "replace")).hexdigest()[:16],
         topic=source.topic,
         partition=source.partition,
         offset=source.offset,
     )
+
+
+def _redacted(value: bytes, redaction: Redaction) -> bytes:
+    def inner(found: re.Match[bytes]) -> bytes:
+        try:
+            held = base64.b64decode(found[2], validate=True)
+        except binascii.Error:
+            return found[0]
+        return found[1] + base64.b64encode(redaction.data(held)) + found[3]
+
+    return redaction.data(_BASE64.sub(inner, value))
 
 
 def outgoing(dead: DeadLetter, topic: str) -> Outgoing:

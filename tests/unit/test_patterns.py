@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage.hostile import superlinear, units
+from stage.worst_texts import superlinear, units
 
 from jitr.models.redaction.keys import KEYS
 from jitr.models.redaction.named import NAMED

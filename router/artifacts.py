@@ -122,7 +122,8 @@ class Shelf:
                     entry.refusal = None
                 else:
                     self._begin(entry)
-            elif entry.refusal is not None and now >= entry.refusal.retry_at:
+            elif entry.refusal is not None and (now >= entry.refusal.retry_at or ref.uri != entry.ref.uri):
+                entry.ref = ref  # it may have been mended, or lie somewhere else now
                 self._begin(entry)
 
     def find(self, ref: SurrogateRef) -> Shelved | Refusal:
@@ -172,7 +173,7 @@ class Shelf:
         except CrashError as error:
             entry.refusal = Refusal(Reason.ARTIFACT_REFUSED, str(error), loop.time() + CRASHED_S)
         except ArtifactError as error:
-            entry.refusal = Refusal(Reason.ARTIFACT_REFUSED, str(error))
+            entry.refusal = Refusal(Reason.ARTIFACT_REFUSED, str(error), loop.time() + CRASHED_S)
         except Exception as error:  # whatever is wrong with it, the teacher answers
             detail = f"{type(error).__name__}: {error}"
             entry.refusal = Refusal(Reason.ARTIFACT_MISSING, detail, loop.time() + RETRY_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,33 @@ async def test_a_wrong_digest_leaves_the_teacher_and_says_so(
     await table.apply_route(route("active", surrogate={"digest": "0" * 64}))
     await until(lambda: live(snapshot) and live(snapshot).reason is Reason.ARTIFACT_REFUSED)
     assert live(snapshot).surrogate is None
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+async def test_a_damaged_artifact_is_used_once_it_is_mended_or_lies_elsewhere(
+    elsewhere: bool,
+    snapshot: Snapshot,
+    table: RouteTable,
+    route: Make,
+    until: Until,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not elsewhere:
+        monkeypatch.setattr(artifacts, "CRASHED_S", 0.0)
+    row = route("active")
+    assert row.surrogate is not None
+    whole, damaged = Path(row.surrogate.uri), tmp_path / "damaged"
+    shutil.copytree(whole, damaged)
+    for file in filter(Path.is_file, damaged.rglob("*")):
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+    await table.apply_route(route("active", surrogate={"uri": str(damaged)}))
+    await until(lambda: live(snapshot) and live(snapshot).reason is Reason.ARTIFACT_REFUSED)
+    if elsewhere:
+        await table.apply_route(route("active"))
+    else:
+        shutil.copytree(whole, damaged, dirs_exist_ok=True)
+    await until(lambda: live(snapshot).reason is Reason.ASK)
 
 
 async def test_a_missing_artifact_is_tried_again(

@@ -1,0 +1,1 @@
+"""Servers that fail on purpose, and the faults that befall them on a schedule."""

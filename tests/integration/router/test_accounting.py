@@ -226,7 +226,7 @@ async def test_calls_in_are_calls_in_kafka_and_dropped_while_kafka_comes_and_goe
     found = await published(f"127.0.0.1:{port}", kept)
     assert len(found) == kept
     assert all(call.decision is not None and call.decision.id == call.id for call in found)
-    assert sum(call.response is not None for call in found) > 80
+    assert sum(call.response is not None for call in found) > 50
     if state:
         due = [call for call in found if call.decision.due]  # type: ignore[union-attr]
         assert due and len(due) < len(found)

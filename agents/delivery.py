@@ -29,6 +29,7 @@ from jitr.models.redaction.redaction import Redaction
 from jitr.router.supervisor import Loops
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.settings import Settings
+from jitr.schemas.signing import Signing
 from jitr.schemas.times import END
 from jitr.schemas.topics import Topic
 
@@ -78,6 +79,7 @@ class Delivery(Generic[T]):
         self._tasks: dict[TP, asyncio.Task[None]] = {}
         self.loops = Loops()
         self._settings = settings
+        self._signing = Signing(settings)
         self._metrics = metrics
         self._redaction = Redaction(settings)
         self._finished = False
@@ -155,6 +157,7 @@ class Delivery(Generic[T]):
                     linger_s=agent.batch_s,
                     idle_s=agent.idle_s,
                     snapshot_s=agent.snapshot_s,
+                    signing=self._signing,
                 ),
                 self._metrics,
             )

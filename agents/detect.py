@@ -71,6 +71,11 @@ class Detector(Handler[Call]):
         outputs = []
         for delivery in batch:
             call = delivery.value
+            if call.decision is not None and delivery.author.kind not in ("gateway", "unchecked"):
+                # anybody may have written it: a call like any other, and no decision of ours
+                why = "unsigned" if delivery.author.kind == "unsigned" else "forged"
+                self._context.metrics.stamps.labels(why).inc()
+                call = msgspec.structs.replace(call, decision=None)
             task, slots = self._task_of(call)
             if task is None:
                 share = self._limiter.share(call.tenant, monotonic())

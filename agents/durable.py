@@ -22,6 +22,7 @@ from jitr.agents.state import LostError, Outgoing, Snapshot, SnapshotStore
 from jitr.agents.unpack import Unpacked, outgoing
 from jitr.schemas.deadletters import DeadLetter
 from jitr.schemas.errors import UnavailableError
+from jitr.schemas.signing import Signing
 
 T = TypeVar("T")
 log = get_logger(__name__)
@@ -35,13 +36,14 @@ _SNAPSHOT_SHARE = 0.05
 class DurableSettings:
     """Who works, where its state is kept, and where dead letters go.
 
-    ``snapshot_s`` is the least time between snapshots.
+    ``snapshot_s`` is the least time between snapshots; ``signing`` signs what is made, checks what is read.
     """
 
     agent: str
     dead_letters: str
     state_url: str
     snapshot_s: float = 0.0
+    signing: Signing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ class Durable(Generic[T]):
         Exception
             If an event led to what cannot be encoded.
         """
-        packed = pack(self._outputs, source=f"/jitr/{self._settings.agent}")
+        packed = pack(self._outputs, source=f"/jitr/{self._settings.agent}", signing=self._settings.signing)
         packed += [outgoing(dead, self._settings.dead_letters) for u in self.pending for dead in u.letters]
         started = time.monotonic()
         state = self.handler.snapshot() if isinstance(self.handler, StatefulHandler) else None

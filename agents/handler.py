@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from jitr.schemas.events import Event
 from jitr.schemas.record import Record
+from jitr.schemas.signing import UNCHECKED, Author
 
 T = TypeVar("T")
 
@@ -19,7 +20,7 @@ class Delivery(Generic[T]):
     """One event as a handler gets it: what it says and where it stands.
 
     ``offset`` is that of the Kafka record; ``index`` counts the events packed in it. ``end`` says that no
-    later event of the same record follows.
+    later event of the same record follows. ``author`` is who made it, by its signature.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Delivery(Generic[T]):
     offset: int
     index: int = 0
     end: bool = True
+    author: Author = UNCHECKED
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,7 @@ class Lane(Generic[T]):
         self.queued_bytes -= len(source.value or b"")
         if source.value is None:
             self._metrics.event(self.settings.agent, "tombstone")
-        return unpack(source, self.durable.handler.read)
+        return unpack(source, self.durable.handler.read, self.settings.signing)
 
     async def _process(self, batch: list[Unpacked[T]], culprits: Culprits[T]) -> None:
         started = time.perf_counter()

@@ -41,6 +41,12 @@ class Metrics:
             "jitr_events", "Events by what became of them.", ["agent", "result"], registry=r
         )
         self.dead_letters = Counter("jitr_dead_letters", "Dead letters.", ["agent", "stage"], registry=r)
+        self.stamps = Counter(
+            "jitr_refused_stamps",
+            "Decisions of calls that are not ours by their signature.",
+            ["reason"],
+            registry=r,
+        )
         self.batch_seconds = Histogram(
             "jitr_batch_seconds", "From a batch in hand to its acknowledgement.", ["agent"], registry=r
         )

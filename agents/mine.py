@@ -55,7 +55,10 @@ class Mine(StatefulHandler[Call | TaskCommand]):
     def read(self, event: Event) -> Call | TaskCommand:
         """Decode a call, canonical as detect writes it, or a person's word."""
         if event.type == TaskCommand.event_type:
-            return decode(event.data, TaskCommand)
+            word = decode(event.data, TaskCommand)
+            event.author.must_be("person", by=word.by)
+            return word
+        event.author.must_be("worker")
         return decode(event.data, Call)
 
     def handle(self, batch: Sequence[Delivery[Call | TaskCommand]]) -> list[Output]:

@@ -13,6 +13,7 @@ from jitr.agents.state import Outgoing
 from jitr.schemas.deadletters import DeadLetter
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.events import encode_batch
+from jitr.schemas.signing import Seal, Signing
 
 log = get_logger(__name__)
 
@@ -26,8 +27,8 @@ _MOST_KEY_BYTES = 2_000
 Send = Callable[[str, bytes | None, bytes, list[tuple[str, bytes]]], Awaitable[Awaitable[object]]]
 
 
-def pack(outputs: Iterable[Output], *, source: str) -> list[Outgoing]:
-    """Put outputs of one topic and key together, in order, within Kafka's limits.
+def pack(outputs: Iterable[Output], *, source: str, signing: Signing | None = None) -> list[Outgoing]:
+    """Put outputs of one topic and key together, in order, within Kafka's limits; signed by the worker.
 
     Examples
     --------
@@ -43,15 +44,17 @@ def pack(outputs: Iterable[Output], *, source: str) -> list[Outgoing]:
     packed: list[Outgoing] = []
     for (topic, key, _), members in groups.items():
         for start in range(0, len(members), PACK):
-            packed += _fit(topic, key, members[start : start + PACK], source)
+            seal = signing.seal("worker", topic) if signing is not None else None
+            packed += _fit(topic, key, members[start : start + PACK], source, seal)
     return packed
 
 
-def _fit(topic: str, key: str, members: Sequence[Output], source: str) -> list[Outgoing]:
-    value, headers = encode_batch(((m.id, m.time, m.record) for m in members), source=source)
+def _fit(topic: str, key: str, members: Sequence[Output], source: str, seal: Seal | None) -> list[Outgoing]:
+    records = ((m.id, m.time, m.record) for m in members)
+    value, headers = encode_batch(records, source=source, seal=seal)
     if len(value) > PACK_BYTES and len(members) > 1:
         half = len(members) // 2
-        return _fit(topic, key, members[:half], source) + _fit(topic, key, members[half:], source)
+        return _fit(topic, key, members[:half], source, seal) + _fit(topic, key, members[half:], source, seal)
     return [Outgoing(topic, key.encode(), value, headers)]
 
 

@@ -15,9 +15,10 @@ from jitr.agents.delivery import Agent
 from jitr.agents.handler import Delivery, Output, Place, StatefulHandler
 from jitr.models import lifecycle
 from jitr.schemas.events import Event
-from jitr.schemas.evidence import Evidence
+from jitr.schemas.evidence import Command, Evidence
 from jitr.schemas.record import record_error
 from jitr.schemas.routes import Route, RouteVersion, Transition
+from jitr.schemas.signing import Author
 
 
 def steer(context: Context) -> Agent[Evidence]:
@@ -48,6 +49,11 @@ class Steer(StatefulHandler[Evidence]):
         """Decode evidence of any kind."""
         try:
             evidence: Evidence = _decode(event.data)
+            if isinstance(evidence, Command):
+                # of those that a merge or a split brings, a worker signs, and says whose word that was
+                event.author.must_be("person", "worker", by=evidence.by)
+            else:
+                event.author.must_be("worker")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise record_error(error, "steer") from error
         return evidence
@@ -81,6 +87,7 @@ class Steer(StatefulHandler[Evidence]):
                 reason=step.reason,
                 time=evidence.time,
                 step=step.moved,
+                by=_by(evidence, delivery.author),
             )
             id = f"{evidence.task}/{version}/{delivery.index}"
             rows.pop((evidence.task, delivery.offset), None)
@@ -126,3 +133,11 @@ class Steer(StatefulHandler[Evidence]):
     def _is_ours(self, task: str) -> bool:
         partitions = list(range(self._context.topics.evidence.partitions))
         return bool(DefaultPartitioner()(task.encode(), partitions, partitions) == self._place.partition)
+
+
+def _by(evidence: Evidence, author: Author) -> str:
+    """Who made evidence: by its signature, and where a worker handed on a person's word, whose that was."""
+    said = evidence.by if isinstance(evidence, Command) else ""
+    if not author.key:
+        return f"{said} (not signed)" if said else ""
+    return f"{said}, by {author}" if said and author.kind == "worker" else str(author)

@@ -8,7 +8,7 @@ import hashlib
 import re
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import msgspec
@@ -20,6 +20,7 @@ from jitr.schemas.deadletters import DeadLetter
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import Event, Malformed, decode_events, known_headers, mode_of
 from jitr.schemas.settings import Settings
+from jitr.schemas.signing import Signing
 
 T = TypeVar("T")
 # how CloudEvents carry bytes in JSON
@@ -53,8 +54,8 @@ class Unpacked(Generic[T]):
     letters: list[DeadLetter] = field(default_factory=list)
 
 
-def unpack(source: Source, read: Callable[[Event], T]) -> Unpacked[T]:
-    """Decode a record event by event.
+def unpack(source: Source, read: Callable[[Event], T], signing: Signing | None = None) -> Unpacked[T]:
+    """Decode a record event by event, and see who made each.
 
     Examples
     --------
@@ -80,9 +81,17 @@ def unpack(source: Source, read: Callable[[Event], T]) -> Unpacked[T]:
             unpacked.letters.append(_alone(source, event.raw, event.error))
             continue
         try:
-            value = read(event)
+            if signing is not None and signing.on:
+                event = replace(event, author=signing.admitted(source.topic, event))
             delivery = Delivery(
-                event.id, event.time, value, source.partition, source.offset, index, index == last
+                event.id,
+                event.time,
+                read(event),
+                source.partition,
+                source.offset,
+                index,
+                index == last,
+                event.author,
             )
             unpacked.events.append(delivery)
         except Exception as error:

@@ -39,6 +39,7 @@ from jitr.schemas.errors import ConfigError, nearest
 from jitr.schemas.origins import stranger
 from jitr.schemas.routes import Transition
 from jitr.schemas.settings import Settings
+from jitr.schemas.signing import UNSIGNED_MODE, Signing
 from jitr.schemas.tasks import Task
 from jitr.schemas.trainings import Training
 
@@ -79,6 +80,7 @@ class Worker:
                     f"there is no agent `{name}`{nearest(name, AGENTS)}; known: {', '.join(AGENTS)}"
                 )
         self.settings = settings
+        Signing(settings).must_serve_a_worker()
         self.names = tuple(name for name in AGENTS if name in agents)
         self.metrics = Metrics(f"{socket.gethostname()}-{secrets.token_hex(3)}")
         self.deliveries: list[Delivery[Any]] = []
@@ -107,6 +109,8 @@ class Worker:
             If Kafka does not answer.
         """
         settings = self.settings
+        if not Signing(settings).on:
+            log.warning(UNSIGNED_MODE)
         try:
             await create_missing(settings.kafka.bootstrap, settings.topics.all())
             await asyncio.gather(*(reader.start() for reader in self._readers))

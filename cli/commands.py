@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import time
 import uuid
 from typing import Literal
@@ -12,6 +11,7 @@ import click
 
 from jitr.cli.options import json_option, tenant_option, with_settings
 from jitr.cli.output import print_json
+from jitr.cli.speaker import speaker
 from jitr.cli.table import find, route_of, rows
 from jitr.cli.topic import producer
 from jitr.models.lifecycle import fits
@@ -19,6 +19,7 @@ from jitr.schemas.errors import TransitionError
 from jitr.schemas.events import encode_batch
 from jitr.schemas.evidence import Command
 from jitr.schemas.settings import Settings
+from jitr.schemas.signing import Signing
 
 Verb = Literal["approve", "promote", "pause", "unpause", "rollback"]
 SAYS: dict[Verb, str] = {
@@ -50,7 +51,7 @@ def _command(verb: Verb) -> click.Command:
             task=id,
             time=time.time(),
             verb=verb,
-            by=getpass.getuser(),
+            by=speaker(settings),
             note=note,
         )
         if not dry_run:
@@ -65,9 +66,11 @@ def _command(verb: Verb) -> click.Command:
 
 
 async def _send(settings: Settings, word: Command) -> None:
-    value, headers = encode_batch([(word.id, word.time, word)], source="/jitr/cli")
+    topic = settings.topics.evidence.name
+    seal = Signing(settings).seal("person", topic, word.by)
+    value, headers = encode_batch([(word.id, word.time, word)], source="/jitr/cli", seal=seal)
     async with producer(settings) as out:
-        await out.send_and_wait(settings.topics.evidence.name, value, key=word.task.encode(), headers=headers)
+        await out.send_and_wait(topic, value, key=word.task.encode(), headers=headers)
 
 
 approve = _command("approve")

@@ -14,7 +14,9 @@ from jitr.models.redaction.redaction import Redaction
 from jitr.schemas.settings import Settings
 from jitr.schemas.urls import HIDDEN, safe_url
 
-_SECRET: Final = re.compile(r"(?:^|_)(?:password|passphrase|secrets?|token|upstream_key|signing_keys?)$")
+_SECRET: Final = re.compile(
+    r"(?:^|_)(?:password|passphrase|secrets?|token|upstream_key|gateway_keys|worker_keys)$"
+)
 
 
 @click.group()
@@ -46,6 +48,8 @@ def without_secrets(tree: Any, name: str = "") -> Any:
     >>> without_secrets({"redis": {"url": "redis://me:pw@host"}, "kafka": {"password": "pw", "prefix": ""}})
     {'redis': {'url': 'redis://me:***@host'}, 'kafka': {'password': '***', 'prefix': ''}}
     """
+    if isinstance(tree, dict) and name == "people":
+        return dict.fromkeys(tree, HIDDEN)
     if isinstance(tree, dict):
         return {key: without_secrets(value, key) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import time
 import uuid
 
@@ -11,6 +10,7 @@ import click
 
 from jitr.cli.options import json_option, tenant_option, with_settings
 from jitr.cli.output import print_json
+from jitr.cli.speaker import speaker
 from jitr.cli.table import find, rows
 from jitr.cli.topic import producer
 from jitr.models.tasks import curation
@@ -18,6 +18,7 @@ from jitr.router.table import Rows
 from jitr.schemas.errors import ConfigError, NotFoundError
 from jitr.schemas.events import encode_batch
 from jitr.schemas.settings import Settings
+from jitr.schemas.signing import Signing
 from jitr.schemas.tasks import Skeleton, Task, TaskCommand
 
 note_option = click.option("--note", default="", help="Why; it stands in the task's history.")
@@ -56,7 +57,7 @@ def merge(
     into, gone = _record(found, task), _record(found, other)
     # a refusal here is one that the writer would give too
     after = curation.bring_back(into, gone) if undo else curation.merge(into, gone)
-    word = _word(tenant, "undo" if undo else "merge", into, note, other=gone.id)
+    word = _word(tenant, "undo" if undo else "merge", into, note, speaker(settings), other=gone.id)
     _say(settings, word, after, dry_run, as_json)
 
 
@@ -94,7 +95,7 @@ def split(
     record = _record(found, task)
     chosen = _skeleton(record, skeleton, slot, text)
     after = curation.split(record, chosen)
-    word = _word(tenant, "split", record, note, skeleton=chosen)
+    word = _word(tenant, "split", record, note, speaker(settings), skeleton=chosen)
     _say(settings, word, (after,), dry_run, as_json)
 
 
@@ -125,6 +126,7 @@ def _word(
     verb: str,
     task: Task,
     note: str,
+    by: str,
     other: str | None = None,
     skeleton: Skeleton | None = None,
 ) -> TaskCommand:
@@ -136,7 +138,7 @@ def _word(
         task=task.id,
         other=other,
         skeleton=skeleton,
-        by=getpass.getuser(),
+        by=by,
         note=note,
     )
 
@@ -158,9 +160,9 @@ def _say(
 
 
 async def _send(settings: Settings, word: TaskCommand) -> None:
-    value, headers = encode_batch([(word.id, word.time, word)], source="/jitr/cli")
+    topic = settings.topics.unmatched.name
+    seal = Signing(settings).seal("person", topic, word.by)
+    value, headers = encode_batch([(word.id, word.time, word)], source="/jitr/cli", seal=seal)
     async with producer(settings) as out:
         # keyed by tenant: it comes to the one writer of this tenant's tasks, in its place among the calls
-        await out.send_and_wait(
-            settings.topics.unmatched.name, value, key=word.tenant.encode(), headers=headers
-        )
+        await out.send_and_wait(topic, value, key=word.tenant.encode(), headers=headers)

@@ -21,7 +21,9 @@ from redis.exceptions import RedisError
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json
 from jitr.models.bases.weights import Weights
+from jitr.schemas.errors import ConfigError
 from jitr.schemas.settings import Settings
+from jitr.schemas.signing import UNSIGNED_MODE, Signing, key_id
 from jitr.schemas.urls import safe_text, safe_url
 
 
@@ -60,6 +62,7 @@ async def _look(settings: Settings) -> list[Finding]:
         *_packages(),
         *_weights(),
         _state(settings),
+        _signing(settings),
         *await _kafka(settings),
         await _redis(settings),
         await _llm(settings),
@@ -112,6 +115,21 @@ def _state(settings: Settings) -> Finding:
     except OSError as error:
         return Finding("state", False, f"{folder} cannot be written ({error.strerror})", "set --state")
     return Finding("state", True, str(folder.resolve()))
+
+
+def _signing(settings: Settings) -> Finding:
+    keys = settings.signing
+    named = {"gateway": keys.gateway_keys, "worker": keys.worker_keys, **keys.people}
+    said = [
+        f"{name} {' '.join(key_id(word) for word in words.split())}" for name, words in named.items() if words
+    ]
+    try:
+        Signing(settings).must_serve_a_worker()
+    except ConfigError as error:
+        # whole on a worker's machine; a gateway's or a person's needs its own key only
+        return Finding("signing", True, f"{'; '.join(said)} (no worker can run with these: {error})")
+    mend = "set signing.gateway_keys, signing.worker_keys and signing.people from the environment"
+    return Finding("signing", bool(said), "; ".join(said) or UNSIGNED_MODE, mend, needed=False)
 
 
 async def _kafka(settings: Settings) -> list[Finding]:

@@ -111,13 +111,16 @@ def ledger(settings: Settings, task: str | None, tenant: str, as_json: bool) -> 
             s.route.task,
             f"{s.previous} -> {s.route.state}",
             s.evidence_kind,
+            s.by,
             s.reason,
             str(s.route.version),
         )
         for s in steps
     ]
     console().print(
-        table(f"{len(steps)} transitions", ["time", "task", "step", "evidence", "~why", "version"], lines)
+        table(
+            f"{len(steps)} transitions", ["time", "task", "step", "evidence", "by", "~why", "version"], lines
+        )
     )
 
 

@@ -17,6 +17,13 @@ from jitr.schemas.events import Event, decode_events
 from jitr.schemas.record import decode
 from jitr.schemas.routes import Transition
 from jitr.schemas.settings import Settings
+from jitr.schemas.signing import UNSIGNED, Author, Signing
+
+_SAYS = {
+    "unchecked": "not looked at: no key of [signing] is set here",
+    "unsigned": "by nobody: workers with keys take it for traffic, not for a decision",
+    "forged": "wrongly: anybody may have written it; workers with keys take it for traffic",
+}
 
 
 @click.command()
@@ -29,7 +36,7 @@ def why(settings: Settings, decision_id: str, days: float, as_json: bool) -> Non
 
     Shows who answered, the gate's score, the audit and the transition that put the route in force.
     """
-    call = asyncio.run(_find(settings, decision_id, time.time() - days * 86_400))
+    call, author = asyncio.run(_find(settings, decision_id, time.time() - days * 86_400))
     if call is None or call.decision is None:
         raise NotFoundError(f"no call with decision {decision_id!r} in the last {days:g} days; try --days")
     stamp = call.decision
@@ -39,7 +46,7 @@ def why(settings: Settings, decision_id: str, days: float, as_json: bool) -> Non
         else None
     )
     if as_json:
-        print_json({"decision": stamp, "call": call, "transition": step})
+        print_json({"decision": stamp, "signed_by": str(author), "call": call, "transition": step})
         return
     out = console()
 
@@ -61,12 +68,15 @@ def why(settings: Settings, decision_id: str, days: float, as_json: bool) -> Non
         verdict = "an audit" if stamp.due else "no audit"
         say(f"  audit     {verdict}: coin {stamp.coin:.4f}, rate {stamp.audit_rate:.4f}")
     if step:
-        say(f"  route     {step.route.state} since version {step.route.version}: {step.reason}")
+        by = f" ({step.by})" if step.by else ""
+        say(f"  route     {step.route.state} since version {step.route.version}: {step.reason}{by}")
+    say(f"  signed    {_SAYS.get(author.kind, f'by {author}')}")
 
 
-async def _find(settings: Settings, decision_id: str, since: float) -> Call | None:
+async def _find(settings: Settings, decision_id: str, since: float) -> tuple[Call | None, Author]:
+    signing, topic = Signing(settings), settings.topics.calls.name
     needle = decision_id.encode()
-    async for record in records(settings, settings.topics.calls.name, since=since):
+    async for record in records(settings, topic, since=since):
         if record.value is None or needle not in record.value:
             continue
         events = decode_events(record.value, record.headers, fallback_id="", fallback_time=0.0)
@@ -77,8 +87,8 @@ async def _find(settings: Settings, decision_id: str, since: float) -> Call | No
                 except RecordError:
                     continue
                 if call.decision is not None and call.decision.id == decision_id:
-                    return call
-    return None
+                    return call, signing.author(topic, event)
+    return None, UNSIGNED
 
 
 async def _transition(settings: Settings, tenant: str, task: str, version: str) -> Transition | None:

@@ -24,6 +24,7 @@ from jitr.router.spool import Spool
 from jitr.router.supervisor import Loops
 from jitr.schemas.calls import Call
 from jitr.schemas.settings import Settings
+from jitr.schemas.signing import Signing
 
 log = logging.getLogger(__name__)
 MOST_CALLS: Final = 20_000
@@ -76,6 +77,7 @@ class EventStream:
         self._settings: Final = settings
         self._redact: Final = Redaction(settings)
         self._source: Final = source
+        self._seal: Final = Signing(settings).seal("gateway", settings.topics.calls.name)
         self._linger_s: Final = settings.gateway.publish_linger_ms / 1000
         self._clock: Final = clock
         self._queue: Final[deque[tuple[Call, bool, int, float]]] = deque()
@@ -259,7 +261,7 @@ class EventStream:
             self._drop(Drop.FAILED)
             return None
         try:
-            return encoded(clean, self._source)
+            return encoded(clean, self._source, self._seal)
         except Exception as error:
             log.error("call %r cannot be written as an event (%s); it is dropped", call.id, error)
             self._drop(Drop.UNENCODABLE)

@@ -30,6 +30,7 @@ from jitr.router.teacher import Passing
 from jitr.router.upstream import Upstream
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.settings import Settings
+from jitr.schemas.signing import UNSIGNED_MODE
 from jitr.schemas.urls import safe_url
 
 log = logging.getLogger(__name__)
@@ -224,6 +225,8 @@ async def _serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    if not settings.signing.gateway_keys:
+        log.warning(UNSIGNED_MODE)
     gateway = Gateway(settings)
     await gateway.start()
     try:

@@ -11,6 +11,7 @@ from jitr.router.wellformed import wellformed
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import encode_event
+from jitr.schemas.signing import Seal
 from jitr.schemas.times import seconds
 
 
@@ -22,7 +23,7 @@ class _Readable(msgspec.Struct):
 _readable: Final = msgspec.json.Decoder(_Readable)
 
 
-def encoded(call: Call, source: str) -> bytes:
+def encoded(call: Call, source: str, seal: Seal | None = None) -> bytes:
     """One call as an event that every reader takes; what is wrong is mended where that is possible.
 
     Raises
@@ -37,10 +38,10 @@ def encoded(call: Call, source: str) -> bytes:
     if time_s != call.time:
         call = msgspec.structs.replace(call, time=time_s)
     try:
-        event = encode_event(call.id, call.time, call, source=source)
+        event = encode_event(call.id, call.time, call, source=source, seal=seal)
     except UnicodeEncodeError:
         call = wellformed(call)
-        event = encode_event(call.id, call.time, call, source=source)
+        event = encode_event(call.id, call.time, call, source=source, seal=seal)
     _readable.decode(event)  # what its readers would refuse is refused here, where it is known whose it is
     return event
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import os
 import re
 import signal
@@ -19,10 +20,11 @@ from typing import Any
 
 import msgspec
 
+from jitr.sandbox.keys import own_keys
 from jitr.sandbox.processes import Child, Processes
 from jitr.sandbox.redis import RedisServer
 from jitr.schemas.errors import UnavailableError
-from jitr.schemas.settings import Settings, names_in
+from jitr.schemas.settings import Settings, SigningSettings, names_in
 from jitr.schemas.urls import safe_url
 
 Say = Callable[[str], None]
@@ -110,9 +112,15 @@ class Stack:
             settings = _with(settings, "gateway", upstream=self._said(llm, r"on (http\S+)"))
         settings = _with(settings, "gateway", port=settings.gateway.port or _free_port())
         settings = _with(settings, "worker", port=settings.worker.port or _free_port())
-        self.settings = settings
         shown, secret = _without_secrets(settings)
-        self.config.write_bytes(msgspec.json.format(msgspec.json.encode(shown)))
+        if self._own_kafka and settings.signing == SigningSettings():
+            # made here, and kept here: the other verbs sign with them too
+            keys = own_keys(self.folder, getpass.getuser())
+            settings, shown = (msgspec.structs.replace(one, signing=keys) for one in (settings, shown))
+        self.settings = settings
+        self.config.unlink(missing_ok=True)
+        with os.fdopen(os.open(self.config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(shown)))
         self._say("starting the worker and the gateway")
         config = ("--config", str(self.config))
         worker = None
@@ -182,6 +190,11 @@ _URLS = (
     ("gateway", "upstream", "OPENAI_BASE_URL"),
     ("state", "root", "JITR_STATE__ROOT"),
 )
+_KEYS = (
+    ("gateway", "upstream_key", "JITR_GATEWAY__UPSTREAM_KEY"),
+    ("signing", "gateway_keys", "JITR_SIGNING__GATEWAY_KEYS"),
+    ("signing", "worker_keys", "JITR_SIGNING__WORKER_KEYS"),
+)
 
 
 def run(settings: Settings, *, sandbox: bool, say: Say) -> None:
@@ -196,14 +209,21 @@ def run(settings: Settings, *, sandbox: bool, say: Say) -> None:
 
 
 def _without_secrets(settings: Settings) -> tuple[Settings, dict[str, str]]:
-    """Settings for a file, and what they take from the environment instead: URLs that hold credentials."""
+    """Settings for a file, and what they take from the environment instead: keys, URLs with credentials."""
     environ = {}
     for section, key, name in _URLS:
         url = getattr(getattr(settings, section), key)
         if safe_url(url) != url:
             environ[name] = url
             settings = _with(settings, section, **{key: f"${{{name}}}"})
-    return settings, environ
+    for section, key, name in _KEYS:
+        if value := getattr(getattr(settings, section), key):
+            environ[name] = value
+            settings = _with(settings, section, **{key: f"${{{name}}}"})
+    people = settings.signing.people
+    environ |= {f"JITR_SIGNING__PEOPLE__{name}".upper(): keys for name, keys in people.items()}
+    placed = {name: f"${{{f'JITR_SIGNING__PEOPLE__{name}'.upper()}}}" for name in people}
+    return _with(settings, "signing", people=placed), environ
 
 
 def _leave(number: int, frame: object) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from jitr.schemas.encodings import no_json
 from jitr.schemas.errors import RecordError
 from jitr.schemas.record import Record, encode
+from jitr.schemas.signing import UNCHECKED, Author, Seal
 from jitr.schemas.times import rfc3339, seconds
 
 BATCH = "application/cloudevents-batch+json"
@@ -27,7 +28,10 @@ _BLANK = b" \t\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event as read: its attributes and its data, still encoded."""
+    """One event as read: its attributes and its data, still encoded.
+
+    ``author`` is who made it, where whoever read it has looked.
+    """
 
     id: str
     type: str
@@ -35,6 +39,8 @@ class Event:
     time: float
     data: bytes
     subject: str | None = None
+    signature: str = ""
+    author: Author = UNCHECKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class _Envelope(msgspec.Struct, omit_defaults=True):
     datacontenttype: str | None = None
     data: msgspec.Raw = msgspec.Raw()
     data_base64: str | None = None
+    jitrsig: str | None = None
 
 
 class _Sniff(msgspec.Struct):
@@ -68,7 +75,7 @@ _raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def encode_batch(
-    records: Iterable[tuple[str, float, Record]], *, source: str
+    records: Iterable[tuple[str, float, Record]], *, source: str, seal: Seal | None = None
 ) -> tuple[bytes, list[tuple[str, bytes]]]:
     """Pack records into the value and headers of one Kafka record.
 
@@ -78,6 +85,8 @@ def encode_batch(
         The id is the idempotency key; the time is event time in seconds since the epoch, 0 for none.
     source : str
         URI reference of the sender, for example ``/jitr/gateway``.
+    seal : Seal, optional
+        Signs each event; see `schemas.signing`.
 
     Examples
     --------
@@ -86,12 +95,13 @@ def encode_batch(
     >>> [event.id for event in decode_events(value, headers, fallback_id="t/0/0", fallback_time=0.0)]
     ['e1']
     """
-    events = [encode_event(id, time, record, source=source) for id, time, record in records]
+    events = [encode_event(id, time, record, source=source, seal=seal) for id, time, record in records]
     return b"[" + b",".join(events) + b"]", [("content-type", BATCH.encode())]
 
 
-def encode_event(id: str, time: float, record: Record, *, source: str) -> bytes:
+def encode_event(id: str, time: float, record: Record, *, source: str, seal: Seal | None = None) -> bytes:
     """One event of a batch; see `encode_batch`. A batch is a JSON array of them."""
+    data = encode(record)
     return _encode(
         _Envelope(
             specversion="1.0",
@@ -100,7 +110,8 @@ def encode_event(id: str, time: float, record: Record, *, source: str) -> bytes:
             type=record.event_type,
             time=rfc3339(time) if round(time, 6) else None,
             datacontenttype="application/json",
-            data=msgspec.Raw(encode(record)),
+            data=msgspec.Raw(data),
+            jitrsig=seal(record.event_type, source, id, data) if seal is not None else None,
         )
     )
 
@@ -205,6 +216,7 @@ def _one(raw: bytes, enveloped: bool, id: str, time: float) -> Event | Malformed
         time=time,
         data=data,
         subject=envelope.subject,
+        signature=envelope.jitrsig or "",
     )
 
 
@@ -245,6 +257,7 @@ def _binary(value: bytes, heads: Mapping[str, bytes], fallback_time: float) -> E
         time=time,
         data=value,
         subject=text("ce_subject") if "ce_subject" in heads else None,
+        signature=text("ce_jitrsig") if "ce_jitrsig" in heads else "",
     )
 
 

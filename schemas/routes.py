@@ -168,7 +168,7 @@ class Route(Record, frozen=True, kw_only=True):
 
 
 class Transition(Record, frozen=True, kw_only=True):
-    """One step of a route: what it was, what it is, and the evidence for it."""
+    """One step of a route: what it was, what it is, the evidence for it, and who made that."""
 
     event_type: ClassVar[str] = "dev.jitr.route.changed.v1"
 
@@ -179,3 +179,4 @@ class Transition(Record, frozen=True, kw_only=True):
     reason: str
     time: Time
     step: bool = True
+    by: str = ""

@@ -20,6 +20,7 @@ from jitr.schemas.topics import Topics
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Positive = Annotated[int, Meta(ge=1)]
+_SHORTEST_KEY = 32
 Seconds = Annotated[float, Meta(gt=0)]
 
 
@@ -158,6 +159,33 @@ class RedactionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     patterns: dict[Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,31}$")], str] = {}
 
 
+class SigningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of those who may move a route, from the environment; `schemas.signing` says what they sign.
+
+    Each field holds one key or several with blanks between them: the first signs, all are accepted.
+    ``people`` maps a name to its keys; ``person`` names whose key signs commands, by default the user's.
+    """
+
+    gateway_keys: str = ""
+    worker_keys: str = ""
+    people: dict[str, str] = {}
+    person: str = ""
+
+    def __post_init__(self) -> None:
+        fields = {"gateway_keys": self.gateway_keys, "worker_keys": self.worker_keys}
+        fields |= {f"people.{name}": words for name, words in self.people.items()}
+        seen: dict[str, str] = {}
+        for name, words in fields.items():
+            for word in words.split():
+                if len(word) < _SHORTEST_KEY:
+                    raise ValueError(
+                        f"signing.{name}: a key of {len(word)} characters was given, at least {_SHORTEST_KEY}"
+                        " were expected: `openssl rand -hex 32` makes one"
+                    )
+                if seen.setdefault(word, name) != name:
+                    raise ValueError(f"signing.{name} has a key of signing.{seen[word]}; each has its own")
+
+
 class PolicyOverride(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Policy fields that differ for a tenant, or for one task of it."""
 
@@ -188,6 +216,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     state: StateSettings = StateSettings()
     worker: WorkerSettings = WorkerSettings()
     gateway: GatewaySettings = GatewaySettings()
+    signing: SigningSettings = SigningSettings()
     policy: Policy = Policy()
     overrides: tuple[PolicyOverride, ...] = ()
     prices: dict[str, Price] = msgspec.field(default_factory=DEFAULT_PRICES.copy)

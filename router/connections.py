@@ -147,6 +147,7 @@ class Connections(web.Server):
         self.unread: Final[dict[Connection, float]] = {}
         self.ended: Final[Counter[str]] = Counter()
         self.patience_s = settings.stop_timeout_s / 4
+        self.stopping = False
 
     @property
     def open(self) -> int:
@@ -189,6 +190,7 @@ class Connections(web.Server):
 
     async def shutdown(self, timeout: float | None = None) -> None:
         """End all connections; those that are being answered have twice `patience_s`, at most."""
+        self.stopping = True
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None

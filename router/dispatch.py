@@ -58,6 +58,7 @@ class Dispatch:
         """Answer any request."""
         answer = self._border.meet(http)
         if answer is not None:
+            answer.headers.setdefault(REQUEST_ID, request_id(http))
             return answer
         out = await self._handle(http)
         if "Origin" in http.headers and not out.prepared:

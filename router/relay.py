@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
+from jitr.router.connections import Connection
 from jitr.router.encoding import EncodingError, decoded
 from jitr.router.upstream import FAILURES, said
 
@@ -180,8 +181,6 @@ class Relay:
 
 
 def why_left(http: web.BaseRequest) -> str:
-    """Why a handler was cancelled, in words.
-
-    The caller's connection is gone, or else the gateway stops.
-    """
-    return GONE if http.transport is None or http.transport.is_closing() else STOPPED
+    """Why a handler was cancelled, in words: the gateway stops, or else the caller is gone."""
+    connection = http.protocol
+    return STOPPED if isinstance(connection, Connection) and connection.watch.stopping else GONE

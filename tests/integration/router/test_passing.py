@@ -105,7 +105,10 @@ async def test_nothing_is_added_to_a_request_but_the_mark_that_tells_a_loop(wire
     lines = b"X-Title: two\r\nAuthorization: Bearer k\r\nCookie: a=b\r\nCookie: c=d\r\n"
     length = b"Content-Length: %d\r\n" % len(body)
     for path in (b"chat/completions", b"completions"):
-        await ask(before.port, b"POST /v1/%b HTTP/1.1\r\nHost: x\r\n%b%b\r\n%b" % (path, length, lines, body))
+        await ask(
+            before.port,
+            b"POST /v1/%b HTTP/1.1\r\nHost: [::1]\r\n%b%b\r\n%b" % (path, length, lines, body),
+        )
     for head in upstream.heads:
         names = sorted(line.partition(b":")[0].lower() for line in head.split(b"\r\n")[1:] if line)
         assert names == [
@@ -120,7 +123,7 @@ async def test_a_chunked_request_arrives_whole(wire: Any, front: Any) -> None:
     body = json.dumps(REQUEST).encode()
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (body[:9], body[9:])) + b"0\r\n"
     for path in (b"chat/completions", b"completions"):
-        head = b"POST /v1/%b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" % path
+        head = b"POST /v1/%b HTTP/1.1\r\nHost: [::1]\r\nTransfer-Encoding: chunked\r\n\r\n" % path
         assert (await ask(before.port, head + chunks + b"X-Trailer: 1\r\n\r\n")).endswith(ANSWER)
     assert upstream.bodies == [body, body]
 
@@ -135,7 +138,7 @@ async def test_headers_that_connection_names_go_nowhere(path: bytes, wire: Any, 
     upstream = await wire(answer)
     before = await front(upstream.url)
     body = json.dumps(REQUEST).encode()
-    head = b"POST /v1/%b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nConnection: X-Mine, keep-alive\r\n"
+    head = b"POST /v1/%b HTTP/1.1\r\nHost: [::1]\r\nContent-Length: %d\r\nConnection: X-Mine, keep-alive\r\n"
     got = await ask(before.port, head % (path, len(body)) + b"X-Mine: 1\r\nx-stays: 2\r\n\r\n" + body)
     assert b"x-mine" not in upstream.heads[0].lower() and b"x-stays: 2" in upstream.heads[0].lower()
     assert b"x-theirs" not in got.lower() and b"x-kept: 2" in got.lower() and b"keep-alive" not in got.lower()
@@ -163,14 +166,14 @@ async def test_expect_100_continue_is_answered_and_another_expectation_refused(w
     body = json.dumps(REQUEST).encode()
     for path in (b"chat/completions", b"completions"):
         reader, writer = await asyncio.open_connection("127.0.0.1", before.port)
-        head = b"POST /v1/%b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n"
+        head = b"POST /v1/%b HTTP/1.1\r\nHost: [::1]\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n"
         writer.write(head % (path, len(body)))
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(body)
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
         writer.close()
     assert upstream.bodies == [body, body] and b"expect" not in upstream.heads[0].lower()
-    odd = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: magic\r\n\r\n{}"
+    odd = b"POST /v1/completions HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 2\r\nExpect: magic\r\n\r\n{}"
     assert (await ask(before.port, odd)).startswith(b"HTTP/1.1 417 ")
 
 
@@ -185,9 +188,9 @@ PATHS = [
 async def test_a_path_that_may_lead_out_of_v1_is_refused(path: str, wire: Any, front: Any) -> None:
     upstream = await wire(answer_ok)
     before = await front(upstream.url)
-    got = await ask(before.port, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    got = await ask(before.port, f"GET {path} HTTP/1.1\r\nHost: [::1]\r\n\r\n".encode())
     assert b" 400 " in got[:13] and b'"error"' in got
-    got = await ask(before.port, f"GET http://evil.example{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    got = await ask(before.port, f"GET http://evil.example{path} HTTP/1.1\r\nHost: [::1]\r\n\r\n".encode())
     assert b" 400 " in got[:13]
     assert upstream.heads == []
 
@@ -200,7 +203,7 @@ async def test_other_paths_below_v1_pass_as_they_are_written(path: str, wire: An
     upstream = await wire(answer_ok)
     before = await front(upstream.url)
     for root in ("", "http://evil.example"):
-        got = await ask(before.port, f"GET {root}/v1/{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        got = await ask(before.port, f"GET {root}/v1/{path} HTTP/1.1\r\nHost: [::1]\r\n\r\n".encode())
         assert got.startswith(b"HTTP/1.1 200 ")
     assert {head.split(b"\r\n")[0] for head in upstream.heads} == {f"GET /v1/{path} HTTP/1.1".encode()}
 
@@ -256,7 +259,7 @@ async def test_a_websocket_is_refused_with_the_mend(wire: Any, front: Any) -> No
     lines = (
         b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n"
     )
-    got = await ask(before.port, b"GET /v1/realtime?model=m HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
+    got = await ask(before.port, b"GET /v1/realtime?model=m HTTP/1.1\r\nHost: [::1]\r\n" + lines + b"\r\n")
     assert got.startswith(b"HTTP/1.1 501 ") and b"connect to the LLM's own address" in got
     assert upstream.heads == []
 
@@ -350,10 +353,8 @@ async def test_every_answer_carries_a_request_id(
 
     before = await front((await wire(answer)).url)
     body = json.dumps(REQUEST).encode()
-    head = (
-        f"POST /v1/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nx-request-id: {given}\r\n\r\n"
-    )
-    got = (await ask(before.port, head.encode() + body)).lower()
+    head = f"POST /v1/{path} HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(body)}\r\n"
+    got = (await ask(before.port, f"{head}x-request-id: {given}\r\n\r\n".encode() + body)).lower()
     id = got.partition(b"x-request-id: ")[2].partition(b"\r")[0].decode()
     if from_upstream:
         assert id == "theirs"
@@ -380,22 +381,34 @@ async def test_errors_of_ours_come_in_the_dialect_of_the_path(path: str, front: 
             assert got.headers["x-request-id"].startswith("req_")
 
 
+async def test_what_a_browser_asks_beforehand_is_answered_with_an_id_too(front: Any) -> None:
+    before = await front("http://127.0.0.1:9/v1")
+    lines = b"Origin: http://[::1]:3000\r\nAccess-Control-Request-Method: POST\r\n"
+    got = await ask(
+        before.port, b"OPTIONS /v1/models HTTP/1.1\r\nHost: [::1]\r\n" + lines + b"Connection: close\r\n\r\n"
+    )
+    assert b"x-request-id: " in got.lower()
+
+
 async def test_what_is_not_there_or_no_http_is_answered_in_json(front: Any) -> None:
     before = await front("http://127.0.0.1:9/v1")
     for raw, status in (
-        (b"GET /v1 HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
-        (b"GET /admin HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
-        (b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", b"405"),
-        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
-        (b"TRACE /v1/x HTTP/1.1\r\nHost: x\r\n\r\n", b"405"),
+        (b"GET /v1 HTTP/1.1\r\nHost: [::1]\r\n\r\n", b"404"),
+        (b"GET /admin HTTP/1.1\r\nHost: [::1]\r\n\r\n", b"404"),
+        (b"POST /metrics HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 0\r\n\r\n", b"405"),
+        (b"OPTIONS * HTTP/1.1\r\nHost: [::1]\r\n\r\n", b"404"),
+        (b"TRACE /v1/x HTTP/1.1\r\nHost: [::1]\r\n\r\n", b"405"),
         (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"400"),
-        (b"GET /health HTTP/1.1\r\nHost: x\r\nbroken\r\n\r\n", b"400"),
-        (b"GET /health HTTP/1.1\r\nHost: x\r\nbig: " + b"x" * 70_000 + b"\r\n\r\n", b"400"),
+        (b"GET /health HTTP/1.1\r\nHost: [::1]\r\nbroken\r\n\r\n", b"400"),
+        (b"GET /health HTTP/1.1\r\nHost: [::1]\r\nbig: " + b"x" * 70_000 + b"\r\n\r\n", b"400"),
         (
-            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: [::1]\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
             b"400",
         ),
-        (b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
+        (
+            b"POST /v1/completions HTTP/1.1\r\nHost: [::1]\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            b"400",
+        ),
     ):
         got = await ask(before.port, raw)
         assert got.startswith((b"HTTP/1.1 " + status, b"HTTP/1.0 " + status)), got[:200]
@@ -422,7 +435,9 @@ async def test_a_task_name_that_is_none_is_left_out_and_the_llm_answers(
     upstream = await wire(answer_ok)
     before = await front(upstream.url)
     body = json.dumps(REQUEST).encode()
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nx-jitr-task: %b\r\n\r\n"
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: [::1]\r\nContent-Length: %d\r\nx-jitr-task: %b\r\n\r\n"
+    )
     assert (await ask(before.port, head % (len(body), name) + body)).endswith(ANSWER)
     await until(lambda: before.kept.calls)
     [call] = before.kept.calls

@@ -24,6 +24,10 @@ from jitr.router.gateway import serve
 from jitr.schemas.settings import Settings
 serve(Settings.load())
 """
+HUNG = """
+import threading, time
+threading.Thread(target=time.sleep, args=(10_000,)).start()
+"""
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ class Program:
 
 @pytest.fixture
 async def program(
-    settings: Any, teacher: Any, world: Any, http: aiohttp.ClientSession
+    request: pytest.FixtureRequest, settings: Any, teacher: Any, world: Any, http: aiohttp.ClientSession
 ) -> AsyncIterator[Program]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -65,8 +69,10 @@ async def program(
         "JITR_STATE__ROOT": settings.state.root,
         "REDIS_URL": settings.redis.url,
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
+        "JITR_GATEWAY__STOP_TIMEOUT_S": "2",
     }
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", CODE, env={**os.environ, **ours})
+    code = getattr(request, "param", "") + CODE
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, env={**os.environ, **ours})
     yield Program(process, f"http://127.0.0.1:{port}", http)
     if process.returncode is None:
         process.kill()
@@ -95,6 +101,25 @@ async def test_a_surrogate_that_hangs_does_not_hold_up_the_stop(
     program.process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(program.process.wait(), 20) == 0
     await until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.parametrize("program", ["", HUNG], ids=["upstream", "thread"], indirect=True)
+async def test_an_upstream_or_a_thread_that_hangs_does_not_hold_up_the_stop(
+    program: Program, teacher: Any, settings: Any, world: Any, until: Until
+) -> None:
+    async def up() -> bool:
+        return await program.ask(world.request()) != "not there"
+
+    await until(up)
+    answered = len(teacher.asked)
+    teacher.wait = asyncio.Event()
+    asking = asyncio.gather(*(program.ask(world.request()) for _ in range(3)))
+    await until(lambda: len(teacher.asked) == answered + 3)
+    program.process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(program.process.wait(), 25) == 0
+    assert await asking == ["not there"] * 3
+    spooled = b"".join(p.read_bytes() for p in Path(settings.state.root).rglob("*.spool"))
+    assert spooled.count(b"the gateway stopped before the answer ended") == 3
 
 
 async def test_a_gateway_that_is_killed_leaves_no_process_behind(

@@ -49,7 +49,7 @@ def chunk(data: bytes) -> bytes:
 
 async def send(port: int, body: bytes, *lines: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    first = b"POST /v1/chat/completions HTTP/1.1", b"Host: x", b"Content-Length: %d" % len(body)
+    first = b"POST /v1/chat/completions HTTP/1.1", b"Host: [::1]", b"Content-Length: %d" % len(body)
     writer.write(b"\r\n".join((*first, *lines, b"", b"")) + body)
     return reader, writer
 
@@ -136,7 +136,7 @@ async def test_a_caller_that_leaves_while_the_upstream_is_silent_ends_the_call(
     body = json.dumps(REQUEST).encode()
     _, writer = await asyncio.open_connection("127.0.0.1", before.port)
     writer.write(
-        b"POST /v1/%b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (path.encode(), len(body))
+        b"POST /v1/%b HTTP/1.1\r\nHost: [::1]\r\nContent-Length: %d\r\n\r\n" % (path.encode(), len(body))
     )
     writer.write(body)
     await until(lambda: upstream.heads)

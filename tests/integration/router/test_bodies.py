@@ -1,0 +1,168 @@
+"""Bodies of requests: read within bounds, and passed through untouched beyond them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+Until = Callable[[Callable[[], Any]], Awaitable[None]]
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+MB = 2**20
+LARGE = 8 * MB
+
+
+async def answer_ok(writer: asyncio.StreamWriter, n: int) -> bool:
+    writer.write(OK)
+    return True
+
+
+def request(text: str = "hello", **fields: Any) -> bytes:
+    return json.dumps({"model": "m", "messages": [{"role": "user", "content": text}], **fields}).encode()
+
+
+def padded(size: int) -> bytes:
+    """A request of so many bytes."""
+    body = request()
+    return body + b" " * (size - len(body))
+
+
+async def pieces(body: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(body), 100_000):
+        yield body[at : at + 100_000]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("over", [0, 1], ids=["at the bound", "above it"])
+async def test_a_body_is_read_up_to_the_bound_and_passes_untouched_beyond_it(
+    over: int, chunked: bool, wire: Any, front: Any, until: Until
+) -> None:
+    upstream = await wire(answer_ok)
+    before = await front(upstream.url, max_read_mb=1.0)
+    body = padded(MB + over)
+    data: Any = pieces(body) if chunked else body
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{before.url}/chat/completions", data=data, headers={"x-jitr-debug": "1"}) as got,
+    ):
+        assert got.status == 200 and await got.read() == b"{}"
+        assert (got.headers["x-jitr-reason"] == "too_long") is bool(over)
+    assert upstream.bodies == [body]
+    assert before.counted("too_long") == over and len(before.kept.calls) == 1 - over
+    head = upstream.heads[0].lower()
+    # the length is known where the caller gave it, and where all was read
+    assert (b"content-length: %d" % len(body) in head) is not (chunked and bool(over))
+
+
+async def test_a_large_image_is_read_and_arrives_untouched(wire: Any, front: Any, until: Until) -> None:
+    upstream = await wire(answer_ok)
+    before = await front(upstream.url)
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * (20 * MB)}}
+    content: Any = [{"type": "text", "text": "What is this?"}, image]
+    body = request(content)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{before.url}/chat/completions", data=body) as got,
+    ):
+        assert got.status == 200
+    assert [sha256(one).digest() for one in upstream.bodies] == [sha256(body).digest()]
+    await until(lambda: before.kept.calls)
+    assert "What is this?" in before.kept.calls[0].messages[0].content
+    assert len(before.kept.calls[0].messages[0].content) < 1000
+
+
+COUNTLESS = {
+    "lists": b'{"a":[' + b"[]," * (8 * MB) + b"1]}",
+    "deep": b'{"a":' + b"[" * (8 * MB),
+    "numbers": b'{"a":[' + b"1," * (8 * MB) + b"1]}",
+}
+
+
+@pytest.mark.parametrize("kind", COUNTLESS)
+async def test_a_text_of_countless_values_is_not_decoded(kind: str, wire: Any, front: Any) -> None:
+    body = COUNTLESS[kind]
+    upstream = await wire(answer_ok)
+    before = await front(upstream.url)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{before.url}/chat/completions", data=body) as got,
+    ):
+        assert got.status == 200
+    assert upstream.bodies == [body] and before.counted("too_long") == 1
+
+
+async def test_bodies_in_memory_are_bounded_together(wire: Any, front: Any, until: Until) -> None:
+    go = asyncio.Event()
+
+    async def answer(writer: asyncio.StreamWriter, n: int) -> bool:
+        await go.wait()
+        writer.write(OK)
+        return True
+
+    upstream = await wire(answer)
+    before = await front(upstream.url, read_memory_mb=4.0)
+    body, small = padded(MB), request()
+
+    async def send(session: aiohttp.ClientSession, body: bytes) -> int:
+        async with session.post(f"{before.url}/chat/completions", data=body) as got:
+            return got.status
+
+    async with aiohttp.ClientSession() as session:
+        sending = []
+        for n in range(1, 7):  # one after another, none answered yet
+            sending.append(asyncio.create_task(send(session, body)))
+            await until(lambda n=n: len(upstream.bodies) == n)
+        sending.append(asyncio.create_task(send(session, small)))  # what is small is read all the same
+        go.set()
+        assert await asyncio.gather(*sending) == [200] * 7
+    assert upstream.bodies == [body] * 6 + [small]
+    assert before.counted("too_long") == 4 and len(before.kept.calls) == 3
+    assert before.gateway._chat._bodies.held == 0
+
+
+async def test_fifty_large_bodies_at_once_take_little_memory(front: Any) -> None:
+    """Fifty times 8 MB, and no more than a fraction of it in memory."""
+    taken: list[int] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        size = 0
+        while size < LARGE:
+            size += len(await reader.read(65_536))
+        taken.append(size)
+        writer.write(OK)
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    before = await front(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", max_read_mb=4.0)
+    block = b" " * 65_536
+
+    async def spaces() -> AsyncIterator[bytes]:
+        for _ in range(LARGE // len(block)):
+            yield block
+
+    async def send(session: aiohttp.ClientSession) -> int:
+        headers = {"Content-Length": str(LARGE)}
+        async with session.post(f"{before.url}/chat/completions", data=spaces(), headers=headers) as got:
+            return got.status
+
+    peak_before = memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        assert await asyncio.gather(*(send(session) for _ in range(50))) == [200] * 50
+    server.close()
+    assert taken == [LARGE] * 50 and before.counted("too_long") == 50
+    assert memory("VmHWM") - peak_before < 120 * MB
+
+
+def memory(name: str) -> int:
+    """Bytes, as the system counts them."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))

@@ -6,7 +6,9 @@ an open loop at N requests a second; `overhead_p50_ms` and `overhead_p99_ms` are
 `route_change` (`p50_s`, `worst_s` from a row in Redis to the first decision under it); `most/clients=N`,
 `streams/clients=N` and `surrogate/clients=N` (the highest rate on one core in a closed loop of N clients:
 answers of the LLM, streams, answers of a surrogate); `mixed/clients=1000` (half of them streams, ten minutes:
-errors and memory) and `memory` (resident memory before and after 200,000 requests).
+errors and memory) and `memory` (resident memory before and after 200,000 requests); `burst/words=N` (50 calls
+at once of a surrogate that reads through MiniLM, N words each, beside an LLM that takes 0.6 s: how many of
+them the surrogate answers, `answered_median` and `answered_least` of all bursts, and how long they take).
 
 Systems: `jitr`; `direct` without anything between; `bare`, an aiohttp server that forwards by an aiohttp
 client and does nothing else; `litellm`, `tensorzero` and `portkey` where `make bench` could install them. All
@@ -28,7 +30,7 @@ import numpy as np
 import redis.asyncio as aioredis
 from harness.options import Options, parse
 from harness.report import Report
-from request_path import placement, rates, surrogate
+from request_path import bursts, placement, rates, surrogate
 
 from jitr.models.tasks.matcher import Matcher
 from jitr.router.table import RouteTable
@@ -246,13 +248,14 @@ def main() -> None:
                 bare = rates.start_bare(processes, upstream)
                 if options.wants_case("surrogate/clients=16"):
                     artifact = Path(folder) / "desk"
-                    asyncio.run(surrogate.publish(stack.settings, artifact, (), options.seed))
+                    asyncio.run(surrogate.publish(stack.settings, artifact, None, options.seed))
                 systems = [s for s in (bare, ours) if options.wants_system(s.name)]
                 peers = rates.start_peers(options, report, processes, upstream, Path(folder))
                 most(options, report, systems, peers)
                 long_runs(options, report, ours)
         finally:
             processes.stop()
+        bursts.run(options, report)
 
 
 if __name__ == "__main__":

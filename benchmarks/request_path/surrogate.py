@@ -8,13 +8,20 @@ from pathlib import Path
 import msgspec
 import redis.asyncio as aioredis
 
+from jitr.models.bases.ngrams import NgramBase
+from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.surrogates.train import Recipe, train_dataset
+from jitr.models.search.race import Race
+from jitr.models.surrogates.artifact import Lineage
+from jitr.models.surrogates.base import Features
+from jitr.models.surrogates.candidates import Candidate
+from jitr.models.surrogates.fields import fields_of
+from jitr.models.surrogates.fit import fit_model
+from jitr.models.surrogates.train import Recipe, save
 from jitr.router.table import RouteTable
 from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateTarget
 from jitr.schemas.settings import Settings
 from jitr.schemas.tasks import Signature, Skeleton, Task
-from jitr.schemas.trainings import Limits
 
 MODEL = "gpt-4.1-simulated"
 OPENING = "Which desk should read this message, sales or support? Message: "
@@ -38,15 +45,40 @@ _FILLERS = [
 ]
 
 
-async def publish(settings: Settings, folder: Path, encoders: tuple[str, ...], seed: int) -> None:
-    """Train a surrogate of two labels and make it answer every call that begins with `OPENING`."""
+def message(rng: random.Random, label: str, n: int, words: int = 11) -> str:
+    """A message for a desk, unlike any other of another number."""
+    said = rng.choices(_FILLERS, k=words - 3) + rng.sample(_WORDS[label], 2) + [str(n)]
+    rng.shuffle(said)
+    return " ".join(said)
+
+
+async def publish(settings: Settings, folder: Path, encoder: str | None, seed: int) -> None:
+    """Train a surrogate of two labels and make it answer every call that begins with `OPENING`.
+
+    Parameters
+    ----------
+    settings : Settings
+        Whose Redis holds the routing table.
+    folder : Path
+        Of the artifact.
+    encoder : str or None
+        What it reads through besides n-grams.
+    seed : int
+    """
     rng = random.Random(seed)
-    examples = []
-    for n in range(300):
-        label = rng.choice(list(_WORDS))
-        words = rng.sample(_FILLERS, 8) + rng.sample(_WORDS[label], 2) + [str(n)]
-        rng.shuffle(words)
-        examples.append(Example(str(n), float(n), " ".join(words), label))
+    labels = [rng.choice(list(_WORDS)) for _ in range(300)]
+    dataset = Dataset.from_examples(
+        Example(str(n), float(n), message(rng, label, n), label) for n, label in enumerate(labels)
+    )
+    fields, numbers = fields_of(dataset.labels)
+    read = None if encoder is None else Weights().encoder(encoder)
+    features = Features(NgramBase.fit(dataset.inputs), read)
+    candidate = Candidate("ridge", True, encoder)
+    rows = (dataset.weights, dataset.groups, seed, None, ())
+    model = fit_model(features, features.encode(dataset.inputs), candidate, fields, numbers, *rows)
+    lineage = Lineage(parts=(), dataset=dataset.digest, code="benchmark", seed=seed)
+    recipe = Recipe(task="desk", renderings={w: w for w in _WORDS})
+    result = save(Race(candidate, model, 1.0, ()), dataset, recipe, folder, "v1", lineage, 0.0)
     task = Task(
         id="desk",
         tenant=settings.gateway.tenant,
@@ -55,10 +87,6 @@ async def publish(settings: Settings, folder: Path, encoders: tuple[str, ...], s
         skeletons=(Skeleton(prefix=OPENING.strip()),),
         kind="label",
         labels=tuple(_WORDS),
-    )
-    recipe = Recipe(task=task.id, renderings={w: w for w in _WORDS}, target=0.9, encoders=encoders)
-    result = train_dataset(
-        Dataset.from_examples(examples), recipe, Limits(max_train_s=30), folder, version="v1"
     )
     proof = Proof(
         kind="later", target=0.9, delta=0.05, bound=0.9, calls=1, agreed=1, coverage=1.0, threshold=-1e9

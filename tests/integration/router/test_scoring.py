@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -321,6 +323,51 @@ async def test_two_processes_share_what_waits(tmp_path: Path, until: Until) -> N
     go.touch()
     await blocked
     await it.close()
+
+
+FORKS = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from jitr.router.scoring import Scorers
+from stage.scorers import RUNTIME
+
+scorers = Scorers(runtime=RUNTIME)  # made before the fork, as a server does that loads its app first
+
+async def serve():
+    held = await scorers.load(Path("good"), "d")
+    said = await scorers.submit(held, "hello", 30.0)
+    print(said.label, *scorers.pids, flush=True)
+    copy = os.fork()  # a child of the program's own, which keeps a copy of every open file
+    if not copy:
+        os.execvp("sleep", ["sleep", "60"]) if sys.argv[1] == "exec" else signal.pause()
+    print(copy, flush=True)
+    await asyncio.sleep(60)
+
+workers = [os.fork() for _ in range(1)]
+if workers == [0]:
+    asyncio.run(serve())
+os.wait()
+"""
+
+
+@pytest.mark.parametrize("copied", ["exec", "fork"])
+async def test_in_a_server_that_forks_a_process_ends_with_its_worker(
+    copied: str, tmp_path: Path, until: Until
+) -> None:
+    script = tmp_path / "server.py"
+    script.write_text(FORKS)
+    path = os.pathsep.join(path for path in sys.path if path)
+    command = [sys.executable, str(script), copied]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}) as server:
+        assert server.stdout is not None
+        said, pid = (await asyncio.to_thread(server.stdout.readline)).decode().split()
+        assert said == "hello"
+        scorer = psutil.Process(int(pid))
+        copy = psutil.Process(int(await asyncio.to_thread(server.stdout.readline)))
+        psutil.Process(scorer.ppid()).kill()
+        await until(lambda: not scorer.is_running() or scorer.status() == psutil.STATUS_ZOMBIE)
+        assert copy.is_running()
+        copy.kill()
 
 
 async def test_closing_waits_for_nothing_that_hangs() -> None:

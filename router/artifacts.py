@@ -13,8 +13,9 @@ from typing import Final, Protocol
 from jitr.router.batches import Held
 from jitr.router.fetch import folder_of
 from jitr.router.frames import Said
+from jitr.router.place import CrashError
 from jitr.router.reasons import Reason
-from jitr.router.scoring import CrashError, LoadingError, Scorers
+from jitr.router.scoring import LoadingError, Scorers
 from jitr.router.supervisor import Loops
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.routes import SurrogateRef

@@ -34,7 +34,8 @@ class Spool:
     Parameters
     ----------
     root : Path
-        Each process takes a numbered folder of its own in it, and finds it again after a restart.
+        Each process takes a numbered folder of its own in it, and finds it again after a restart. It takes
+        over what waits in those of processes that have not come back.
     limit_bytes : int
         Bound on what waits; a batch beyond it is refused.
 
@@ -65,6 +66,7 @@ class Spool:
         self._segment_bytes: Final = max(1, min(_SEGMENT_BYTES, limit_bytes // 16))
         self._folder, self._lock = _own_folder(root)
         self._writer: int | None = None
+        _take_over(root, self._folder)
         self._segments = sorted(self._folder.glob("*.spool"))
         self._number = int(self._segments[-1].stem) if self._segments else 0
         self._sizes: dict[Path, int] = {}
@@ -191,19 +193,42 @@ def _own_folder(root: Path) -> tuple[Path, int]:
         folder = root / str(slot)
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
-        lock = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-        except OSError:
-            os.close(lock)
-            raise
-        else:
+        lock = _locked(folder)
+        if lock is not None:
             return folder, lock
     raise OSError(
         f"{root}: all {_SLOTS} spools are taken by running processes; give each host its own folder"
     )
+
+
+def _locked(folder: Path) -> int | None:
+    """A lock on a folder, let go when it is closed; None where another process holds it."""
+    lock = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _take_over(root: Path, own: Path) -> None:
+    """Move what nobody sends any more behind what is ours."""
+    number = max((int(path.stem) for path in own.glob("*.spool")), default=0)
+    for left in sorted(root.glob("*/*.spool")):
+        if left.parent == own:
+            continue
+        try:
+            lock = _locked(left.parent)
+            if lock is not None:
+                number += 1
+                left.rename(own / f"{number:08d}.spool")
+                os.close(lock)
+        except OSError as error:
+            log.error("%s cannot be taken over: %s", left, error)
 
 
 def _bytes_of(path: Path) -> bytes:

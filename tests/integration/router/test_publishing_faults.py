@@ -366,6 +366,20 @@ async def test_what_an_earlier_run_left_on_disk_is_taken_over_and_damage_is_coun
     assert settled(again)
 
 
+async def test_what_is_private_is_not_written_to_disk_either(
+    broker: Broker, streams: Any, tmp_path: Path, until: Until
+) -> None:
+    await broker.stop()
+    stream = await streams(broker.bootstrap, tmp_path)
+    stream.publish(call(0, "write to ann@example.org"))
+    await until(lambda: stream.spool_bytes)
+    for path in (tmp_path / "state").rglob("*"):
+        assert path.is_dir() or b"ann@example" not in path.read_bytes()
+        assert path.stat().st_mode & 0o077 == 0, path
+    await broker.start()
+    await until(lambda: stream.published == 1)
+
+
 async def test_the_publisher_counts_what_comes_after_its_close(broker: Broker, tmp_path: Path) -> None:
     def program() -> Publisher:
         publisher = Publisher(settings_for(broker.bootstrap, tmp_path))

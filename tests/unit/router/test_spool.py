@@ -80,6 +80,18 @@ def test_two_processes_share_a_root_without_sharing_a_spool(tmp_path: Path) -> N
         assert drained(other) == [b"other"]
 
 
+def test_what_waits_for_a_process_that_does_not_come_back_is_taken_over(tmp_path: Path) -> None:
+    with Spool(tmp_path, 10_000) as one, Spool(tmp_path, 10_000) as other, Spool(tmp_path, 10_000) as third:
+        one.append(b"one", 1)
+        other.append(b"other", 2)
+        third.append(b"third", 3)
+        one.close()
+        other.close()
+        with Spool(tmp_path, 10_000) as back:
+            assert back.calls == 3 and drained(back) == [b"one", b"other"]
+        assert drained(third) == [b"third"]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.one_of(st.binary(min_size=1, max_size=200), st.none(), st.just("restart")), max_size=60))
 def test_it_is_a_queue_whatever_is_done_to_it(

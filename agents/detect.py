@@ -58,7 +58,7 @@ class Detector(Handler[Call]):
                 stage="dialect",
             )
         call = read_call(event, tenant=settings.gateway.tenant)
-        if not call.messages:
+        if not call.messages and not _is_unread(call):
             raise RecordError("must hold at least one message", field="$.messages", stage="dialect")
         return self._redact.call(call)
 
@@ -71,6 +71,9 @@ class Detector(Handler[Call]):
         outputs = []
         for delivery in batch:
             call = delivery.value
+            if _is_unread(call):
+                self.results["unread"] += 1
+                continue
             if call.decision is not None and delivery.author.kind not in ("gateway", "unchecked"):
                 # anybody may have written it: a call like any other, and no decision of ours
                 why = "unsigned" if delivery.author.kind == "unsigned" else "forged"
@@ -110,6 +113,11 @@ class Detector(Handler[Call]):
             return None, None
         task = self._context.task(match.task_id)
         return task, match.slots
+
+
+def _is_unread(call: Call) -> bool:
+    """Whether a gateway tells of a request that it could not read: nothing is learned from it."""
+    return not call.messages and call.error is not None and call.decision is not None
 
 
 class Limiter:

@@ -14,6 +14,7 @@ from jitr.schemas.calls import Call
 from jitr.schemas.dialects import read_call
 from jitr.schemas.errors import NotFoundError, RecordError
 from jitr.schemas.events import Event, decode_events
+from jitr.schemas.labels import no_label
 from jitr.schemas.record import decode
 from jitr.schemas.routes import Transition
 from jitr.schemas.settings import Settings
@@ -64,6 +65,13 @@ def why(settings: Settings, decision_id: str, days: float, as_json: bool) -> Non
         say(f"  answer    {stamp.answer!r}")
     if call.response is not None:
         say(f"  teacher   {call.response.text[:200]!r}")
+    if call.status is not None:
+        say(f"  status    {call.status}")
+    if call.error is not None:
+        say(f"  error     {call.error}")
+    lacking = no_label(call) if stamp.target == "teacher" or stamp.due else None
+    if lacking is not None:
+        say(f"  no label  {lacking.said}: it teaches nothing, and proves or refutes nothing")
     if stamp.accepted:
         verdict = "an audit" if stamp.due else "no audit"
         say(f"  audit     {verdict}: coin {stamp.coin:.4f}, rate {stamp.audit_rate:.4f}")

@@ -22,6 +22,8 @@ _MOST_AT_ONCE: Final = 4096
 # values of JSON in one request; real ones are large by their texts and images
 MOST_VALUES: Final = 100_000
 _FEW: Final = 64 * 1024
+_LARGE: Final = "it is larger than what is read (`gateway.max_read_mb`, `gateway.read_memory_mb`)"
+_MANY: Final = f"it holds more than {MOST_VALUES:,} values"
 
 
 class SlowBodyError(Exception):
@@ -43,6 +45,8 @@ class Body:
         The JSON object that it holds, where it was read and is one.
     reason : Reason or None
         Why there is no request, or none that a surrogate may answer: it is no strict JSON.
+    why : str
+        The same in words, for its event.
     whole : bool
         False where it was too large to be read: the rest is still on its way.
     weight : int
@@ -52,6 +56,7 @@ class Body:
     raw: bytes
     request: dict[str, Any] | None
     reason: Reason | None = None
+    why: str = "it is no JSON object"
     whole: bool = True
     weight: int = 0
 
@@ -94,17 +99,17 @@ class Bodies:
             # it came with its headers, or there is none
             raw = content.read_nowait()
             if len(raw) > self._most:
-                return Body(raw, None, Reason.TOO_LONG, whole=False)
+                return Body(raw, None, Reason.TOO_LONG, _LARGE, whole=False)
         else:
             if (http.content_length or 0) > self._most:
-                return Body(b"", None, Reason.TOO_LONG, whole=False)
+                return Body(b"", None, Reason.TOO_LONG, _LARGE, whole=False)
             pieces = bytearray()
             try:
                 while piece := await content.readany():
                     pieces += piece
                     self.held += len(piece)
                     if len(pieces) > self._most or (self.held > self._most_held and len(pieces) > _FEW):
-                        return Body(bytes(pieces), None, Reason.TOO_LONG, whole=False)
+                        return Body(bytes(pieces), None, Reason.TOO_LONG, _LARGE, whole=False)
             finally:
                 self.held -= len(pieces)
             raw = bytes(pieces)
@@ -116,8 +121,8 @@ class Bodies:
                 text = decoded(raw, coding, self._most)
             else:
                 text = await asyncio.to_thread(decoded, raw, coding, self._most)
-        except EncodingError:
-            return Body(raw, None, Reason.UNREADABLE, weight=len(raw))
+        except EncodingError as wrong:
+            return Body(raw, None, Reason.UNREADABLE, str(wrong), weight=len(raw))
         return _body(raw, text, len(raw) + 2 * len(text))
 
 
@@ -146,7 +151,7 @@ def json_object(raw: bytes) -> dict[str, Any] | None:
 
 def _body(raw: bytes, text: bytes, weight: int) -> Body:
     if _holds_too_much(text):
-        return Body(raw, None, Reason.TOO_LONG, weight=weight)
+        return Body(raw, None, Reason.TOO_LONG, _MANY, weight=weight)
     request = json_object(text)
     if request is not None:
         return Body(raw, request, weight=weight)

@@ -17,19 +17,19 @@ from jitr.router import openai_answers as openai
 from jitr.router.bodies import NOT_WHOLE, Bodies, Body, rest
 from jitr.router.border import CALLER, shared
 from jitr.router.callers import Caller
-from jitr.router.decision import Decision, new_id
+from jitr.router.decision import Decision
 from jitr.router.encoding import EncodingError
 from jitr.router.metrics import GatewayMetrics
 from jitr.router.names import TaskNames
 from jitr.router.reasons import Reason
 from jitr.router.refusals import JSON, REQUEST_ID, request_id
 from jitr.router.relay import SSE, Relay, why_left
-from jitr.router.requests import read_body
+from jitr.router.requests import read_response, read_upstream
 from jitr.router.router import Router
-from jitr.router.sse import StreamError, assemble
 from jitr.router.supervisor import Loops
 from jitr.router.teacher import failed, not_whole
 from jitr.router.upstream import FAILURES, Upstream, passed_headers, said
+from jitr.schemas.dialects.openai_answer import Answer
 from jitr.schemas.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,8 @@ class Chat:
 
     async def _decide(self, http: web.BaseRequest, body: Body) -> Decision:
         if body.request is None:
-            return Decision(new_id(), None, "teacher", body.reason or Reason.UNREADABLE)
+            tenant = http[CALLER].tenant
+            return self._router.unread(body.reason or Reason.UNREADABLE, body.why, tenant=tenant)
         headers = http.headers
         caller, task = http[CALLER], headers.get("x-jitr-task")
         tenant, unproved = caller.tenant, not caller.proved(body.request)
@@ -185,14 +186,15 @@ class Chat:
             async with asyncio.timeout(self._settings.upstream_timeout_s):
                 async with await self._ask(exchange, headers, openai.unstreamed(exchange.request)) as answer:
                     status = answer.status
-                    response, error = read_body(status, await relay.read(answer))
+                    body = await relay.read(answer)
+                    response, error = read_upstream(status, body, stream=_is_stream(answer, body))
         except FAILURES as failure:
             error = said(failure)
         except EncodingError as wrong:
             error = f"the answer cannot be read: {wrong}"
         finally:
             exchange.caller.charge(exchange.request, response, kept=bytes(relay.kept))
-            # an audit that fails is published too: `due` without a response is how a lost one is missed
+            # an audit that fails is published too, so that its share among the calls stays what it is
             self._report(exchange.decision, response, error, latency_s, status)
 
     async def _from_teacher(self, exchange: _Exchange, body: Body) -> web.StreamResponse:
@@ -232,7 +234,7 @@ class Chat:
         if exchange.decision.call is None:
             self._upstream.let_go(answer, complete=relay.complete)
             exchange.caller.charge(exchange.request, None, asked_bytes=http.content_length or len(body.raw))
-            self._report(exchange.decision, None, None, exchange.took_s)
+            self._report(exchange.decision, None, None, exchange.took_s, answer.status)
         elif isinstance(out, web.Response):
             # read and published once the answer is on its way
             asyncio.get_running_loop().call_soon(self._passed, exchange, answer, relay)
@@ -263,14 +265,9 @@ class Chat:
         if relay.complete:
             try:
                 body = relay.body()
-                if 200 <= status < 300 and _is_stream(answer, body):
-                    response = assemble(body)
-                else:
-                    response, error = read_body(status, body)
+                response, error = read_upstream(status, body, stream=_is_stream(answer, body))
             except EncodingError as wrong:
                 error = f"the answer cannot be read: {wrong}"
-            except StreamError as wrong:
-                error = str(wrong)
         exchange.caller.charge(exchange.request, response, kept=bytes(relay.kept))
         self._report(exchange.decision, response, error, exchange.took_s, status)
 
@@ -282,8 +279,18 @@ class Chat:
         latency_s: float | None,
         status: int | None = None,
     ) -> None:
+        read = read_response(response) if response is not None else Answer(error=error)
+        if read.response is None and decision.call is not None and status is not None and status < 300:
+            self._metrics.unread_answers.inc()
         try:
-            self._router.report(decision, response, error=error, status=status, latency_s=latency_s)
+            self._router.report(
+                decision,
+                read.response,
+                usage=read.usage,
+                error=error or read.error,
+                status=status,
+                latency_s=latency_s,
+            )
         except Exception:  # the caller has an answer; an event that cannot be made must not take it away
             log.exception("publishing call %s failed", decision.id)
 

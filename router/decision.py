@@ -49,6 +49,8 @@ class Decision:
         Unique; the audit's coin is a hash of it.
     call : Call or None
         The request in canonical form, without a response; None where it could not be read.
+    unread : Call or None
+        Then what is published in its place: without messages, its ``error`` says why.
     target : str
         Who answers: ``teacher`` or ``surrogate``.
     task, route_version, surrogate : str
@@ -83,6 +85,7 @@ class Decision:
     coin: float = 1.0
     due: bool = False
     held: bool = False
+    unread: Call | None = None
     scoring: Future[Said] | None = None
 
     @property

@@ -30,8 +30,6 @@ class Drop(StrEnum):
     # this call alone
     TOO_LARGE = "too_large"
     """Larger than a record of Kafka may be."""
-    UNREADABLE = "unreadable"
-    """A request that is no chat completion; the upstream judged it."""
     UNENCODABLE = "unencodable"
     """It cannot be written as an event that readers take."""
     FAILED = "failed"

@@ -58,7 +58,7 @@ class EventStream:
     Attributes
     ----------
     taken : int
-        Calls handed to `publish`, those `missed`, and those of an earlier run that were found on disk.
+        Calls handed to `publish`, and those of an earlier run that were found on disk.
     published : int
         Calls that Kafka has confirmed.
     dropped : Counter of Drop
@@ -195,11 +195,6 @@ class EventStream:
         self._queued_bytes += size
         self._wake.set()
         return True
-
-    def missed(self, why: Drop) -> None:
-        """Count a call that came, and that there is nothing to publish of."""
-        self.taken += 1
-        self._drop(why)
 
     def _drop(self, why: Drop, calls: int = 1) -> bool:
         self.dropped[why] += calls

@@ -109,6 +109,11 @@ class GatewayMetrics:
             ["route", "reason"],
             registry=self.registry,
         )
+        self.unread_answers: Final = Counter(
+            "jitr_unread_answers",
+            "Answers of the upstream with a status of success that could not be read; their events say why.",
+            registry=self.registry,
+        )
         self._duration: Final = Histogram(
             "jitr_request_duration_seconds",
             "From the request's arrival to the end of its answer.",

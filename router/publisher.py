@@ -18,7 +18,7 @@ from jitr.router.decision import new_id
 from jitr.router.drops import Drop
 from jitr.router.events import MOST_CALLS, EventStream
 from jitr.router.requests import read_request
-from jitr.schemas.calls import Call, Usage
+from jitr.schemas.calls import Call
 from jitr.schemas.dialects.openai_answer import Answer, read_answer
 from jitr.schemas.settings import Settings
 
@@ -101,7 +101,7 @@ class Publisher:
         if call is None:
             if request is None:
                 raise TypeError("publish(call) or publish(request=..., response=...): neither was given")
-            said = read_answer(response) if response else Answer(None, Usage())
+            said = read_answer(response) if response else Answer()
             unsaid = read_request(
                 request,
                 id=new_id(),

@@ -79,10 +79,10 @@ class Reason(StrEnum):
     """The task is known, but has no row in the routing table yet."""
     TOO_LONG = "too_long"
     """More text than agents work on, so that no audit could ever be seen. Beyond what Kafka takes, or
-    `gateway.max_read_mb`, it is not even read, and no event tells of it."""
+    `gateway.max_read_mb`, it is not even read, and its event holds none of it."""
     UNREADABLE = "unreadable"
     """The request is no chat completion that we can read (or a text in it is no Unicode); the upstream judges
-    it."""
+    it, and its event says why."""
 
     # the teacher answers: what we lack
     NO_SNAPSHOT = "no_snapshot"

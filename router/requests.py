@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from jitr.router.openai_answers import error_message
 from jitr.router.reasons import Reason
+from jitr.router.sse import StreamError, assemble
 from jitr.schemas.calls import Call
 from jitr.schemas.dialects.base import Origin
 from jitr.schemas.dialects.openai import OpenAIPair
@@ -48,6 +49,31 @@ def read_response(response: Mapping[str, Any]) -> Answer:
     except RecordError as wrong:
         why = f"the teacher's response cannot be read: {wrong}"
         return Answer(None, read_usage(response.get("usage")), why)
+
+
+def read_upstream(status: int, body: bytes, *, stream: bool) -> tuple[dict[str, Any] | None, str | None]:
+    """An upstream's body, where it is an answer, or why it is none.
+
+    Parameters
+    ----------
+    status : int
+        Its HTTP status.
+    body : bytes
+        All of it.
+    stream : bool
+        Whether it is a stream of events.
+
+    Examples
+    --------
+    >>> read_upstream(200, b'{"choices": []}', stream=False), read_upstream(200, b"", stream=True)
+    (({'choices': []}, None), (None, 'the stream holds no answer'))
+    """
+    if not (stream and 200 <= status < 300):
+        return read_body(status, body)
+    try:
+        return assemble(body), None
+    except StreamError as wrong:
+        return None, str(wrong)
 
 
 def read_body(status: int, body: bytes) -> tuple[dict[str, Any] | None, str | None]:

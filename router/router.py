@@ -15,7 +15,6 @@ import msgspec
 from jitr.models.redaction.calls import length
 from jitr.models.redaction.redaction import Redaction
 from jitr.router.decision import Decision, coin, new_id
-from jitr.router.drops import Drop
 from jitr.router.frames import Said
 from jitr.router.patience import TeacherTimes, deadline_s
 from jitr.router.reasons import Reason
@@ -39,7 +38,8 @@ MOST_LONG: Final = 32
 # calls of more are worked on by no agent: there must be room for the answers, or no audit is ever seen
 _MOST_ASKED: Final = MOST_BYTES - 50_000
 
-_MISSED: Final = {Reason.TOO_LONG: Drop.TOO_LARGE, Reason.UNREADABLE: Drop.UNREADABLE}
+_LONGEST_MODEL: Final = 200
+_FAULT: Final = "a fault of jitr's; the gateway's log says more"
 
 
 class Sink(Protocol):
@@ -54,9 +54,6 @@ class Sink(Protocol):
 
         ``redacted`` says that its request is, and only what was answered is to be looked at.
         """
-
-    def missed(self, why: Drop) -> None:
-        """Count a call that there is nothing to publish of."""
 
 
 class Router:
@@ -132,9 +129,22 @@ class Router:
         """
         id = new_id()
         call = self._asked(request, id, tenant, task)
-        if isinstance(call, Reason):
-            return Decision(id, None, "teacher", call)
+        if isinstance(call, Decision):
+            return call
         return self._decide(id, self._redacted(id, call), request, skip, unproved)[0]
+
+    def unread(self, reason: Reason, why: str, *, tenant: str | None = None, model: str = "") -> Decision:
+        """The decision about a request that could not be read: the teacher answers, and its event says why.
+
+        Parameters
+        ----------
+        reason : Reason
+        why : str
+            In words.
+        tenant, model : str, optional
+            As far as they are known.
+        """
+        return self._unread(new_id(), reason, why, tenant or self._settings.gateway.tenant, model)
 
     async def answer(
         self,
@@ -148,18 +158,18 @@ class Router:
         """Decide who answers, and answer if it is the surrogate; see `lookup` for the parameters."""
         id = new_id()
         call = self._asked(request, id, tenant, task)
-        if isinstance(call, Reason):
-            return Decision(id, None, "teacher", call)
+        if isinstance(call, Decision):
+            return call
         if length(call) <= LONG:
             clean = self._redacted(id, call)
         elif self._long_calls >= MOST_LONG:
-            return Decision(id, None, "teacher", Reason.BUSY)
+            return self._unread(id, Reason.BUSY, "too many long ones at once", call.tenant, call.model)
         else:  # others must not wait for it
             self._long_calls += 1
             try:
                 clean = await asyncio.wrap_future(self._beside.submit(self._redacted, id, call))
             except RuntimeError:  # this router is closed
-                return Decision(id, None, "teacher", Reason.FAILED)
+                return self._unread(id, Reason.FAILED, "the router is closed", call.tenant, call.model)
             finally:
                 self._long_calls -= 1
         decision, live, text = self._decide(id, clean, request, skip, unproved)
@@ -219,9 +229,8 @@ class Router:
         cost_usd : float, optional
             What the teacher billed.
         """
-        if decision.call is None:
-            self._sink.missed(_MISSED.get(decision.reason, Drop.FAILED))
-            return
+        asked = decision.call or decision.unread
+        assert asked is not None, "a decision of `answer`, `lookup` or `unread`"
         parsed: Response | None = None
         if isinstance(response, Response):
             parsed = response
@@ -229,18 +238,19 @@ class Router:
             answer = read_response(response)
             parsed, usage, error = answer.response, usage or answer.usage, error or answer.error
         if parsed is not None and latency_s is not None and decision.task and decision.target == "teacher":
-            self._teacher_times.learn(decision.call.tenant, decision.task, latency_s)
+            self._teacher_times.learn(asked.tenant, decision.task, latency_s)
         call = msgspec.structs.replace(
-            decision.call,
+            asked,
             response=parsed,
             usage=usage or Usage(),
-            error=error,
+            error="; ".join([text for text in (asked.error, error) if text]) or None,
             status=status,
             latency_s=latency_s,
-            cost_usd=cost_usd if cost_usd is not None else decision.call.cost_usd,
+            cost_usd=cost_usd if cost_usd is not None else asked.cost_usd,
         )
         if decision.scoring is None:
-            self._sink.publish(msgspec.structs.replace(call, decision=decision.stamp()), redacted=True)
+            stamped = msgspec.structs.replace(call, decision=decision.stamp())
+            self._sink.publish(stamped, redacted=decision.call is not None)
         elif decision.scoring.done():
             self._publish_scored(decision, call, decision.scoring)
         else:
@@ -269,16 +279,30 @@ class Router:
 
     def _asked(
         self, request: Mapping[str, Any] | Call, id: str, tenant: str | None, task: str | None
-    ) -> Call | Reason:
-        """The request as a call, or why nobody but the teacher looks at it."""
+    ) -> Call | Decision:
+        """The request as a call, or the decision that nobody but the teacher looks at it."""
         try:
             call = self._read(request, id, tenant, task)
-            return Reason.TOO_LONG if length(call) > LONGEST else call
-        except RecordError:
-            return Reason.UNREADABLE
+            if length(call) <= LONGEST:
+                return call
+            reason, why = Reason.TOO_LONG, f"{length(call):,} characters, at most {LONGEST:,} are looked at"
+        except RecordError as wrong:
+            reason, why = Reason.UNREADABLE, str(wrong)
         except Exception:  # a fault of ours must not become the caller's
             log.exception("reading %s failed; the teacher answers", id)
-            return Reason.FAILED
+            reason, why = Reason.FAILED, _FAULT
+        if isinstance(request, Call):
+            return self._unread(id, reason, why, tenant or request.tenant, request.model)
+        model = request.get("model")
+        of = tenant or self._settings.gateway.tenant
+        return self._unread(id, reason, why, of, model if isinstance(model, str) else "")
+
+    def _unread(self, id: str, reason: Reason, why: str, tenant: str, model: str) -> Decision:
+        error = f"the request is not read: {why}"
+        call = Call(
+            id=id, model=model[:_LONGEST_MODEL], messages=(), time=self._now(), tenant=tenant, error=error
+        )
+        return Decision(id, None, "teacher", reason, unread=wellformed(call))
 
     def _redacted(self, id: str, call: Call) -> tuple[Call | None, Reason | None]:
         """What is kept of a call, and why only the teacher may answer it, if so; on any thread."""
@@ -301,8 +325,11 @@ class Router:
     ) -> tuple[Decision, Live | None, str]:
         # skeletons and surrogates come from redacted texts
         clean, reason = redacted
-        if clean is None or reason is not None:
-            return Decision(id, clean, "teacher", reason or Reason.FAILED), None, ""
+        if clean is None:
+            tenant = request.tenant if isinstance(request, Call) else self._settings.gateway.tenant
+            return self._unread(id, reason or Reason.FAILED, _FAULT, tenant, ""), None, ""
+        if reason is not None:
+            return Decision(id, clean, "teacher", reason), None, ""
         try:
             return self._place(id, clean, request, skip, unproved)
         except Exception:

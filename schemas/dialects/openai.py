@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jitr.schemas.calls import Call, DecisionStamp, Message, Usage
+from jitr.schemas.calls import Call, DecisionStamp, Message
 from jitr.schemas.checks import LONGEST_STOP
 from jitr.schemas.dialects.base import Origin
 from jitr.schemas.dialects.openai_answer import Answer, error_said, read_answer, text_of, tool_calls_of
@@ -50,7 +50,7 @@ class OpenAIPair:
         """See `Dialect`."""
         pair = convert(value, _Pair, stage="dialect")
         request = pair.request
-        answer = Answer(None, Usage()) if pair.response is None else read_answer(pair.response)
+        answer = Answer() if pair.response is None else read_answer(pair.response)
         metadata = {k: _text(v) for k, v in _mapping(request.get("metadata")).items()} | pair.metadata
         tools = request.get("tools") or request.get("functions")
         choice = request.get("tool_choice", request.get("function_call"))

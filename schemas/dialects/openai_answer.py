@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -22,8 +22,8 @@ _THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
 class Answer:
     """What a body holds: the first choice, if there is one, its tokens, and the error that it tells."""
 
-    response: Response | None
-    usage: Usage
+    response: Response | None = None
+    usage: Usage = field(default_factory=Usage)
     error: str | None = None
 
 

@@ -136,9 +136,6 @@ class Kept:
         self.keeping = True
         self.loops = Loops()
 
-    def missed(self, why: str) -> None:
-        self.dropped[why] += 1
-
     def publish(self, call: Call, *, redacted: bool = False) -> bool:
         self.calls.append(call)
         return True

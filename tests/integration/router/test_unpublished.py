@@ -101,8 +101,12 @@ async def test_what_cannot_be_written_as_it_is_goes_to_the_teacher_and_is_publis
     assert call.messages[0].content.startswith("hi")
 
 
-async def test_a_request_that_is_none_is_counted(world: Any, until: Until) -> None:
+async def test_a_request_that_is_none_leaves_an_event_that_says_why(world: Any, until: Until) -> None:
     await raw(world, b"", b"{")
     await raw(world, b"", b'{"model": "big-llm"}')
-    await until(lambda: world.kept.dropped == {"unreadable": 2})
-    assert not world.kept.calls
+    await until(lambda: len(world.kept.calls) == 2)
+    first, second = world.kept.calls
+    assert first.error == "the request is not read: it is no JSON object"
+    assert second.error == "the request is not read: $.request.messages: is required but missing"
+    assert (first.model, second.model, first.status) == ("", "big-llm", 200)
+    assert {call.decision.reason for call in world.kept.calls} == {"unreadable"} and not world.kept.dropped

@@ -41,8 +41,6 @@ class Snapshot:
 class Sink:
     keeping = True
 
-    def missed(self, why: str) -> None: ...
-
     def publish(self, call: Call, *, redacted: bool = False) -> bool:
         return True
 

@@ -19,6 +19,7 @@ from jitr.router.router import Router
 from jitr.router.scoring import BusyError, LoadingError
 from jitr.router.snapshot import Live, View
 from jitr.schemas.calls import Call, Message, Response
+from jitr.schemas.labels import NoLabel, no_label
 from jitr.schemas.routes import Route, RouteVersion, SurrogateRef
 from jitr.schemas.settings import Settings
 from jitr.schemas.tasks import Signature, Skeleton, Task
@@ -68,9 +69,6 @@ class Surrogate:
 
 class Kept(list[Call]):
     keeping = True
-
-    def missed(self, why: str) -> None:
-        self.misses = [*getattr(self, "misses", []), why]
 
     def publish(self, call: Call, *, redacted: bool = False) -> bool:
         self.append(call)
@@ -242,12 +240,38 @@ async def test_without_a_view_the_teacher_answers(reason: Reason, kept: Kept) ->
     assert (decision.target, decision.reason, decision.task) == ("teacher", reason, None)
 
 
-async def test_an_unreadable_request_is_the_teachers_and_no_event(kept: Kept) -> None:
+async def test_an_unreadable_request_is_the_teachers_and_its_event_says_why(kept: Kept) -> None:
     it = router(kept)
-    decision = await it.answer({"model": "m", "messages": [{"role": 3}]})
+    decision = await it.answer({"model": "m", "messages": [{"role": 3}]}, tenant="acme")
     assert decision.reason is Reason.UNREADABLE
+    it.report(decision, RESPONSE, status=200)
+    (call,) = kept
+    assert (call.messages, call.model, call.tenant, call.status) == ((), "m", "acme", 200)
+    assert call.error == "the request is not read: $.request.messages[0].role: is required, a text"
+    assert call.decision is not None
+    assert (call.decision.id, call.decision.reason) == (decision.id, "unreadable")
+
+
+async def test_a_request_that_is_refused_too_says_both(kept: Kept) -> None:
+    it = router(kept)
+    it.report(it.unread(Reason.UNREADABLE, "it is no JSON object"), error="400: Bad body.", status=400)
+    (call,) = kept
+    assert call.error == "the request is not read: it is no JSON object; 400: Bad body."
+    assert no_label(call) is NoLabel.REFUSED
+
+
+async def test_a_request_that_is_too_long_leaves_an_event_without_its_texts(kept: Kept) -> None:
+    it = router(kept)
+    decision = await it.answer({"model": "m", "messages": [{"role": "user", "content": "x" * 1_000_001}]})
+    assert decision.reason is Reason.TOO_LONG
     it.report(decision, RESPONSE)
-    assert kept == [] and kept.misses == ["unreadable"]
+    assert kept[0].messages == () and "1,000,001 characters" in str(kept[0].error)
+
+
+async def test_an_answer_without_text_is_accepted_by_no_gate(kept: Kept) -> None:
+    for text in ("", " \n", "\u200b"):
+        decision = await router(kept, Surrogate(Said("good", text, 1.0))).answer(REQUEST)
+        assert (decision.target, decision.accepted) == ("teacher", False)
 
 
 async def test_a_picture_is_for_the_teacher(kept: Kept) -> None:

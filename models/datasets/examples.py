@@ -15,6 +15,7 @@ from jitr.models.datasets.groups import near_duplicate_groups
 from jitr.models.datasets.soft import drawn, soft_labels
 from jitr.models.tasks.agreement import same
 from jitr.models.tasks.kinds import are_numbers, in_kind
+from jitr.schemas.labels import has_text
 from jitr.schemas.tasks import OutputKind
 
 
@@ -128,7 +129,7 @@ class Dataset:
         unparsed = 0
         for example in sorted(by_call.values(), key=lambda e: (e.time, e.call_id)):
             label = in_kind(example.label, kind)
-            if not label:
+            if label is None or not has_text(label):
                 unparsed += 1
                 continue
             if label != example.label:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from stage.logs import request, response, rows, write
 
 from jitr.cli.main import main
 from jitr.cli.topic import producer
@@ -148,6 +149,20 @@ def test_a_log_is_published_and_its_tasks_are_found_listed_and_shown(run: Run, t
     by_name = run("tasks", "show", tasks[0]["name"], "--tenant", "cli", "--json")
     assert by_name.json["task"]["id"] == tasks[0]["id"]
     assert "skeleton" in run("tasks", "show", tasks[0]["id"][:10], "--tenant", "cli").out
+
+
+def test_lines_with_odd_times_are_read_or_named_and_the_rest_is_published(run: Run, tmp_path: Path) -> None:
+    odd = {3: 1_760_000_003_000, 5: 0, 7: 1e300, 9: "soon"}
+    lines = [
+        {"request": request(text), "response": response(label), "time": odd.get(i, 1_760_000_000 + i)}
+        for i, (text, label) in enumerate(rows(20))
+    ]
+    published = run("publish", str(write(tmp_path / "odd.jsonl", lines)), "--json")
+    assert (published.code, published.json["published"], published.json["refused"]) == (1, 17, 3)
+    named = [
+        line.partition(": ")[0].rpartition(":")[2] for line in published.err.splitlines() if line.strip()
+    ]
+    assert named == ["6", "8", "10"]
 
 
 def in_turn(asks: tuple[str, str], model: str, seed: int) -> list[Call]:
@@ -324,6 +339,20 @@ def test_a_decision_is_explained_from_its_id(run: Run, tmp_path: Path) -> None:
     for text in ("the surrogate answered", "'spam'", "'ham'", "score 0.97, accepted", "an audit"):
         assert text in told.out
     assert run("why", DECISION, "--json").json["decision"]["id"] == DECISION
+    unread = msgspec.structs.replace(
+        call,
+        id="unread",
+        messages=(),
+        response=None,
+        error="the request is not read: $.request.n: Expected a number of choices; 400: Bad n.",
+        status=400,
+        decision=DecisionStamp(id="e" * 24, task=None, reason="unreadable"),
+    )
+    log.write_bytes(msgspec.json.encode(unread))
+    assert run("publish", str(log)).code == 0
+    told = run("why", "e" * 24)
+    for text in ("the teacher answered", "unreadable", "400", "$.request.n: Expected", "refused by the LLM"):
+        assert text in told.out
     missing = run("why", "nonsense")
     assert missing.code == 3
     assert "--days" in missing.err

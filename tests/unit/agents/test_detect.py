@@ -135,3 +135,22 @@ def test_a_stream_without_usage_has_its_price(bench, mood, message, delivered):
     (made,) = of(detect(bench, delivered, call(message, response=said)), bench.context.topics.task_calls)
     assert made.usage.estimated and made.usage.input_tokens > 0 and made.usage.output_tokens == 1
     assert made.cost_usd == pytest.approx((made.usage.input_tokens * 2.0 + 8.0) / 1e6)
+
+
+def unread(**fields):
+    base = {"id": "c", "tenant": "t", "model": "m", "messages": [], "time": 1.0, "error": "it is no JSON"}
+    base["decision"] = {"id": "d", "task": None, "reason": "unreadable"}
+    data = msgspec.json.encode(base | fields)
+    return Event(id="c", type=Call.event_type, source="/g", time=1.0, data=data)
+
+
+def test_nothing_is_learned_from_a_request_that_a_gateway_could_not_read(bench, delivered):
+    detector = Detector(bench.context, Limiter(1e9))
+    assert detector.handle(delivered([detector.read(unread())])) == []
+    assert detector.results == {"unread": 1}
+
+
+@pytest.mark.parametrize("lacks", [{"error": None}, {"decision": None}])
+def test_a_call_without_messages_that_no_gateway_tells_of_is_refused(bench, lacks):
+    with pytest.raises(RecordError, match=r"\$\.messages: must hold at least one"):
+        Detector(bench.context, Limiter(1e9)).read(unread(**lacks))

@@ -55,3 +55,20 @@ def test_a_label_without_a_known_rendering_is_written_as_it_is(folder: Path) -> 
     surrogate = Surrogate.load(folder, weights=Weights())
     assert surrogate.answer("apple pear").text == "Fruit"
     assert surrogate.answer("bolt screw").text == "b"
+
+
+@pytest.mark.parametrize("blank", ["", " \n", "\u200b"])
+def test_an_answer_without_text_is_below_every_threshold(folder: Path, blank: str) -> None:
+    surrogate = Surrogate.load(folder)
+    before = surrogate.answer("apple number 1 in the shop")
+    surrogate.manifest.renderings["a"] = blank
+    after = surrogate.answer("apple number 1 in the shop")
+    assert (before.text, after.text) == ("Fruit", blank)
+    assert 0.0 <= before.score < 1.0 and after.score < 0.0
+    assert surrogate.answer("bolt number 1 in the shop").score >= 0.0
+
+
+def test_a_label_that_is_no_text_teaches_no_surrogate() -> None:
+    rows = [Example(str(i), float(i), f"text {i}", label) for i, label in enumerate(["a", "", "b", " "])]
+    data = Dataset.from_examples(rows)
+    assert set(data.labels) == {"a", "b"} and data.unparsed == 2

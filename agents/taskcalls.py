@@ -12,7 +12,7 @@ from jitr.models.tasks.signature import text_of
 from jitr.models.tasks.skeleton import Pattern
 from jitr.schemas.bounds import MOST_WEIGHT
 from jitr.schemas.calls import Call
-from jitr.schemas.labels import label_text, no_label
+from jitr.schemas.labels import NoLabel, label_text, no_label
 from jitr.schemas.only_teacher import why
 from jitr.schemas.prices import Price
 from jitr.schemas.tasks import Task, TaskCall
@@ -44,7 +44,11 @@ def task_call(
     """
     if slots is None:
         slots = slots_of(call, task)
-    response, answer = call.response, label_text(call)
+    answer, reason = label_text(call), no_label(call)
+    label = label_of(task, answer) if answer is not None else None
+    if label is not None and call.stop and task.kind == "label" and label not in task.labels:
+        # it may be the beginning of another that a stop sequence ended: no server says so
+        label, reason = None, NoLabel.CUT_SHORT
     billed, kept = bill(call, prices), why(call, harmless)
     return TaskCall(
         id=call.id,
@@ -55,9 +59,9 @@ def task_call(
         model=call.model,
         input=input_of(slots),
         slots=slots,
-        label=label_of(task, answer) if answer is not None else None,
-        no_label=no_label(call),
-        response=response,
+        label=label,
+        no_label=reason,
+        response=call.response,
         usage=billed.usage,
         cost_usd=billed.usd or 0.0,
         latency_s=call.latency_s,

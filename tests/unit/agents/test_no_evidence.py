@@ -32,6 +32,7 @@ NONE = {
     "an answer that cannot be read": ({"status": 200, "error": "200: the body is no JSON"}, "failed"),
     "nothing at all": ({}, "unanswered"),
     "max_tokens": ({"response": Response(text="Ba", finish_reason="length")}, "cut_short"),
+    "a stop sequence": ({"response": Response(text="Ba"), "stop": ("d",)}, "cut_short"),
     "a filter": ({"response": Response(text="Ba", finish_reason="content_filter")}, "filtered"),
     "an error at the end": ({"response": Response(text="Bad", finish_reason="error")}, "failed"),
     "no end": ({"response": Response(text="Bad", finish_reason="")}, "unfinished"),
@@ -138,8 +139,9 @@ def test_no_candidate_is_proved_or_refuted_by_what_is_no_label(bench, agents, me
     assert all(record.shadow in (None, ShadowRun(version="new", calls=0)) for record in told)
 
 
-def test_whole_answers_that_disagree_hold_and_then_demote(bench, agents, message):
-    said = {"response": Response(text="Bad"), "status": 200}
+@pytest.mark.parametrize("stop", [(), ("d",)])
+def test_whole_answers_that_disagree_hold_and_then_demote(bench, agents, message, stop):
+    said = {"response": Response(text="Bad"), "status": 200, "stop": stop}
     bench.route(active())
     assert kinds(agents.play(calls_of(message, 500, answered, **said)))[Alarm]
     bench.route(active(state="hold", resume="active"))

@@ -28,7 +28,7 @@ _ISSUERS: Final = (
     (re.compile(rb"62|6011|64[4-9]|65|60|81|82"), (16, 17, 18, 19)),
     (re.compile(rb"5[0678]|6"), (16, 18, 19)),
 )
-_DIGITS: Final = re.compile(rb"[^0-9]+")
+_NO_DIGITS: Final = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
 _ALNUM: Final = re.compile(rb"[^0-9A-Za-z]+")
 _EMPTY: Final = re.compile(
     rb"(?i)(?:\$|<|%|\{|\*|x{3}|your|env\b|env\.|process\.|os\.|none|null|true|false|undefined|required|optional"
@@ -40,7 +40,7 @@ _HARMLESS: Final = re.compile(rb"(?i)(?:page|continuation|sync|cancel\w{0,9})[ _
 
 def digits(data: bytes) -> bytes:
     """Only the digits."""
-    return _DIGITS.sub(b"", data)
+    return data.translate(None, _NO_DIGITS)
 
 
 def is_fraction(data: bytes, start: int) -> bool:
@@ -225,7 +225,7 @@ def social_security(data: bytes, start: int, end: int) -> Span | None:
 
 
 def _digits_in(text: bytes) -> int:
-    return sum(48 <= c <= 57 for c in text)
+    return len(digits(text))
 
 
 def _end(data: bytes, start: int, end: int) -> int:

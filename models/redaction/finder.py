@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import re2
@@ -18,8 +19,7 @@ Found = tuple[int, int, str]
 _MEMORY: Final = 128 * 2**20
 # what a number of JSON is given to, so that what replaces it is quoted as JSON wants it
 _FIELD: Final = re.compile(r"(\\{0,8}\")\s{0,2}:\s{0,2}\Z")
-# a line break between two words, which may be one
-_BREAK: Final = re.compile(rb"(?<=\S)\n(?=\S)")
+_SPACE: Final = 32
 _LONGEST_WORD: Final = 512
 _SHORTEST: Final = 8
 _NUMBERS: Final = frozenset({"card", "phone", "id"})
@@ -111,6 +111,8 @@ class Finder:
     def _broken(self, held: Seen, found: list[Found]) -> list[Found]:
         """What a line break divides: where nothing was found, or only the beginning of it."""
         pieces = _divided(held.data)
+        if not pieces:
+            return []
         more = []
         joined = [held.data[begin:middle] + held.data[middle + 1 : end] for begin, middle, end in pieces]
         for at in self._occurring(b" \0 ".join(joined)):
@@ -132,13 +134,16 @@ class Finder:
 
 def _divided(data: bytes) -> list[tuple[int, int, int]]:
     """Where the word before each line break begins, where the break is, and where the word after it ends."""
-    pieces = []
-    for found in _BREAK.finditer(data):
-        at = found.start()
-        left = data[max(0, at - _LONGEST_WORD) : at].rsplit(None, 1)[-1]
-        right = data[at + 1 : at + 1 + _LONGEST_WORD].split(None, 1)[0]
-        if len(left) + len(right) >= _SHORTEST:
-            pieces.append((at - len(left), at, at + 1 + len(right)))
+    pieces, at = [], 0
+    lines = data.split(b"\n")
+    for above, below in pairwise(lines):
+        at += len(above)
+        if above and below and above[-1] > _SPACE and below[0] > _SPACE:  # two words, which may be one
+            left = above[-_LONGEST_WORD:].rsplit(None, 1)[-1]
+            right = below[:_LONGEST_WORD].split(None, 1)[0]
+            if len(left) + len(right) >= _SHORTEST:
+                pieces.append((at - len(left), at, at + 1 + len(right)))
+        at += 1
     return pieces
 
 
@@ -195,6 +200,10 @@ def _replaced(joined: str, texts: list[str], separators: Sequence[str], found: l
     for separator, text in zip(separators, texts, strict=True):
         begin += len(separator)
         end, at, parts = begin + len(text), begin, []
+        if one is None or one[0] >= end:
+            made.append(text)
+            begin = end
+            continue
         while one is not None and one[0] < end:
             start = max(one[0], begin)
             if one[1] > start:

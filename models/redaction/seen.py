@@ -59,10 +59,10 @@ def seen(text: str) -> Seen:
         found = Seen(text.encode())
     else:
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-        held = _table()[np.minimum(codes, 0xFFFF)]
+        held = _table().take(codes, mode="clip")
         found = Seen(held.tobytes())
-        if (hidden := held == _NOTHING).any():
-            found = found.kept(held, ~hidden)
+        if _NOTHING in found.data:
+            found = found.kept(held, held != _NOTHING)
     return found if b"\\" not in found.data else _unescaped(found)
 
 

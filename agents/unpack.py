@@ -23,6 +23,9 @@ from jitr.schemas.settings import Settings
 from jitr.schemas.signing import Signing
 
 T = TypeVar("T")
+# a signature is no secret, though it looks like one, and without it nothing can be sent again
+_SIGNATURE = re.compile(rb'(?<="jitrsig":")[0-9a-f]{8}\.[0-9a-f]{64}(?=")')
+_PLACE = re.compile(rb'(?<="jitrsig":")#([0-9]{1,6})(?=")')
 # how CloudEvents carry bytes in JSON
 _BASE64 = re.compile(rb'("data_base64"\s{0,8}:\s{0,8}")([A-Za-z0-9+/=]*+)(")')
 
@@ -132,6 +135,16 @@ def letter(
 
 
 def _redacted(value: bytes, redaction: Redaction) -> bytes:
+    signatures: list[bytes] = []
+
+    def lift(found: re.Match[bytes]) -> bytes:
+        signatures.append(found[0])
+        return b"#%d" % (len(signatures) - 1)
+
+    def put(found: re.Match[bytes]) -> bytes:
+        at = int(found[1])
+        return signatures[at] if at < len(signatures) else found[0]
+
     def inner(found: re.Match[bytes]) -> bytes:
         try:
             held = base64.b64decode(found[2], validate=True)
@@ -139,7 +152,7 @@ def _redacted(value: bytes, redaction: Redaction) -> bytes:
             return found[0]
         return found[1] + base64.b64encode(redaction.data(held)) + found[3]
 
-    return redaction.data(_BASE64.sub(inner, value))
+    return _PLACE.sub(put, redaction.data(_BASE64.sub(inner, _SIGNATURE.sub(lift, value))))
 
 
 def outgoing(dead: DeadLetter, topic: str) -> Outgoing:

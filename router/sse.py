@@ -63,7 +63,7 @@ def assemble(stream: bytes) -> dict[str, Any]:
         except RecordError as error:
             raise StreamError(f"a chunk of the stream cannot be read: {error}") from error
         if kind == b"error" or (isinstance(chunk, dict) and chunk.get("error")):
-            raise StreamError(f"the stream holds an error: {error_said(chunk) or 'it says no more'}")
+            raise StreamError(f"the stream holds an error: {error_said(whole(chunk)) or 'it says no more'}")
         if isinstance(chunk, dict):
             growing.add(chunk)
     if not growing.answers:
@@ -165,7 +165,7 @@ class _Tool:
         name, arguments = held.get("name"), held.get("arguments")
         self._name += name if isinstance(name, str) else ""
         if arguments is not None and not isinstance(arguments, str):
-            arguments = encode(arguments).decode()
+            arguments = encode(whole(arguments)).decode()
         self._arguments += arguments or ""
 
     def body(self) -> dict[str, Any]:

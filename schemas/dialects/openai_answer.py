@@ -10,6 +10,7 @@ from typing import Any
 
 from jitr.schemas.calls import Response, Usage
 from jitr.schemas.errors import RecordError
+from jitr.schemas.lenient import whole
 from jitr.schemas.record import encode
 
 _MOST_TOKENS = 2**53
@@ -176,7 +177,7 @@ def _part(part: Any) -> str:
     if isinstance(text, str):
         return text
     kind = str(part.get("type", "part")) if isinstance(part, Mapping) else "part"
-    return f"[{kind.removesuffix('_url')}:{blake2b(encode(part), digest_size=8).hexdigest()}]"
+    return f"[{kind.removesuffix('_url')}:{blake2b(encode(whole(part)), digest_size=8).hexdigest()}]"
 
 
 def _is_thought(part: Any) -> bool:

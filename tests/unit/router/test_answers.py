@@ -6,10 +6,15 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jitr.router.openai_answers import error_message
-from jitr.router.requests import read_body, read_response
+from jitr.router.requests import read_body, read_response, read_upstream
+from jitr.schemas.calls import Call, checked
+from jitr.schemas.dialects.openai_answer import Answer
 
+NAMES = st.sampled_from(["type", "text", "message", "code", "content", "function", "name", "arguments"])
 UNREAD = "the teacher's response cannot be read"
 
 
@@ -103,3 +108,69 @@ def test_an_error_that_comes_as_a_success_is_an_error(raw: dict[str, Any], why: 
 def test_an_answer_that_is_none_is_told_in_one_line(status: int, raw: bytes, said: str) -> None:
     assert read_body(status, raw) == (None, said)
     assert error_message(status, raw) == said
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats()
+    | st.text(st.characters(exclude_categories=()), max_size=8)
+    | st.sampled_from(["text", "stop", "tool_calls", "\ud83d", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8) | NAMES, inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def _answer(said: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Bodies, or chunks, in which each part is right or anything."""
+    function = st.fixed_dictionaries({}, optional={"name": anything, "arguments": anything})
+    call = st.fixed_dictionaries(
+        {}, optional={"id": anything, "index": anything, "function": function | anything}
+    )
+    message = st.fixed_dictionaries(
+        {},
+        optional={
+            "content": anything,
+            "refusal": anything,
+            "tool_calls": st.lists(call | anything, max_size=2) | anything,
+            "function_call": function | anything,
+        },
+    )
+    logprobs = st.fixed_dictionaries({"content": st.lists(anything, max_size=2) | anything}) | anything
+    choice = st.fixed_dictionaries(
+        {},
+        optional={"index": st.just(0) | anything, said: message | anything, "finish_reason": anything}
+        | {"logprobs": logprobs},
+    )
+    whole = {"choices": st.lists(choice | anything, max_size=2) | anything, "error": st.none() | anything}
+    whole |= {"usage": st.fixed_dictionaries({"prompt_tokens": anything}) | anything, "model": anything}
+    return st.fixed_dictionaries({}, optional=whole)
+
+
+def check(read: Answer) -> None:
+    """It can be published: every text can be written, and every number is in its bounds."""
+    asked = {"model": "m", "messages": (), "time": 1.0, "id": "c", "response": read.response}
+    checked(Call(**asked, usage=read.usage, error=read.error))
+    assert read.response is not None or read.error is not None
+
+
+@given(_answer("message") | anything)
+def test_no_body_makes_reading_raise(value: Any) -> None:
+    body, error = read_upstream(200, json.dumps(value).encode(), stream=False)
+    check(read_response(body) if body is not None else Answer(error=error))
+
+
+@given(st.lists(_answer("delta") | anything, max_size=4), st.booleans())
+def test_no_stream_makes_reading_raise(chunks: list[Any], done: bool) -> None:
+    raw = b"".join(b"data: " + json.dumps(c).encode() + b"\n\n" for c in chunks)
+    body, error = read_upstream(200, raw + b"data: [DONE]\n\n" * done, stream=True)
+    check(read_response(body) if body is not None else Answer(error=error))
+
+
+@given(st.binary(max_size=200), st.integers(200, 599), st.booleans())
+def test_no_bytes_make_reading_raise(raw: bytes, status: int, stream: bool) -> None:
+    body, error = read_upstream(status, raw, stream=stream)
+    check(read_response(body) if body is not None else Answer(error=error))

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from mode.utils.logging import get_logger
 
 from jitr.router.supervisor import Loops
+from jitr.schemas import fetching
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.events import Event, Headers, decode_events
 from jitr.schemas.record import Record, decode
@@ -80,6 +81,7 @@ class CompactedReader(Generic[R]):
 
     async def _open(self) -> None:
         """Read to the end, from the beginning or from where an earlier consumer stood."""
+        fetching.install()
         self._consumer = consumer = AIOKafkaConsumer(
             self._topic,
             bootstrap_servers=self._bootstrap,

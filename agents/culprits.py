@@ -161,7 +161,7 @@ class Culprits(Generic[T]):
         unpacked.events.remove(delivery)
         # it may be replayed one day, under the same id
         self._durable.forget(delivery)
-        unpacked.letters.append(blame(unpacked.source, delivery, error, self._agent))
+        unpacked.letters.append(blame(unpacked, delivery, error, self._agent))
 
 
 def _place(delivery: Delivery[T]) -> tuple[int, int]:

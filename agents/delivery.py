@@ -27,6 +27,7 @@ from jitr.agents.metrics import Metrics
 from jitr.agents.unpack import Source
 from jitr.models.redaction.redaction import Redaction
 from jitr.router.supervisor import Loops
+from jitr.schemas import fetching
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.settings import Settings
 from jitr.schemas.signing import Signing
@@ -87,6 +88,7 @@ class Delivery(Generic[T]):
         self.app = self._build()
 
     def _build(self) -> Any:
+        fetching.install()
         kafka = self._settings.kafka
         session_s = kafka.session_timeout_s
         app = faust.App(

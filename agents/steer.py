@@ -16,7 +16,7 @@ from jitr.agents.handler import Delivery, Output, Place, StatefulHandler
 from jitr.models import lifecycle
 from jitr.schemas.events import Event
 from jitr.schemas.evidence import Command, Evidence
-from jitr.schemas.record import record_error
+from jitr.schemas.record import decode, encode, record_error
 from jitr.schemas.routes import Route, RouteVersion, Transition
 from jitr.schemas.signing import Author
 
@@ -77,8 +77,6 @@ class Steer(StatefulHandler[Evidence]):
             if step.route == route:
                 self.results["copy"] += 1
                 continue
-            self.results["moved" if step.moved else "counted"] += 1
-            self._routes[evidence.task] = step.route
             transition = Transition(
                 route=step.route,
                 previous=route.state,
@@ -89,6 +87,10 @@ class Steer(StatefulHandler[Evidence]):
                 step=step.moved,
                 by=_by(evidence, delivery.author),
             )
+            # a row that leaves its bounds, by sums that do, would be read by nobody
+            decode(encode(transition), Transition, stage="steer")
+            self.results["moved" if step.moved else "counted"] += 1
+            self._routes[evidence.task] = step.route
             id = f"{evidence.task}/{version}/{delivery.index}"
             rows.pop((evidence.task, delivery.offset), None)
             rows[evidence.task, delivery.offset] = Output(

@@ -19,6 +19,7 @@ from jitr.models.redaction.redaction import Redaction
 from jitr.schemas.deadletters import DeadLetter
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import Event, Malformed, decode_events, known_headers, mode_of
+from jitr.schemas.fetching import UNREADABLE
 from jitr.schemas.settings import Settings
 from jitr.schemas.signing import Signing
 
@@ -55,6 +56,14 @@ class Unpacked(Generic[T]):
     source: Source
     events: list[Delivery[T]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    _raws: list[msgspec.Raw] | None = None
+
+    def alone(self, index: int) -> bytes:
+        """The bytes of one event, as a record that can be sent again as it is: of a batch, a batch of one."""
+        value = self.source.value or b""
+        if self._raws is None and mode_of(value, known_headers(self.source.headers)) == "batch":
+            self._raws = msgspec.json.decode(value, type=list[msgspec.Raw])
+        return value if self._raws is None else b"[" + self._raws[index] + b"]"
 
 
 def unpack(source: Source, read: Callable[[Event], T], signing: Signing | None = None) -> Unpacked[T]:
@@ -72,6 +81,11 @@ def unpack(source: Source, read: Callable[[Event], T], signing: Signing | None =
     unpacked: Unpacked[T] = Unpacked(source)
     if source.value is None:
         return unpacked
+    broken = dict(source.headers).get(UNREADABLE)
+    if broken is not None:
+        error = RecordError(broken.decode("utf-8", "replace"), stage="kafka")
+        unpacked.letters.append(letter(source, source.value, (), error))
+        return unpacked
     place = f"{source.topic}/{source.partition}/{source.offset}"
     try:
         found = decode_events(source.value, source.headers, fallback_id=place, fallback_time=source.timestamp)
@@ -81,7 +95,8 @@ def unpack(source: Source, read: Callable[[Event], T], signing: Signing | None =
     last = len(found) - 1
     for index, event in enumerate(found):
         if isinstance(event, Malformed):
-            unpacked.letters.append(_alone(source, event.raw, event.error))
+            raw = unpacked.alone(index)
+            unpacked.letters.append(letter(source, raw, source.headers, event.error, "record"))
             continue
         try:
             if signing is not None and signing.on:
@@ -98,14 +113,14 @@ def unpack(source: Source, read: Callable[[Event], T], signing: Signing | None =
             )
             unpacked.events.append(delivery)
         except Exception as error:
-            raw = _raw(source, index)
-            unpacked.letters.append(_alone(source, raw, error))
+            unpacked.letters.append(letter(source, unpacked.alone(index), source.headers, error, "record"))
     return unpacked
 
 
-def blame(source: Source, delivery: Delivery[T], error: BaseException, stage: str) -> DeadLetter:
+def blame(unpacked: Unpacked[T], delivery: Delivery[T], error: BaseException, stage: str) -> DeadLetter:
     """A letter for an event that could be read but not worked on."""
-    return _alone(source, _raw(source, delivery.index), error, stage)
+    source = unpacked.source
+    return letter(source, unpacked.alone(delivery.index), source.headers, error, stage)
 
 
 def letter(
@@ -158,20 +173,3 @@ def _redacted(value: bytes, redaction: Redaction) -> bytes:
 def outgoing(dead: DeadLetter, topic: str) -> Outgoing:
     """A dead letter as a record for Kafka."""
     return Outgoing(topic, dead.key, dead.value, dead.headers)
-
-
-def _alone(source: Source, raw: bytes, error: BaseException, stage: str = "record") -> DeadLetter:
-    if _is_batch(source):
-        # one event of many: the letter is a batch of one, so that it can be replayed as it is
-        raw = b"[" + raw + b"]"
-    return letter(source, raw, source.headers, error, stage)
-
-
-def _raw(source: Source, index: int) -> bytes:
-    if source.value is None or not _is_batch(source):
-        return source.value or b""
-    return bytes(msgspec.json.decode(source.value, type=list[msgspec.Raw])[index])
-
-
-def _is_batch(source: Source) -> bool:
-    return source.value is not None and mode_of(source.value, known_headers(source.headers)) == "batch"

@@ -17,11 +17,15 @@ from jitr.schemas.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """A letter, its partition and offset on the dead-letter topic, and whether it was sent again."""
+    """A letter, its partition and offset on the dead-letter topic, and whether it was sent again.
+
+    ``known`` says that it came from a topic of ours: the headers of a letter are whatever was written there.
+    """
 
     letter: DeadLetter
     place: tuple[int, int]
     replayed: bool
+    known: bool = True
 
 
 @click.group()
@@ -74,16 +78,20 @@ def replay(
     sent again is marked on the dead-letter topic, and left out the next time.
     """
     filed = asyncio.run(_filed(settings, reason))
-    due = [one for one in filed if again or not one.replayed]
+    ours = [one for one in filed if one.known]
+    due = [one for one in ours if again or not one.replayed]
     if due and not dry_run and not yes:
         click.confirm(f"send {len(due)} dead letters again?", abort=True, err=True)
     if not dry_run:
         asyncio.run(_send(settings, due))
-    before = len(filed) - len(due)
+    before = len(ours) - len(due)
+    strange = len(filed) - len(ours)
     if as_json:
-        print_json({"letters": len(due), "sent": 0 if dry_run else len(due), "sent_before": before})
+        sent = 0 if dry_run else len(due)
+        print_json({"letters": len(due), "sent": sent, "sent_before": before, "of_no_topic_of_ours": strange})
         return
     left_out = f"; {before} were sent before (--again sends them too)" if before else ""
+    left_out += f"; {strange} come from no topic of ours and are left" if strange else ""
     click.echo(f"{len(due)} dead letters {'would be' if dry_run else 'were'} sent again{left_out}")
 
 
@@ -112,7 +120,8 @@ async def _filed(settings: Settings, reason: str | None) -> list[Filed]:
         letter = DeadLetter.read(record.value or b"", record.key, record.headers)
         if reason is None or reason in letter.reason:
             letters[record.partition, record.offset] = letter
-    return [Filed(letter, place, place in done) for place, letter in letters.items()]
+    known = {topic.name for topic in settings.topics.all()} - {settings.topics.dead_letters.name}
+    return [Filed(x, place, place in done, x.topic in known) for place, x in letters.items()]
 
 
 async def _send(settings: Settings, due: list[Filed]) -> None:
@@ -120,8 +129,9 @@ async def _send(settings: Settings, due: list[Filed]) -> None:
     async with producer(settings) as out:
         for one in due:
             letter = one.letter
-            topic = letter.topic or settings.topics.calls.name
             # first the letter: one that dies in between sends it twice, and never forgets it
-            sent = await out.send(topic, letter.value, key=letter.key, headers=list(letter.original_headers))
+            sent = await out.send(
+                letter.topic, letter.value, key=letter.key, headers=list(letter.original_headers)
+            )
             await sent
             await out.send(marks, b"", headers=replay_mark(*one.place))

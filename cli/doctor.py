@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import click
 import redis.asyncio as aioredis
+from aiokafka import codec
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
@@ -25,6 +26,8 @@ from jitr.schemas.errors import ConfigError
 from jitr.schemas.settings import Settings
 from jitr.schemas.signing import UNSIGNED_MODE, Signing, key_id
 from jitr.schemas.urls import safe_text, safe_url
+
+_CODECS = ("gzip", "snappy", "lz4", "zstd")
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ async def _look(settings: Settings) -> list[Finding]:
     return [
         Finding("python", True, f"{platform.python_version()} on {platform.platform()}"),
         *_packages(),
+        _codecs(),
         *_weights(),
         _state(settings),
         _signing(settings),
@@ -83,6 +87,13 @@ def _packages() -> list[Finding]:
         mend = f"pip install 'jitr[{extra}]'"
         found.append(Finding(f"extra {extra}", not missing, says, mend, needed=extra == "agents"))
     return found
+
+
+def _codecs() -> Finding:
+    """Whether batches can be read in whatever codec their producer, or the broker, compressed them."""
+    missing = [name for name in _CODECS if not getattr(codec, f"has_{name}")()]
+    says = f"{', '.join(missing)} cannot be read" if missing else ", ".join(_CODECS)
+    return Finding("codecs of Kafka", not missing, says, "pip install cramjam")
 
 
 def _version(package: str) -> str | None:

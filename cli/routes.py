@@ -11,10 +11,8 @@ from jitr.cli.account import figures, saved, shadow
 from jitr.cli.options import json_option, tenant_option, with_settings
 from jitr.cli.output import console, moment, print_json, table
 from jitr.cli.table import find, rows
-from jitr.cli.topic import records
+from jitr.cli.topic import records, rows_of
 from jitr.router.table import Rows
-from jitr.schemas.events import Event, decode_events
-from jitr.schemas.record import decode
 from jitr.schemas.routes import Proof, Route, Transition
 from jitr.schemas.settings import Settings
 
@@ -136,12 +134,10 @@ async def _steps(settings: Settings, tenant: str, task: str | None) -> list[Tran
     async for record in records(settings, settings.topics.ledger.name):
         if record.value is None:
             continue
-        for event in decode_events(record.value, record.headers, fallback_id="", fallback_time=0.0):
-            if isinstance(event, Event):
-                step = decode(event.data, Transition)
-                if step.time < _EARLIEST and record.timestamp > 0:
-                    # it was written soon after it happened
-                    step = msgspec.structs.replace(step, time=record.timestamp / 1000)
-                if step.route.tenant == tenant and task in (None, step.route.task):
-                    seen[step.route.task, step.route.version] = step
+        for step in rows_of(record, Transition):
+            if step.time < _EARLIEST and record.timestamp > 0:
+                # it was written soon after it happened
+                step = msgspec.structs.replace(step, time=record.timestamp / 1000)
+            if step.route.tenant == tenant and task in (None, step.route.task):
+                seen[step.route.task, step.route.version] = step
     return sorted(seen.values(), key=lambda s: (s.time, s.route.version))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
-from jitr.schemas.errors import UnavailableError
+from jitr.schemas import fetching
+from jitr.schemas.errors import RecordError, UnavailableError
+from jitr.schemas.events import Event, decode_events
+from jitr.schemas.record import Record, decode
 from jitr.schemas.settings import Settings
 from jitr.schemas.urls import safe_url
+
+R = TypeVar("R", bound=Record)
 
 
 @asynccontextmanager
@@ -37,6 +42,7 @@ async def records(
     UnavailableError
         If Kafka does not answer.
     """
+    fetching.install()
     consumer: Any = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
     )
@@ -85,3 +91,21 @@ async def producer(settings: Settings) -> AsyncIterator[Any]:
             yield made
         finally:
             await made.stop()
+
+
+def events_of(record: ConsumerRecord[bytes | None, bytes | None]) -> list[Event]:
+    """The events of a record that can be read; the others are dead letters, which `jitr dlq` shows."""
+    try:
+        found = decode_events(record.value, record.headers, fallback_id="", fallback_time=0.0)
+    except RecordError:
+        return []
+    return [event for event in found if isinstance(event, Event)]
+
+
+def rows_of(record: ConsumerRecord[bytes | None, bytes | None], kind: type[R]) -> list[R]:
+    """The events of a record that can be read, decoded."""
+    rows = []
+    for event in events_of(record):
+        with suppress(RecordError):
+            rows.append(decode(event.data, kind))
+    return rows

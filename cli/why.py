@@ -9,13 +9,11 @@ import click
 
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json
-from jitr.cli.topic import records
+from jitr.cli.topic import events_of, records, rows_of
 from jitr.schemas.calls import Call
 from jitr.schemas.dialects import read_call
 from jitr.schemas.errors import NotFoundError, RecordError
-from jitr.schemas.events import Event, decode_events
 from jitr.schemas.labels import no_label
-from jitr.schemas.record import decode
 from jitr.schemas.routes import Transition
 from jitr.schemas.settings import Settings
 from jitr.schemas.signing import UNSIGNED, Author, Signing
@@ -87,9 +85,8 @@ async def _find(settings: Settings, decision_id: str, since: float) -> tuple[Cal
     async for record in records(settings, topic, since=since):
         if record.value is None or needle not in record.value:
             continue
-        events = decode_events(record.value, record.headers, fallback_id="", fallback_time=0.0)
-        for event in events:
-            if isinstance(event, Event) and needle in event.data:
+        for event in events_of(record):
+            if needle in event.data:
                 try:
                     call = read_call(event)
                 except RecordError:
@@ -102,14 +99,12 @@ async def _find(settings: Settings, decision_id: str, since: float) -> tuple[Cal
 async def _transition(settings: Settings, tenant: str, task: str, version: str) -> Transition | None:
     """The last step of the ledger at or before the version that the decision was made under."""
     best: Transition | None = None
-    wanted = tuple(int(part) for part in version.split(".")) if version else None
+    parts = version.split(".")
+    wanted = tuple(map(int, parts)) if all(p.isdecimal() and len(p) < 20 for p in parts) else None
     async for record in records(settings, settings.topics.ledger.name):
         if record.value is None or task.encode() not in record.value:
             continue
-        for event in decode_events(record.value, record.headers, fallback_id="", fallback_time=0.0):
-            if not isinstance(event, Event):
-                continue
-            step = decode(event.data, Transition)
+        for step in rows_of(record, Transition):
             at = (step.route.version.incarnation, step.route.version.offset)
             # a refused command, or why no successor is trained, put no route in force
             moved = step.step and step.evidence_kind != "withheld"

@@ -8,9 +8,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from jitr.schemas.encodings import no_json
 from jitr.schemas.errors import RecordError
@@ -18,6 +19,8 @@ from jitr.schemas.record import Record, encode
 from jitr.schemas.signing import UNCHECKED, Author, Seal
 from jitr.schemas.times import rfc3339, seconds
 
+# one record of a megabyte could hold half a million things that are no events, each a letter of its own
+MOST_EVENTS = 10_000
 BATCH = "application/cloudevents-batch+json"
 STRUCTURED = "application/cloudevents+json"
 Headers = Sequence[tuple[str, bytes | None]] | Mapping[str, bytes | None]
@@ -71,7 +74,7 @@ class _Sniff(msgspec.Struct):
 _encode = msgspec.json.Encoder().encode
 _envelope = msgspec.json.Decoder(_Envelope)
 _sniff = msgspec.json.Decoder(_Sniff)
-_raws = msgspec.json.Decoder(list[msgspec.Raw])
+_raws = msgspec.json.Decoder(Annotated[list[msgspec.Raw], Meta(max_length=MOST_EVENTS)])
 
 
 def encode_batch(
@@ -123,9 +126,9 @@ def decode_events(
 
     A value that is no CloudEvent at all is taken as bare data of unknown type (``type == ""``), with the
     given fallback id and time, so that a plain producer of JSON can be heard too; an array is taken as a
-    batch of either. Where no content type says that they are, CloudEvents are known by their ``specversion``.
-    A tombstone (no value) holds no event. Headers are known in any case, and those without a value are left
-    out.
+    batch of either, of at most `MOST_EVENTS`. Where no content type says that they are, CloudEvents are known
+    by their ``specversion``. A tombstone (no value) holds no event. Headers are known in any case, and those
+    without a value are left out.
 
     Raises
     ------

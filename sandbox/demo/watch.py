@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
+from jitr.schemas.errors import RecordError
 from jitr.schemas.events import Event, decode_events
 from jitr.schemas.record import decode
 from jitr.schemas.routes import Route, Transition
@@ -52,9 +54,12 @@ class Watch:
             async for record in consumer:
                 if record.value is None:
                     continue
-                for event in decode_events(record.value, record.headers, fallback_id="", fallback_time=0.0):
-                    if isinstance(event, Event):
-                        self._take(event, record.topic == topics.tasks.name)
+                with suppress(RecordError):
+                    for event in decode_events(
+                        record.value, record.headers, fallback_id="", fallback_time=0.0
+                    ):
+                        if isinstance(event, Event):
+                            self._take(event, record.topic == topics.tasks.name)
         finally:
             await asyncio.shield(consumer.stop())
 

@@ -365,7 +365,7 @@ def test_dead_letters_are_listed_and_sent_again(run: Run, stack: Settings) -> No
     (letter,) = eventually(lambda: run("dlq", "list", "--json").json)
     assert letter["value"] == '{"x":'
     assert letter["reason"] in run("dlq", "list").out
-    none = {"letters": 0, "sent": 0, "sent_before": 0}
+    none = {"letters": 0, "sent": 0, "sent_before": 0, "of_no_topic_of_ours": 0}
     assert run("dlq", "replay", "--dry-run", "--json").json == none | {"letters": 1}
     assert run("dlq", "replay", "--reason", "no such", "--yes", "--json").json == none
     assert run("dlq", "replay", "--yes", "--json").json == none | {"letters": 1, "sent": 1}
@@ -377,6 +377,27 @@ def test_dead_letters_are_listed_and_sent_again(run: Run, stack: Settings) -> No
     assert run("dlq", "replay", "--dry-run", "--json").json == none | {"letters": 1, "sent_before": 1}
     assert "1 were sent before (--again sends them too)" in run("dlq", "replay", "--dry-run").out
     assert run("dlq", "replay", "--again", "--dry-run", "--json").json == none | {"letters": 2}
+
+
+def test_letters_that_no_worker_wrote_are_shown_and_never_sent(run: Run, stack: Settings) -> None:
+    before = len(run("dlq", "list", "--json").json)
+
+    async def forge() -> None:
+        async with producer(stack) as out:
+            for topic in (b"somebody.elses", b"", b"\xff", stack.topics.dead_letters.name.encode()):
+                headers = [
+                    ("jitr-dlq-topic", topic),
+                    ("jitr-dlq-offset", b"9" * 5000),
+                    ("jitr-replayed", b"x/y"),
+                ]
+                await out.send_and_wait(stack.topics.dead_letters.name, b"forged", headers=headers)
+
+    asyncio.run(forge())
+    eventually(lambda: len(run("dlq", "list", "--json").json) == before + 4)
+    told = run("dlq", "replay", "--again", "--yes", "--json").json
+    assert told["of_no_topic_of_ours"] == 4
+    assert told["sent"] <= before
+    assert "4 come from no topic of ours and are left" in run("dlq", "replay", "--dry-run").out
 
 
 def test_the_doctor_finds_the_servers_and_the_settings_are_shown(run: Run) -> None:

@@ -7,7 +7,8 @@ from jitr.agents.handler import Delivery, Place
 from jitr.agents.steer import Steer
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import Event
-from jitr.schemas.evidence import Command, Evidence, Tick
+from jitr.schemas.evidence import AuditWindow, Command, Evidence, Tick
+from jitr.schemas.money import Money
 from jitr.schemas.routes import Route, RouteVersion
 
 
@@ -83,3 +84,18 @@ def test_evidence_of_an_unknown_kind_is_refused_with_the_field_named(bench):
         Steer(bench.context, Place("e", 0)).read(event)
     good = msgspec.json.encode(tick(1))
     assert msgspec.json.decode(good, type=Evidence) == tick(1)
+
+
+def test_evidence_that_takes_a_row_out_of_its_bounds_is_refused_and_leaves_the_row(bench):
+    most = 2**63 - 1
+    windows = [
+        AuditWindow(id=f"w{n}", tenant="t", task="k", time=1.0, money=Money(teacher_calls=most))
+        for n in (0, 1)
+    ]
+    steer = Steer(bench.context, Place("e", 0))
+    (row,) = rows(bench, steer.handle([at(0, windows[0])]))
+    assert row.money.teacher_calls == most
+    with pytest.raises(RecordError, match=r"\$\.route\.money\.teacher_calls: Expected `int` <="):
+        steer.handle([at(1, windows[1])])
+    (row,) = rows(bench, steer.handle([at(2, tick(1, labels=7))]))
+    assert (row.money.teacher_calls, row.labels) == (most, 7)

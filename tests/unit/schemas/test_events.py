@@ -7,7 +7,15 @@ import pytest
 from jitr.schemas.calls import Call, Message
 from jitr.schemas.dialects import read_call
 from jitr.schemas.errors import RecordError
-from jitr.schemas.events import BATCH, STRUCTURED, Event, Malformed, decode_events, encode_batch
+from jitr.schemas.events import (
+    BATCH,
+    MOST_EVENTS,
+    STRUCTURED,
+    Event,
+    Malformed,
+    decode_events,
+    encode_batch,
+)
 
 CALL = Call(id="c1", model="m", messages=(Message(role="user", content="hi"),), time=5.0)
 WHERE = {"fallback_id": "topic/0/7", "fallback_time": 9.0}
@@ -100,3 +108,11 @@ def test_a_value_that_is_no_batch_at_all_is_refused_as_a_whole() -> None:
 def test_deep_nesting_does_not_overflow_the_stack() -> None:
     with pytest.raises(RecordError):
         read_call(Event(id="e", type="", source="", time=0.0, data=b"[" * 100_000))
+
+
+def test_a_record_of_more_events_than_are_read_is_refused_as_a_whole() -> None:
+    batch = {"content-type": BATCH.encode()}
+    assert len(decode_events(b"[" + b"1," * (MOST_EVENTS - 1) + b"1]", batch, **WHERE)) == MOST_EVENTS
+    for headers in (batch, {}):
+        with pytest.raises(RecordError, match="array` of length <= 10000"):
+            decode_events(b"[" + b"1," * MOST_EVENTS + b"1]", headers, **WHERE)

@@ -136,11 +136,22 @@ def letter(
         stack = "".join(traceback.format_exception(error, limit=-8)) if error.__traceback__ else repr(error)
     except Exception:
         said = stack = type(error).__name__
+    redaction = source.redaction
+    try:
+        value = _redacted(value, redaction)
+        key = None if source.key is None else redaction.data(source.key)
+        kept = tuple([(name, redaction.data(held)) for name, held in headers])
+        said = redaction.text(said[:2000])
+    except Exception as failed:
+        # nothing of it is written that was not looked through
+        value, key, kept = b"", None, ()
+        why = type(failed).__name__
+        said = f"{type(error).__name__}; its bytes could not be redacted ({why}), and are left out"
     return DeadLetter(
-        value=_redacted(value, source.redaction),
-        key=None if source.key is None else source.redaction.data(source.key),
-        original_headers=tuple((name, source.redaction.data(held)) for name, held in headers),
-        reason=source.redaction.text(said[:2000]),
+        value=value,
+        key=key,
+        original_headers=kept,
+        reason=said,
         stage=error.stage if isinstance(error, RecordError) else stage,
         stack=hashlib.sha256(stack.encode("utf-8", "replace")).hexdigest()[:16],
         topic=source.topic,

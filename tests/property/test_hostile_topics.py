@@ -39,6 +39,7 @@ from jitr.agents.steer import Steer
 from jitr.agents.train import Train
 from jitr.agents.unpack import Source, unpack
 from jitr.agents.view import View
+from jitr.models.redaction.redaction import Redaction
 from jitr.router.table import RouteTable
 from jitr.schemas.deadletters import DeadLetter
 from jitr.schemas.errors import ArtifactError
@@ -121,6 +122,7 @@ class World:
         self.acked: dict[tuple[str, str], set[int]] = defaultdict(set)
         self.hostile = Hostile(seed, odd_values(300))
         self.letters: list[DeadLetter] = []
+        self.redaction = Redaction(settings)
         self.counted: Counter[str] = Counter()
         self._tasks = CompactedReader("", self.topics["tasks"], Task, lambda task: task.id)
         self._routes = CompactedReader(
@@ -177,7 +179,9 @@ class World:
                     if offset in done:
                         continue
                     ack = partial(done.add, offset)
-                    source = Source(self.topics[name], 0, offset, 1795935600.0, None, value, headers, ack)
+                    source = Source(
+                        self.topics[name], 0, offset, 1795935600.0, None, value, headers, ack, self.redaction
+                    )
                     lane.put(source)
                     unpacked = unpack(source, lane.durable.handler.read)
                     given[agent] += len(unpacked.events) + len(unpacked.letters) + (value is None)

@@ -1,13 +1,16 @@
 """Each record that a producer writes in its own way is used, or is one dead letter that names the cause."""
 
+import dataclasses
 import re
 
 import pytest
 from stage.odd_records import RECORDS, Odd
 
 from jitr.agents.unpack import Source, unpack
+from jitr.models.redaction.redaction import Redaction
 from jitr.schemas.deadletters import DeadLetter
 from jitr.schemas.dialects import read_call
+from jitr.schemas.settings import Settings
 
 WRITTEN = 1795900000.0
 
@@ -48,3 +51,16 @@ def test_what_is_half_a_character_is_replaced_and_what_only_looks_like_it_stays(
         if "emoji" in odd.name
     }
     assert texts == {"bare, half an emoji": "cut \ufffd", "bare, whole emoji": "\U0001f600 \\ud83d"}
+
+
+def test_what_cannot_be_redacted_is_left_out_of_its_letter() -> None:
+    class Broken(Redaction):
+        def data(self, data: bytes) -> bytes:
+            raise ValueError("no")
+
+    broken = dataclasses.replace(
+        source(Odd("x", b"sk-secret", [("a", b"sk-secret")])), redaction=Broken(Settings())
+    )
+    (letter,) = unpack(broken, read_call).letters
+    assert (letter.value, letter.key, letter.original_headers) == (b"", None, ())
+    assert letter.reason == "RecordError; its bytes could not be redacted (ValueError), and are left out"

@@ -22,7 +22,7 @@ from jitr.router.encoding import EncodingError
 from jitr.router.metrics import GatewayMetrics
 from jitr.router.names import TaskNames
 from jitr.router.reasons import Reason
-from jitr.router.refusals import JSON, REQUEST_ID, request_id
+from jitr.router.refusals import JSON, REQUEST_ID, SERVER, request_id
 from jitr.router.relay import SSE, Relay, why_left
 from jitr.router.requests import read_response, read_upstream
 from jitr.router.router import Router
@@ -168,7 +168,12 @@ class Chat:
             task.add_done_callback(self._audits.discard)
         else:
             self._report(decision, None, None, latency_s)
-        headers = {"Content-Type": kind, REQUEST_ID: request_id(exchange.http), **exchange.headers()}
+        headers = {
+            "Content-Type": kind,
+            "Server": SERVER,
+            REQUEST_ID: request_id(exchange.http),
+            **exchange.headers(),
+        }
         return web.Response(body=body, headers=headers)
 
     async def _audit(self, exchange: _Exchange, latency_s: float) -> None:

@@ -70,7 +70,7 @@ def _inflate(body: bytes, most: int, whole: bool, wbits: int = _GZIP) -> bytes:
     out = bytearray()
     for _ in range(_MOST_MEMBERS):
         if not body:
-            return bytes(out)
+            break
         one = zlib.decompressobj(wbits)
         out += one.decompress(body, most + 1 - len(out))
         if len(out) > most:
@@ -81,7 +81,9 @@ def _inflate(body: bytes, most: int, whole: bool, wbits: int = _GZIP) -> bytes:
             return bytes(out)
         # gzip allows several members, one after another
         body = one.unused_data.lstrip(b"\0") if wbits == _GZIP else b""
-    raise EOFError(f"it has more than {_MOST_MEMBERS} members")
+    if body:
+        raise EOFError(f"it has more than {_MOST_MEMBERS} members")
+    return bytes(out)
 
 
 def _deflate(body: bytes, most: int, whole: bool) -> bytes:
@@ -109,7 +111,7 @@ def _zstd(body: bytes, most: int, whole: bool) -> bytes:
     out = bytearray()
     for _ in range(_MOST_MEMBERS):
         if not body:
-            return bytes(out)
+            break
         one: Any = ZstdDecompressor()
         out += one.decompress(body, most + 1 - len(out))
         if len(out) > most:
@@ -119,7 +121,9 @@ def _zstd(body: bytes, most: int, whole: bool) -> bytes:
                 raise EOFError("it ends early")
             return bytes(out)
         body = one.unused_data
-    raise EOFError(f"it has more than {_MOST_MEMBERS} frames")
+    if body:
+        raise EOFError(f"it has more than {_MOST_MEMBERS} frames")
+    return bytes(out)
 
 
 _CODINGS: Final[dict[str, Callable[[bytes, int, bool], bytes]]] = {

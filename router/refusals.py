@@ -11,6 +11,8 @@ from aiohttp import web
 
 from jitr.router.decision import new_id
 
+# no version: it is nobody's business
+SERVER: Final = "jitr"
 JSON: Final = "application/json"
 REQUEST_ID: Final = "x-request-id"
 _encode: Final = msgspec.json.Encoder().encode
@@ -68,7 +70,7 @@ def refusal(
     answer = web.Response(
         status=status,
         body=error_body(path, status, message, code, id=id, kind=kind),
-        headers={"Content-Type": JSON, REQUEST_ID: id, **(headers or {})},
+        headers={"Content-Type": JSON, "Server": SERVER, REQUEST_ID: id, **(headers or {})},
     )
     if close:
         answer.force_close()

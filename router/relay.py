@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 
 from jitr.router.connections import Connection
 from jitr.router.encoding import EncodingError, decoded
+from jitr.router.refusals import SERVER
 from jitr.router.upstream import FAILURES, said
 
 GONE: Final = "the caller went away before the answer ended"
@@ -101,6 +102,7 @@ class Relay:
         """
         content = answer.content
         length = answer.headers.get("Content-Length")
+        headers.setdefault("Server", SERVER)
         self._coding = answer.headers.get("Content-Encoding", "")
         if http.method == "HEAD":
             if length is not None:

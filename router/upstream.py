@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
@@ -232,7 +233,7 @@ async def _watched(
 ) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     async for piece in body:
-        if limit.when() is not None:
+        with contextlib.suppress(RuntimeError):  # the answer has begun before the body ended
             limit.reschedule(loop.time() + timeout_s)
         yield piece
 

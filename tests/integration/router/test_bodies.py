@@ -126,6 +126,35 @@ async def test_bodies_in_memory_are_bounded_together(wire: Any, front: Any, unti
     assert before.gateway._chat._bodies.held == 0
 
 
+@pytest.mark.parametrize("path", ["chat/completions", "files"])
+async def test_an_answer_that_comes_before_the_body_has_ended_passes(
+    path: str, front: Any, until: Until
+) -> None:
+    begun = asyncio.Event()
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 500000\r\n\r\n" + b"x" * 250_000)
+        begun.set()
+        await reader.readuntil(b"\r\n0\r\n\r\n")
+        writer.write(b"x" * 250_000)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield padded(2 * MB)
+        await begun.wait()
+        yield b" " * MB
+        yield b" "
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0, limit=8 * MB)
+    before = await front(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", max_read_mb=1.0)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{before.url}/{path}", data=slowly()) as got,
+    ):
+        assert got.status == 413 and len(await got.read()) == 500_000
+    server.close()
+
+
 async def test_fifty_large_bodies_at_once_take_little_memory(front: Any) -> None:
     """Fifty times 8 MB, and no more than a fraction of it in memory."""
     taken: list[int] = []

@@ -26,6 +26,7 @@ from jitr.schemas.tasks import Task
 
 # a matched call that mine may learn from carries the task under this key of its metadata
 MATCHED = "jitr_matched"
+_STRANGERS = (401, 403)
 # of each task's calls mine sees the first so many of each partition, then a share
 _LEARN_FIRST = 64
 _LEARN_SHARE = 1 / 32
@@ -80,6 +81,10 @@ class Detector(Handler[Call]):
                 self._context.metrics.stamps.labels(why).inc()
                 call = msgspec.structs.replace(call, decision=None)
             task, slots = self._task_of(call)
+            if task is None and call.status in _STRANGERS:
+                # nothing is found for a tenant in what those say whom its LLM does not serve
+                self.results["refused"] += 1
+                continue
             if task is None:
                 share = self._limiter.share(call.tenant, monotonic())
                 if coin(call.id, "unmatched") >= share:

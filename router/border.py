@@ -15,6 +15,8 @@ from jitr.schemas.origins import stranger
 from jitr.schemas.settings import GatewaySettings
 
 CALLER: Final = web.RequestKey("caller", Caller)
+# of names that are served; no more are looked up faster
+_MOST_MET: Final = 1000
 _METHODS: Final = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 _EXPOSED: Final = "x-request-id, x-jitr-route, x-jitr-decision-id, x-jitr-task, x-jitr-overhead-ms"
 
@@ -33,18 +35,11 @@ class Border:
         self._settings: Final = settings
         self._callers: Final = callers
         self._metrics: Final = metrics
+        self._met: Final[set[tuple[tuple[str, ...], ...]]] = set()
 
     def meet(self, http: web.BaseRequest) -> web.Response | None:
         """Answer strangers' pages, and what a browser asks before its page may; None for anybody else."""
-        name = http.transport and http.transport.get_extra_info("sockname")
-        foreign = stranger(
-            http.headers.getall("Host", ()),
-            http.headers.getall("Origin", ()),
-            bound=self._settings.host,
-            reached=str(name[0]) if isinstance(name, tuple) else "",
-            allowed_hosts=self._settings.allowed_hosts,
-            allowed_origins=self._settings.allowed_origins,
-        )
+        foreign = self._foreign(http)
         if foreign is not None:
             mend = "gateway.allowed_hosts and gateway.allowed_origins name those that are."
             return self._refused(http, RefusedError(403, f"{foreign}; {mend}", "foreign_origin"))
@@ -55,6 +50,25 @@ class Border:
         if wanted := http.headers.get("Access-Control-Request-Headers"):
             headers["Access-Control-Allow-Headers"] = wanted
         return web.Response(status=204, headers=headers | dict(shared(http)))
+
+    def _foreign(self, http: web.BaseRequest) -> str | None:
+        name = http.transport and http.transport.get_extra_info("sockname")
+        reached = str(name[0]) if isinstance(name, tuple) else ""
+        hosts, origins = http.headers.getall("Host", ()), http.headers.getall("Origin", ())
+        shown = (tuple(hosts), tuple(origins), (reached,))
+        if shown in self._met:
+            return None
+        foreign = stranger(
+            hosts,
+            origins,
+            bound=self._settings.host,
+            reached=reached,
+            allowed_hosts=self._settings.allowed_hosts,
+            allowed_origins=self._settings.allowed_origins,
+        )
+        if foreign is None and len(self._met) < _MOST_MET:
+            self._met.add(shown)
+        return foreign
 
     def admit(self, http: web.BaseRequest) -> web.Response | None:
         """Let a caller of the upstream's in, who stands under `CALLER` then; or say why not."""

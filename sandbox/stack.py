@@ -219,11 +219,10 @@ def _without_secrets(settings: Settings) -> tuple[Settings, dict[str, str]]:
     for section, key, name in _KEYS:
         if value := getattr(getattr(settings, section), key):
             environ[name] = value
-            settings = _with(settings, section, **{key: f"${{{name}}}"})
+            settings = _with(settings, section, **{key: ""})
     people = settings.signing.people
     environ |= {f"JITR_SIGNING__PEOPLE__{name}".upper(): keys for name, keys in people.items()}
-    placed = {name: f"${{{f'JITR_SIGNING__PEOPLE__{name}'.upper()}}}" for name in people}
-    return _with(settings, "signing", people=placed), environ
+    return _with(settings, "signing", people={}), environ
 
 
 def _leave(number: int, frame: object) -> None:

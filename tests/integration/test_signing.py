@@ -1,5 +1,6 @@
 """Who may move a route: forged decisions, evidence and commands on a broker, and the keys that are good."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ import pytest
 from stage.kafka import Kafka, settings_for
 from stage.workers import working
 
+from jitr.cli.main import main
 from jitr.schemas.calls import Call, DecisionStamp, Message, Response
 from jitr.schemas.events import encode_batch
 from jitr.schemas.evidence import Command, Tick, Verdict
 from jitr.schemas.record import Record
 from jitr.schemas.routes import Transition
 from jitr.schemas.settings import Settings, SigningSettings
-from jitr.schemas.signing import Maker, Signing
+from jitr.schemas.signing import Maker, Signing, key_id
 from jitr.schemas.tasks import Signature, Skeleton, Task, TaskCall, TaskCommand
 
 GATEWAY, WORKER, ADA, BEN, STRANGER = (letter * 40 for letter in "gwabx")
@@ -227,3 +229,49 @@ async def test_without_any_key_everybody_is_believed(dev_broker: str, tmp_path: 
             await kafka.done("detect")
         (found,) = await kafka.rows(settings.topics.task_calls.name, TaskCall)
     assert found.decision is not None
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, capsys.readouterr().out
+
+
+async def test_the_command_says_who_signed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {
+        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap,
+        "JITR_KAFKA__PREFIX": settings.kafka.prefix,
+        "JITR_SIGNING__GATEWAY_KEYS": GATEWAY,
+        "JITR_SIGNING__WORKER_KEYS": WORKER,
+        "JITR_SIGNING__PEOPLE__ADA": ADA,
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "OPENAI_BASE_URL": "http://127.0.0.1:1/v1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    calls = settings.topics.calls.name
+    async with Kafka(settings) as kafka:
+        pen = Pen(kafka, settings)
+        await pen.write(calls, audited(0), "gateway")
+        await pen.write(calls, audited(1))
+        await pen.write(calls, audited(2), "gateway", change=put(b'"due":true', b'"due":false'))
+        pause = Command(id="p", tenant="default", task="mood", time=1e9, verb="pause", by="ada")
+        async with working(settings, "steer"):
+            await pen.write(settings.topics.evidence.name, pause, "person", "ada", key="mood")
+            await kafka.done("steer")
+    for id, says in {"d0": "by gateway (key ", "d1": "by nobody", "d2": "wrongly"}.items():
+        code, out = await asyncio.to_thread(said, capsys, "why", id)
+        assert code == 0 and f"signed    {says}" in out
+    _, out = await asyncio.to_thread(said, capsys, "why", "d2", "--json")
+    assert msgspec.json.decode(out)["signed_by"] == "forged"
+    _, out = await asyncio.to_thread(said, capsys, "ledger", "--json")
+    (step,) = msgspec.json.decode(out)
+    assert step["by"] == f"ada (key {key_id(ADA)})"
+    assert step["by"] in (await asyncio.to_thread(said, capsys, "ledger"))[1]
+    for secret in (GATEWAY, WORKER, ADA):
+        for verb in (("config", "show"), ("doctor",)):
+            _, out = await asyncio.to_thread(said, capsys, *verb)
+            assert secret not in out
+    assert f"worker {key_id(WORKER)}" in out

@@ -154,3 +154,14 @@ def test_nothing_is_learned_from_a_request_that_a_gateway_could_not_read(bench, 
 def test_a_call_without_messages_that_no_gateway_tells_of_is_refused(bench, lacks):
     with pytest.raises(RecordError, match=r"\$\.messages: must hold at least one"):
         Detector(bench.context, Limiter(1e9)).read(unread(**lacks))
+
+
+@pytest.mark.parametrize(
+    ("status", "learned"), [(401, 0), (403, 0), (400, 1), (429, 1), (500, 1), (200, 1), (None, 1)]
+)
+def test_nothing_is_found_in_what_they_say_whom_the_llm_does_not_serve(
+    bench, mood, message, delivered, status, learned
+):
+    bench.know(mood)
+    refused = call(message, text="Who was Ada Lovelace?", response=None, error="no", status=status)
+    assert len(of(detect(bench, delivered, refused), bench.context.topics.unmatched)) == learned

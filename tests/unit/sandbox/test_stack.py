@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 
+import msgspec
 import psutil
 import pytest
 
-from jitr.sandbox.stack import Stack
-from jitr.schemas.settings import Settings
+from jitr.sandbox.keys import own_keys
+from jitr.sandbox.stack import Stack, _without_secrets
+from jitr.schemas.settings import GatewaySettings, Settings, SigningSettings
+from jitr.schemas.signing import Signing
 
 
 def test_the_shells_own_servers_do_not_reach_the_processes_of_a_stack(tmp_path, monkeypatch):
@@ -59,3 +62,22 @@ def test_a_stack_that_is_ended_while_it_starts_leaves_nothing_behind(tmp_path, n
     assert parent.returncode == (128 + number if number == signal.SIGTERM else -number)
     assert psutil.wait_procs(children, timeout=20)[1] == []
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_keys_of_the_user_stand_in_no_file_and_reach_the_processes(tmp_path):
+    keys = SigningSettings(gateway_keys="g" * 32, worker_keys="w" * 32, people={"ada": "a" * 32})
+    gateway = GatewaySettings(callers="keys", upstream_key="sk-upstream")
+    settings = Settings(gateway=gateway, signing=keys)
+    shown, environ = _without_secrets(settings)
+    written = msgspec.json.encode(shown).decode()
+    assert not any(secret in written for secret in ("ggg", "www", "aaa", "sk-upstream"))
+    file = tmp_path / "jitr.json"
+    file.write_text(written)
+    assert Settings.load(file, environ=environ) == settings
+
+
+def test_a_sandbox_makes_keys_for_its_owner_alone_and_keeps_them(tmp_path):
+    made = own_keys(tmp_path, "ada")
+    Signing(Settings(signing=made)).must_serve_a_worker()
+    assert (tmp_path / "signing.json").stat().st_mode & 0o777 == 0o600
+    assert own_keys(tmp_path, "ada") == made and own_keys(tmp_path / "other", "ada") != made

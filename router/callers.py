@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -66,6 +67,10 @@ class RefusedError(Exception):
         self.retry_after_s = retry_after_s
 
 
+class KeyRefusedError(aiohttp.ClientError):
+    """The upstream refuses the gateway's key: no fault of the caller's, who gets nothing of what it says."""
+
+
 @dataclass(slots=True)
 class Caller:
     """One request's sender, from its arrival to its bill.
@@ -89,13 +94,23 @@ class Caller:
         """Whether a surrogate may answer it in the place of the model that the request names."""
         return self.key is not None or self._callers.accepted.holds(self._who, _model(request))
 
-    def heard(self, status: int, request: Mapping[str, Any] | None = None) -> None:
+    def heard(self, answer: aiohttp.ClientResponse, request: Mapping[str, Any] | None = None) -> None:
         """Learn what the upstream answered to it.
 
         Without a request (it was not read, or went to another path) the answer proves nothing for a model,
         but a dead key is dead.
+
+        Raises
+        ------
+        KeyRefusedError
+            If it was the gateway's own key that the upstream refused; the answer is closed.
         """
+        status = answer.status
         self._served = 200 <= status < 300
+        if self.key is not None and status == 401:
+            answer.close()
+            log.error("the upstream refuses gateway.upstream_key (401): callers get 502 until it is right")
+            raise KeyRefusedError("it refuses the gateway's own key; whoever runs the gateway has to mend it")
         if self.key is None and (request is not None or status == 401):
             model = _model(request or {})
             self._callers.accepted.heard(self._who, model, status, asked_at=self._asked_at)

@@ -250,7 +250,7 @@ class Chat:
     async def _ask(self, exchange: _Exchange, headers: CIMultiDict[str], body: Any) -> aiohttp.ClientResponse:
         query = exchange.http.rel_url.raw_query_string
         answer = await self._upstream.ask("POST", PATH, query, headers, body)
-        exchange.caller.heard(answer.status, exchange.request or None)
+        exchange.caller.heard(answer, exchange.request or None)
         return answer
 
     def _failed(self, exchange: _Exchange, failure: BaseException) -> web.Response:

@@ -47,7 +47,7 @@ class Passing:
             query = http.rel_url.raw_query_string
             answer = await self._upstream.ask(http.method, path, query, headers, body)
             waited_s = time.perf_counter() - started
-            caller.heard(answer.status)
+            caller.heard(answer)
             passed = passed_headers(answer.headers)
             if REQUEST_ID not in passed:
                 passed[REQUEST_ID] = request_id(http)

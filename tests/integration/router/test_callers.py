@@ -267,6 +267,19 @@ async def test_the_upstream_gets_its_own_key_and_never_the_callers(
         assert secret not in told and secret not in repr(raw)
 
 
+@pytest.mark.parametrize("path", ["/chat/completions", "/embeddings"])
+async def test_what_the_upstream_says_of_its_own_key_is_not_for_callers(
+    path: str, own: tuple[Asker, Keyring], world: Any
+) -> None:
+    ask, ring = own
+    _, shown = await ring.create("acme")
+    await served(ask, shown)
+    world.teacher.status = world.teacher.elsewhere = 401
+    answer = await ask(path, api_key=shown)
+    assert answer.status == 502 and b"the gateway's own key" in answer.body
+    assert b"Slow down." not in answer.body and ask.request["model"].encode() not in answer.body
+
+
 async def test_a_surrogate_answers_a_key_of_ours_at_once(
     own: tuple[Asker, Keyring], world: Any, apply: Apply, route: Make, until: Until
 ) -> None:

@@ -108,6 +108,10 @@ password reset requested at 12:30
 I forgot my password, please help
 password must contain 8 characters
 your password has expired
+"password": "Enter the password of your account"
+password: "must contain eight characters"
+token = CancellationTokenSource
+<label>Password</label>
 enter your password: it is never shown
 passwords do not match
 pass rate: 98.75%

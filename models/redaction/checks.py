@@ -158,7 +158,19 @@ def key_value(data: bytes, start: int, end: int) -> Span | None:
     text = data[start:end]
     if len(text) < 8 or _EMPTY.match(text) or _HARMLESS.search(data[max(0, start - 40) : start]):
         return None
-    return mixed(data, start, end) or (drawn(data, start, end) if len(text) >= 16 else None)
+    both = re.search(rb"[a-z]", text) and re.search(rb"[A-Z]", text)
+    rare = (len(text) >= 12 and both and _digits_in(text)) or (len(text) >= 32 and drawn(data, start, end))
+    return (start, end) if rare else mixed(data, start, end)
+
+
+def phrase(data: bytes, start: int, end: int) -> Span | None:
+    """Words between quotes that are a password, not words about one."""
+    end = start + len(data[start:end].rstrip())  # an escaped quote is seen as a space and a quote
+    text = data[start:end]
+    about = re.search(
+        rb"(?i)pass|enter|your|must|please|character|field|user|required|\b(?:the|is|for)\b", text
+    )
+    return (start, end) if b" " in text and not about else None
 
 
 def after_name(data: bytes, start: int, end: int) -> Span | None:

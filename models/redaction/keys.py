@@ -113,7 +113,7 @@ KEYS: tuple[Pattern, ...] = (
         rf"{_HEADER}(?i:digest|hmac|oauth|aws4-hmac-sha256|snowflake) ([^\r\n\[\]{{}}<>$]{{8,}})",
         drawn,
     ),
-    Pattern("key", r"\"auth\"\s{0,2}:\s{0,2}\"([A-Za-z0-9+/]{8,}={0,2})\"", basic),
+    Pattern("key", r"(?:\"auth\"\s{0,2}:\s{0,2}\"|\b_auth\s{0,2}=\s{0,2})([A-Za-z0-9+/]{8,}={0,2})", basic),
     Pattern(
         "key",
         r"(?i:\b(?:set-)?cookie)[\"'\s]{0,3}:[\"'\s]{0,3}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jitr.models.redaction.checks import after_name, drawn, key_value, numbered, password, phone
+from jitr.models.redaction.checks import after_name, drawn, key_value, numbered, password, phone, phrase
 from jitr.models.redaction.pattern import Pattern
 
 _KEYS = (
@@ -24,7 +24,7 @@ _PASSWORDS = (
     r"|wachtwoord|parola|lösenord|\bclave|passwd"
 )
 _GIVEN = (
-    r"(?:[\"'\s]{0,4}(?:[=-]>|:=|[:=])[\"'`\s]{0,4}|[\"'`]? {1,2}(?:is|are|was|ist|lautet|est"
+    r"(?:[\"'\s]{0,4}(?:[=-]>|:=|[:=])[\"'`\s]{0,4}|>|[\"'`]? {1,2}(?:is|are|was|ist|lautet|est"
     r"|es):? {1,2}[\"'`]?)"
 )
 _VALUE = r"([^\s\"'`,;&<>(){}\[\]|]{4,})"
@@ -60,12 +60,19 @@ NAMED: tuple[Pattern, ...] = (
     ),
     Pattern("key", r"(?i)(?:\bkey) [\"'`]?([a-z0-9+/]{20,}={0,2})", drawn),
     Pattern("key", r"(?i)\b(?:password|passwort|kennwort) [\"'`]?([a-z0-9!#%&*+@^_-]{6,})", after_name),
+    Pattern("key", rf"(?i)(?:{_PASSWORDS})[\"'\s]{{0,3}}[:=]\s{{0,3}}\"([^\"\n\[\]]{{8,100}})\"", phrase),
+    Pattern("key", rf"(?i)(?:{_PASSWORDS})[\"'\s]{{0,3}}[:=]\s{{0,3}}'([^'\n\[\]]{{8,100}})'", phrase),
+    Pattern(
+        "id",
+        r"(?i)\b(?:dob|date of birth|geburtsdatum)[\"'\s]{0,3}"
+        r"(?:[:=]| is)[\"'\s]{0,3}([0-9]{1,4}[./-][0-9]{1,2}[./-][0-9]{1,4})\b",
+    ),
     Pattern("key", r"\bWIFI:[^\n]{0,80};P:([^;\n\[\]]{4,});"),
     Pattern("key", rf"(?i)(?:{_KEYS}|{_TOKENS}){_GIVEN}{_VALUE}", key_value),
     Pattern("key", rf"(?i)(?:{_PASSWORDS}){_GIVEN}{_VALUE}", password),
     Pattern(
         "key",
-        r"(?i)(?:--?password[ =]|\bsshpass -p ?|\bmysql\b[^\n]{0,80} -p)([^\s\"'$<>\[\]]{4,})",
+        r"(?i)(?:--?password[ =]|\bsshpass -p ?[\"']?|\bmysql\b[^\n]{0,80} -p)([^\s\"'$<>\[\]]{4,})",
         password,
     ),
     Pattern("key", r"(?i)\bcurl\b[^\n]{0,200}(?: -u| --user) ?[\"']?([^\s\"'$<>\[\]:]+:[^\s\"'$<>\[\]]{3,})"),
@@ -74,7 +81,7 @@ NAMED: tuple[Pattern, ...] = (
         "key",
         r"(?i)\b(?:cvv2?|cvc2?|cid|security code|pin(?: code| number)?|otp|one-time (?:code|password"
         r"|pin)|passcode|tan"
-        r"|verification code|2fa code|login code)[\"'\s]{0,3}(?:\s{0,2}[:=#]\s{0,2}"
+        r"|(?:verification|backup|recovery) code|2fa code|login code)[\"'\s]{0,3}(?:\s{0,2}[:=#]\s{0,2}"
         r"| is:? | )[\"']?([0-9]{3,8})\b",
     ),
     Pattern(

@@ -79,7 +79,7 @@ PEOPLE: tuple[Pattern, ...] = (
     Pattern("id", r"\bbc1[a-z0-9]{25,60}\b|\b[13][a-km-zA-HJ-NP-Z1-9]{25,34}\b", drawn),
     Pattern("id", r"\b[0-9]-[0-9]{4}-[0-9]{5}-[0-9]{2}-[0-9]\b", valid("th.pin")),
     Pattern("phone", r"\+[1-9][0-9]{0,2}(?:[ ()./-]{0,3}[0-9]){6,13}\b", numbered(8), broken=True),
-    Pattern("phone", r"\b00[1-9](?:[ ()./-]{0,3}[0-9]){9,13}\b", numbered(12)),
+    Pattern("phone", r"\b00[ .-]?[1-9](?:[ ()./-]{0,3}[0-9]){9,13}\b", numbered(12)),
     Pattern(
         "phone",
         r"(?:\b1[ .-])?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ .-])[0-9]{3}[ .-][0-9]{4}\b",

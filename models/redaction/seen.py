@@ -91,13 +91,13 @@ def _table() -> Any:
     letters = np.fromiter((c.isalnum() or unicodedata.combining(c) > 0 for c in every), bool, len(every))
     table[letters] = _LETTER
     table[:0x100] = np.arange(0x100)
-    for code in range(0xFF01, 0xFF5F):
-        table[code] = code - 0xFEE0
     for at, c in enumerate(every):
-        if at >= 0x100 and c.isdecimal():
-            table[at] = ord("0") + unicodedata.decimal(c)
-        elif at >= 0x80 and c.isspace():
+        if at >= 0x80 and c.isspace():
             table[at] = ord("\n") if c in "\x85\u2028\u2029" else ord(" ")
+        elif at >= 0x100 and c.isdecimal():
+            table[at] = ord("0") + unicodedata.decimal(c)
+        elif at >= 0x100 and len(plain := unicodedata.normalize("NFKC", c)) == 1 and plain.isascii():
+            table[at] = ord(plain)  # full-width and small forms
     table[[ord(c) for c in "\u3002\uff61\u2024\ufe52"]] = ord(".")
     table[[ord(c) for c in "\u2018\u2019\u201c\u201d"]] = ord("'")
     table[[ord(c) for c in _DASHES]] = ord("-")

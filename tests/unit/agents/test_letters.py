@@ -57,7 +57,7 @@ def test_a_letter_that_can_be_sent_again_still_can() -> None:
     }
     value = msgspec.json.encode([event])
     unpacked = unpack(source(value), lambda event: event.data)
-    letter = blame(unpacked.source, unpacked.events[0], ValueError(f"no {KEY}"), "detect")
+    letter = blame(unpacked, unpacked.events[0], ValueError(f"no {KEY}"), "detect")
     assert letter.reason == "no [key]"
     assert msgspec.json.decode(letter.value)[0]["data"] == {"phone": "[phone]", "a": "[key]"}
     assert not unpack(source(letter.value), lambda event: event.data).letters

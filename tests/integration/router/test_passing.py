@@ -264,6 +264,18 @@ async def test_a_websocket_is_refused_with_the_mend(wire: Any, front: Any) -> No
     assert upstream.heads == []
 
 
+async def test_an_offer_of_another_protocol_is_passed_over(wire: Any, front: Any) -> None:
+    upstream = await wire(answer_ok)
+    before = await front(upstream.url)
+    body = json.dumps(REQUEST).encode()
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n"
+    for path in (b"chat/completions", b"completions"):
+        head = b"POST /v1/%b HTTP/1.1\r\nHost: [::1]\r\nContent-Length: %d\r\n" % (path, len(body))
+        assert (await ask(before.port, head + offer + b"\r\n" + body)).endswith(ANSWER)
+    assert upstream.bodies == [body, body]
+    assert not [head for head in upstream.heads if b"h2c" in head or b"settings" in head.lower()]
+
+
 async def test_a_gateway_whose_upstream_is_itself_does_not_start(settings: Any) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

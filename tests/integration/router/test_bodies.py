@@ -12,6 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from jitr.router.bodies import MOST_VALUES
+
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 MB = 2**20
@@ -54,7 +56,10 @@ async def test_a_body_is_read_up_to_the_bound_and_passes_untouched_beyond_it(
         assert got.status == 200 and await got.read() == b"{}"
         assert (got.headers["x-jitr-reason"] == "too_long") is bool(over)
     assert upstream.bodies == [body]
-    assert before.counted("too_long") == over and len(before.kept.calls) == 1 - over
+    await until(lambda: before.kept.calls)
+    [call] = before.kept.calls
+    assert before.counted("too_long") == over and (call.decision.reason == "too_long") is bool(over)
+    assert bool(call.messages) is not bool(over)
     head = upstream.heads[0].lower()
     # the length is known where the caller gave it, and where all was read
     assert (b"content-length: %d" % len(body) in head) is not (chunked and bool(over))
@@ -97,6 +102,23 @@ async def test_a_text_of_countless_values_is_not_decoded(kind: str, wire: Any, f
     assert upstream.bodies == [body] and before.counted("too_long") == 1
 
 
+@pytest.mark.parametrize("over", [0, 1], ids=["at the bound", "above it"])
+async def test_so_many_values_are_decoded_and_no_more(over: int, wire: Any, front: Any, until: Until) -> None:
+    before = await front((await wire(answer_ok)).url)
+    marks = MOST_VALUES - request(pad=[]).count(b",") - 4  # four brackets are opened
+    body = request(pad=[]).replace(b"[]", b"[1" + b",1" * (marks + over) + b"]")
+    assert sum(body.count(mark) for mark in (b",", b"[", b"{")) == MOST_VALUES + over
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{before.url}/chat/completions", data=body) as got,
+    ):
+        assert got.status == 200
+    await until(lambda: before.kept.calls)
+    [call] = before.kept.calls
+    assert before.counted("too_long") == over and (call.decision.reason == "too_long") is bool(over)
+    assert bool(call.messages) is not bool(over)
+
+
 async def test_bodies_in_memory_are_bounded_together(wire: Any, front: Any, until: Until) -> None:
     go = asyncio.Event()
 
@@ -122,7 +144,8 @@ async def test_bodies_in_memory_are_bounded_together(wire: Any, front: Any, unti
         go.set()
         assert await asyncio.gather(*sending) == [200] * 7
     assert upstream.bodies == [body] * 6 + [small]
-    assert before.counted("too_long") == 4 and len(before.kept.calls) == 3
+    await until(lambda: len(before.kept.calls) == 7)
+    assert before.counted("too_long") == 4 and sum(bool(call.messages) for call in before.kept.calls) == 3
     assert before.gateway._chat._bodies.held == 0
 
 

@@ -42,9 +42,9 @@ class DeadLetter:
             "offset": str(self.offset),
         }
         return [
-            *self.original_headers,
-            # a reason may quote what is no Unicode
-            *((f"{PREFIX}{k}", v.encode("utf-8", "backslashreplace")) for k, v in ours.items()),
+            # a name, or a reason that quotes something, may be no Unicode
+            *((_encodable(k), v) for k, v in self.original_headers),
+            *((f"{PREFIX}{k}", _encodable(v).encode()) for k, v in ours.items()),
         ]
 
     @classmethod
@@ -73,6 +73,10 @@ class DeadLetter:
             partition=_number(ours.get("partition", "")),
             offset=_number(ours.get("offset", "")),
         )
+
+
+def _encodable(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _number(text: str) -> int:

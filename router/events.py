@@ -31,6 +31,10 @@ MOST_CALLS: Final = 20_000
 MOST_BYTES: Final = 64 * 2**20
 BATCH_CALLS: Final = 100
 BATCH_BYTES: Final = 256 * 1024
+# where many wait, a record takes more: a busy event loop gets to few of them
+CROWDED: Final = 1000
+CROWDED_CALLS: Final = 1000
+CROWDED_BYTES: Final = 800 * 1024
 # calls of more bytes are made events beside the event loop
 LONG: Final = 10_000
 YIELD_S: Final = 0.002
@@ -232,13 +236,16 @@ class EventStream:
     async def _pack(self) -> None:
         """Move calls from the queue to the hand, as events; a call leaves the one as it enters the other."""
         size, begun = 0, time.perf_counter()
-        while self._queue and len(self._hand) < BATCH_CALLS:
+        most, most_bytes = BATCH_CALLS, BATCH_BYTES
+        if len(self._queue) > CROWDED:
+            most, most_bytes = CROWDED_CALLS, CROWDED_BYTES
+        while self._queue and len(self._hand) < most:
             call, redacted, weight, since = self._queue[0]
             if weight > LONG:  # requests must not wait for it
                 event = await _in_thread(partial(self._event, call, redacted))
             else:
                 event = self._event(call, redacted)
-            if event is not None and self._hand and size + len(event) > BATCH_BYTES:
+            if event is not None and self._hand and size + len(event) > most_bytes:
                 return
             self._queue.popleft()
             self._queued_bytes -= weight

@@ -387,6 +387,15 @@ async def test_packing_gives_way_by_time_and_not_by_call(
     assert stream.queued == 100 and len(slept) == yields
 
 
+@pytest.mark.parametrize(("waiting", "packed"), [(1000, 100), (1001, 1000)])
+async def test_where_many_wait_a_record_takes_more(waiting: int, packed: int, tmp_path: Path) -> None:
+    stream = EventStream(settings_for("127.0.0.1:9", tmp_path))
+    for n in range(waiting):
+        stream.publish(call(n))
+    await stream._pack()
+    assert len(stream._hand) == packed and stream.queued == waiting
+
+
 async def test_what_is_private_is_not_written_to_disk_either(
     broker: Broker, streams: Any, tmp_path: Path, until: Until
 ) -> None:

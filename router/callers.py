@@ -26,6 +26,7 @@ from jitr.router.credentials import identity, instead, keys_in, tenant_of
 from jitr.router.keyring import Keyring, named
 from jitr.router.limits import Limits
 from jitr.router.supervisor import Loops
+from jitr.router.upstream import UpstreamAnswer
 from jitr.schemas.keys import GatewayKey
 from jitr.schemas.settings import Settings
 
@@ -94,7 +95,7 @@ class Caller:
         """Whether a surrogate may answer it in the place of the model that the request names."""
         return self.key is not None or self._callers.accepted.holds(self._who, _model(request))
 
-    def heard(self, answer: aiohttp.ClientResponse, request: Mapping[str, Any] | None = None) -> None:
+    def heard(self, answer: UpstreamAnswer, request: Mapping[str, Any] | None = None) -> None:
         """Learn what the upstream answered to it.
 
         Without a request (it was not read, or went to another path) the answer proves nothing for a model,

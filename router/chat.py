@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
@@ -28,7 +27,7 @@ from jitr.router.requests import read_response, read_upstream
 from jitr.router.router import Router
 from jitr.router.supervisor import Loops
 from jitr.router.teacher import failed, not_whole
-from jitr.router.upstream import FAILURES, Upstream, passed_headers, said
+from jitr.router.upstream import FAILURES, Upstream, UpstreamAnswer, passed_headers, said
 from jitr.schemas.dialects.openai_answer import Answer
 from jitr.schemas.settings import GatewaySettings
 
@@ -189,10 +188,13 @@ class Chat:
         relay = Relay(LARGEST_KEPT)
         try:
             async with asyncio.timeout(self._settings.upstream_timeout_s):
-                async with await self._ask(exchange, headers, openai.unstreamed(exchange.request)) as answer:
-                    status = answer.status
+                answer = await self._ask(exchange, headers, openai.unstreamed(exchange.request))
+                status = answer.status
+                try:
                     body = await relay.read(answer)
                     response, error = read_upstream(status, body, stream=_is_stream(answer, body))
+                finally:
+                    self._upstream.let_go(answer, complete=relay.complete)
         except FAILURES as failure:
             error = said(failure)
         except EncodingError as wrong:
@@ -247,7 +249,7 @@ class Chat:
             self._passed(exchange, answer, relay)
         return out
 
-    async def _ask(self, exchange: _Exchange, headers: CIMultiDict[str], body: Any) -> aiohttp.ClientResponse:
+    async def _ask(self, exchange: _Exchange, headers: CIMultiDict[str], body: Any) -> UpstreamAnswer:
         query = exchange.http.rel_url.raw_query_string
         answer = await self._upstream.ask("POST", PATH, query, headers, body)
         exchange.caller.heard(answer, exchange.request or None)
@@ -262,7 +264,7 @@ class Chat:
         self._report(exchange.decision, None, message, exchange.took_s)
         return answer
 
-    def _passed(self, exchange: _Exchange, answer: aiohttp.ClientResponse, relay: Relay) -> None:
+    def _passed(self, exchange: _Exchange, answer: UpstreamAnswer, relay: Relay) -> None:
         """Publish what was passed on: what has come whole is whole, whatever became of the caller."""
         self._upstream.let_go(answer, complete=relay.complete)
         response: Mapping[str, Any] | None = None
@@ -300,7 +302,7 @@ class Chat:
             log.exception("publishing call %s failed", decision.id)
 
 
-def _is_stream(answer: aiohttp.ClientResponse, body: bytes) -> bool:
+def _is_stream(answer: UpstreamAnswer, body: bytes) -> bool:
     """Whether a body is a stream of events: some servers give it another type."""
     if answer.content_type == SSE:
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Awaitable
 from typing import Any, Final, Protocol
 
+import uvloop
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -217,7 +219,10 @@ async def _within(limit_s: float, name: str, closing: Awaitable[None]) -> None:
 def serve(settings: Settings) -> None:
     """Run a gateway until SIGINT or SIGTERM; the log says where it listens."""
     allow_open_files()
-    asyncio.run(_serve(settings))
+    # what is loaded stays: collecting it again and again would make requests wait
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    uvloop.run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> None:

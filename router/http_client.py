@@ -11,15 +11,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Iterable
-from types import TracebackType
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, cast
 
 import httptools
+from multidict import CIMultiDict
 from yarl import URL
 
 # read no more while so much of a body waits for a slow caller
 _PAUSE_BYTES: Final = 256 * 1024
+_LONGEST_HEAD: Final = 512 * 1024
 
 
 class BrokenAnswerError(OSError):
@@ -30,72 +31,82 @@ class _StaleError(Exception):
     """A kept connection was closed before anything of the answer came."""
 
 
-class Answer:
-    """One answer: its head, and its body in pieces as they come.
+class Content:
+    """The body of an answer, in pieces as they come; the part of aiohttp's reader that is used here."""
 
-    A context: leaving it before the end closes the connection, so that the server stops at once.
+    __slots__ = ("_connection",)
 
-    Attributes
-    ----------
-    status : int
-    headers : list of (bytes, bytes)
-        As they came, in order.
-    """
-
-    __slots__ = ("_connection", "headers", "status")
-
-    def __init__(self, connection: _Connection, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, connection: _Connection) -> None:
         self._connection = connection
-        self.status = status
-        self.headers = headers
 
-    def header(self, name: bytes) -> bytes | None:
-        """The first value of a header, by its lower-case name.
+    def at_eof(self) -> bool:
+        """Whether all of it was taken."""
+        return self._connection.whole and not self._connection.parts
 
-        Examples
-        --------
-        >>> Answer(None, 200, [(b"Content-Type", b"text/plain")]).header(b"content-type")
-        b'text/plain'
-        """
-        for known, value in self.headers:
-            if len(known) == len(name) and known.lower() == name:
-                return value
-        return None
+    def exception(self) -> BaseException | None:
+        """Why it does not come to its end, if so."""
+        return None if self._connection.whole else self._connection.error
 
-    async def part(self) -> bytes | None:
-        """The next piece of the body; None at its end.
+    def read_nowait(self) -> bytes:
+        """What has come and was not taken yet."""
+        return self._connection.take()
+
+    async def readany(self) -> bytes:
+        """The next piece; empty at the end.
 
         Raises
         ------
         OSError, TimeoutError
-            If the body does not come to its end.
+            If it does not come to its end.
         """
-        return await self._connection.part()
+        return await self._connection.piece()
 
     async def read(self) -> bytes:
-        """All of the body that is still to come; see `part` for what it raises."""
-        first = await self._connection.part()
-        if first is None:
-            return b""
-        second = await self._connection.part()
-        if second is None:
+        """All that is still to come; see `readany` for what it raises."""
+        first = await self._connection.piece()
+        if self.at_eof():
             return first
-        parts = [first, second]
-        while (part := await self._connection.part()) is not None:
-            parts.append(part)
-        return b"".join(parts)
+        pieces = [first]
+        while piece := await self._connection.piece():
+            pieces.append(piece)
+        return b"".join(pieces)
 
-    def close(self) -> None:
-        """Let the connection go; a second time does nothing."""
+
+class Answer:
+    """One answer: its head, and its body as it comes. `release` or `close` must follow.
+
+    Attributes
+    ----------
+    status : int
+    reason : str
+    headers : CIMultiDict of str
+        As they came, in order.
+    content : Content
+    """
+
+    __slots__ = ("_connection", "content", "headers", "reason", "status")
+
+    def __init__(
+        self, connection: _Connection, status: int, reason: str, headers: list[tuple[bytes, bytes]]
+    ) -> None:
+        self._connection = connection
+        self.status = status
+        self.reason = reason
+        self.headers: CIMultiDict[str] = CIMultiDict(
+            [(n.decode("utf-8", "surrogateescape"), v.decode("utf-8", "surrogateescape")) for n, v in headers]
+        )
+        self.content = Content(connection)
+
+    @property
+    def content_type(self) -> str:
+        """The media type, in lower case and without parameters; empty where there is none."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    def release(self) -> None:
+        """Be done with it. The connection is kept if all was taken, else closed, so that the server stops."""
         self._connection.leave()
 
-    async def __aenter__(self) -> Answer:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    close = release
 
 
 class HTTPClient:
@@ -134,17 +145,18 @@ class HTTPClient:
         self._sweeper: asyncio.TimerHandle | None = None
         at = f"[{self._host}]" if ":" in self._host else self._host
         default = url.is_default_port() or url.explicit_port is None
-        self._host_line: Final = f"Host: {at if default else f'{at}:{self._port}'}\r\n".encode()
+        self._host_line: Final = f"Host: {at if default else f'{at}:{self._port}'}\r\n"
 
-    async def post(self, target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Answer:
+    async def post(self, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send one request and wait for the head of its answer.
 
         Parameters
         ----------
-        target : bytes
+        target : str
             Path and query, encoded.
-        headers : iterable of (bytes, bytes)
-            Without ``Host`` and ``Content-Length``.
+        headers : mapping
+            Without ``Host`` and ``Content-Length``; they may repeat a name. Their parser has seen to it that
+            no line break is in them.
         body : bytes
 
         Raises
@@ -152,11 +164,9 @@ class HTTPClient:
         OSError, TimeoutError
             If the server cannot be reached, says nothing in time, or answers no HTTP.
         """
-        head = [b"POST ", target, b" HTTP/1.1\r\n", self._host_line]
-        for name, value in headers:
-            head += (name, b": ", value, b"\r\n")
-        head += (b"Content-Length: %d\r\n\r\n" % len(body), body)
-        request = b"".join(head)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        head = f"POST {target} HTTP/1.1\r\n{self._host_line}{lines}Content-Length: {len(body)}\r\n\r\n"
+        request = head.encode("utf-8", "surrogateescape") + body
         while (kept := self._kept()) is not None:
             try:
                 return await kept.ask(request)
@@ -228,20 +238,21 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._error: BaseException | None = None
         self._headers: list[tuple[bytes, bytes]] = []
-        self._parts: deque[bytes] = deque()
-        self._held = 0
-        self._paused = False
+        self._status = 0
+        self._reason = b""
         self._has_head = False
-        self._whole = False
         self._until_eof = False
         self._keeps = False
-        self._status = 0
         self._busy = False
         self._answered = False
-        self._heard = False
+        self._heard = 0
+        self._held = 0
+        self._paused = False
         self._last = 0.0
+        self.error: BaseException | None = None
+        self.parts: list[bytes] = []
+        self.whole = False
         self.kept_at = 0.0
 
     @property
@@ -251,49 +262,55 @@ class _Connection(asyncio.Protocol):
 
     async def ask(self, request: bytes) -> Answer:
         """Send a request; the head of the answer."""
-        assert self._transport is not None
+        if self._transport is None:
+            raise self.error or BrokenAnswerError("the upstream closed the connection")
         self._headers = []
-        self._has_head = self._whole = self._heard = self._until_eof = False
+        self._reason = b""
+        self._has_head = self.whole = self._until_eof = False
+        self._heard = 0
         self._busy = True
         self._transport.write(request)
         self._watch()
         try:
             while not self._has_head:
-                if self._error is not None:
-                    if self._answered and not self._heard and not isinstance(self._error, TimeoutError):
+                if self.error is not None:
+                    if self._answered and not self._heard and not isinstance(self.error, TimeoutError):
                         raise _StaleError
-                    raise self._error
+                    raise self.error
                 await self._wait()
         except BaseException:
             self.abort()
             raise
-        return Answer(self, self._status, self._headers)
+        return Answer(self, self._status, self._reason.decode("latin-1"), self._headers)
 
-    async def part(self) -> bytes | None:
-        """The next piece of the body, or None."""
-        while not self._parts:
-            if self._whole:
-                self.leave()
-                return None
-            if self._error is not None:
-                raise self._error
+    async def piece(self) -> bytes:
+        """The next piece of the body; empty at its end."""
+        while not self.parts:
+            if self.whole:
+                return b""
+            if self.error is not None:
+                raise self.error
             try:
                 await self._wait()
             except BaseException:
                 self.abort()
                 raise
-        if len(self._parts) == 1:
-            part = self._parts.popleft()
-        else:
-            part = b"".join(self._parts)
-            self._parts.clear()
+        return self.take()
+
+    def take(self) -> bytes:
+        """All that has come of the body."""
+        parts = self.parts
+        if not parts:
+            return b""
+        taken = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
         self._held = 0
         if self._paused:
             self._paused = False
             self._last = self._loop.time()
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
-        return part
+        return taken
 
     def leave(self) -> None:
         """The answer is done with: keep the connection if it is clean, else close it."""
@@ -304,7 +321,7 @@ class _Connection(asyncio.Protocol):
         self._unwatch()
         if self._transport is None or self._transport.is_closing():
             return
-        if self._whole and self._keeps and not self._parts and self._error is None:
+        if self.whole and self._keeps and not self.parts and self.error is None:
             self.kept_at = self._loop.time()
             self._client.keep(self)
         else:
@@ -331,14 +348,13 @@ class _Connection(asyncio.Protocol):
     # what the loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by name
 
     def data_received(self, data: bytes) -> None:
         if not self._busy:
             self.abort()  # nobody asked
             return
-        self._heard = True
+        self._heard += len(data)
         self._last = self._loop.time()
         try:
             self._parser.feed_data(data)
@@ -349,7 +365,9 @@ class _Connection(asyncio.Protocol):
                 BrokenAnswerError(f"the upstream's answer is no HTTP: {error or type(error).__name__}")
             )
         else:
-            if self._held > _PAUSE_BYTES and not self._paused and not self._whole:
+            if not self._has_head and self._heard > _LONGEST_HEAD:
+                self._fail(BrokenAnswerError(f"the head of the answer has more than {_LONGEST_HEAD} bytes"))
+            elif self._held > _PAUSE_BYTES and not self._paused and not self.whole:
                 self._paused = True
                 if self._transport is not None and not self._transport.is_closing():
                     self._transport.pause_reading()
@@ -358,17 +376,17 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._client.forget(self)
-        if self._busy and not self._whole:
+        if self._busy and not self.whole:
             if self._until_eof and exc is None:
-                self._whole = True
-            else:
+                self.whole = True
+            elif self.error is None:
                 said = f": {exc}" if exc else ""
-                self._error = self._error or BrokenAnswerError(f"the upstream closed the connection{said}")
+                self.error = BrokenAnswerError(f"the upstream closed the connection{said}")
         self._unwatch()
         self._wake()
 
     def _fail(self, error: BaseException) -> None:
-        self._error = self._error or error
+        self.error = self.error or error
         if self._transport is not None:
             self._transport.abort()
         self._wake()
@@ -376,9 +394,12 @@ class _Connection(asyncio.Protocol):
     # what the parser calls
 
     def on_message_begin(self) -> None:
-        if self._whole:
-            # a second answer to one request
+        if self.whole:
             self._fail(BrokenAnswerError("the upstream answered twice"))
+
+    def on_status(self, reason: bytes) -> None:
+        if not self._has_head:
+            self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._has_head:  # else a trailer
@@ -386,7 +407,7 @@ class _Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        if status < 200 or self._whole:
+        if status < 200 or self._has_head:
             return
         self._status = status
         self._has_head = True
@@ -396,15 +417,16 @@ class _Connection(asyncio.Protocol):
         self._until_eof = not framed
 
     def on_body(self, body: bytes) -> None:
-        if not self._whole:
-            self._parts.append(body)
+        if not self.whole:
+            self.parts.append(body)
             self._held += len(body)
 
     def on_message_complete(self) -> None:
         if self._has_head:
-            self._whole = True
-        else:
-            self._headers = []  # 1xx: the answer is still to come
+            self.whole = True
+        else:  # 1xx: the answer is still to come
+            self._headers = []
+            self._reason = b""
 
     # time
 
@@ -420,12 +442,11 @@ class _Connection(asyncio.Protocol):
 
     def _late(self) -> None:
         # one timer for a whole answer: it looks how long ago the last bytes came
-        self._timer = None
-        if self._paused:
-            left = self._read_s
-        else:
-            left = self._last + self._read_s - self._loop.time()
+        left = self._read_s
+        if not self._paused:
+            left += self._last - self._loop.time()
         if left > 0.0:
             self._timer = self._loop.call_later(left, self._late)
         else:
+            self._timer = None
             self._fail(TimeoutError(f"the upstream said nothing for {self._read_s:g} s"))

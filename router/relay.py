@@ -7,14 +7,13 @@ import time
 from collections.abc import Awaitable
 from typing import Final
 
-import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
 from jitr.router.connections import Connection
 from jitr.router.encoding import EncodingError, decoded
 from jitr.router.refusals import SERVER
-from jitr.router.upstream import FAILURES, said
+from jitr.router.upstream import FAILURES, UpstreamAnswer, said
 
 GONE: Final = "the caller went away before the answer ended"
 STOPPED: Final = "the gateway stopped before the answer ended"
@@ -56,10 +55,10 @@ class Relay:
         self._coding = ""
         self._cut = False
 
-    async def read(self, answer: aiohttp.ClientResponse) -> bytes:
+    async def read(self, answer: UpstreamAnswer) -> bytes:
         """Take in a body that nobody waits for; return it decoded, as `body` does."""
         self._coding = answer.headers.get("Content-Encoding", "")
-        async for piece in answer.content.iter_any():
+        while piece := await answer.content.readany():
             self._take(piece)
         self._ended = self.complete = True
         return self.body()
@@ -77,7 +76,7 @@ class Relay:
         return decoded(bytes(self.kept), self._coding, LARGEST_DECODED, whole=self._ended)
 
     async def run(
-        self, http: web.BaseRequest, answer: aiohttp.ClientResponse, headers: CIMultiDict[str]
+        self, http: web.BaseRequest, answer: UpstreamAnswer, headers: CIMultiDict[str]
     ) -> web.StreamResponse:
         """Pass a body on; return what the handler is to return.
 
@@ -88,7 +87,7 @@ class Relay:
         ----------
         http : BaseRequest
             The caller's.
-        answer : ClientResponse
+        answer : UpstreamAnswer
             The upstream's, unread.
         headers : mapping
             For the caller.
@@ -128,7 +127,7 @@ class Relay:
     async def _stream(
         self,
         http: web.BaseRequest,
-        answer: aiohttp.ClientResponse,
+        answer: UpstreamAnswer,
         headers: CIMultiDict[str],
         piece: bytes,
     ) -> web.StreamResponse:
@@ -167,7 +166,7 @@ class Relay:
             piece = piece[:room]
         self.kept.extend(piece)
 
-    def _left(self, http: web.BaseRequest, answer: aiohttp.ClientResponse) -> None:
+    def _left(self, http: web.BaseRequest, answer: UpstreamAnswer) -> None:
         if answer.content.exception() is None:
             self._take(answer.content.read_nowait())  # what had come, but was not yet read
         self._ended = self._ended or answer.content.at_eof()

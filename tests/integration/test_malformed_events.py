@@ -63,7 +63,6 @@ def rubbish(n: int) -> tuple[list[bytes], list[bytes]]:
         max_examples=n // 10,
         database=None,
         derandomize=True,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

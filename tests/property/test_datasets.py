@@ -60,7 +60,7 @@ def key(text: str) -> str:
     return "".join("0" if c.isdigit() else c for c in text.casefold() if c.isalnum() or c == " ")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(streams(), st.floats(0.1, 0.5), st.integers(0, 3))
 def test_no_near_duplicate_stands_on_two_of_train_calibrate_and_test(
     rows: list[Example], share: float, seed: int
@@ -76,7 +76,7 @@ def test_no_near_duplicate_stands_on_two_of_train_calibrate_and_test(
             assert not one & other
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(streams())
 def test_every_call_counts_once_and_conflicts_are_inputs_with_two_answers(rows: list[Example]) -> None:
     data = Dataset.from_examples(rows)
@@ -92,7 +92,7 @@ def test_every_call_counts_once_and_conflicts_are_inputs_with_two_answers(rows: 
         assert pull[label] == max(pull.values())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), min_size=2, max_size=40),
     st.sampled_from([0.0, 1.0, 5.0]),
@@ -113,7 +113,7 @@ def test_the_ceiling_is_the_chance_that_two_answers_to_one_input_agree(
         assert data.self_agreement is None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=9), st.integers(0, 10))
 def test_of_numbers_the_one_is_kept_that_most_others_agree_with(values: list[int], tolerance: int) -> None:
     rows = [Example(str(i), float(i), "x", str(v)) for i, v in enumerate(values)]

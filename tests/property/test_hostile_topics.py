@@ -77,7 +77,6 @@ def odd_values(n: int) -> list[Any]:
         max_examples=n,
         database=None,
         derandomize=True,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

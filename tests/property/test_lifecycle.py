@@ -113,7 +113,7 @@ def rows(life: list[Evidence], policy: Policy, row: Route = NEW) -> list[lifecyc
 
 
 @given(LIVES, POLICIES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_row_is_always_in_order(life: list[Evidence], policy: Policy) -> None:
     for step in rows(life, policy):
         row = step.route
@@ -142,7 +142,7 @@ def test_a_row_is_always_in_order(life: list[Evidence], policy: Policy) -> None:
 
 
 @given(LIVES, POLICIES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_nothing_answers_without_a_certificate_and_a_word(life: list[Evidence], policy: Policy) -> None:
     certified: set[str] = set()
     approved = False
@@ -165,7 +165,7 @@ def test_nothing_answers_without_a_certificate_and_a_word(life: list[Evidence], 
 
 
 @given(LIVES, POLICIES, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_replay_changes_nothing(life: list[Evidence], policy: Policy, data: st.DataObject) -> None:
     whole = rows(life, policy)
     assert rows(life, policy) == whole
@@ -180,7 +180,7 @@ def test_a_replay_changes_nothing(life: list[Evidence], policy: Policy, data: st
 
 
 @given(LIVES, POLICIES, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_copies_at_later_offsets_move_and_count_nothing(
     life: list[Evidence], policy: Policy, data: st.DataObject
 ) -> None:
@@ -195,7 +195,7 @@ def test_copies_at_later_offsets_move_and_count_nothing(
 
 
 @given(LIVES, POLICIES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_versions_grow_counts_never_shrink_and_the_ledger_has_every_arrow(
     life: list[Evidence], policy: Policy
 ) -> None:
@@ -219,14 +219,14 @@ def test_versions_grow_counts_never_shrink_and_the_ledger_has_every_arrow(
 
 
 @given(LIVES, POLICIES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_row_survives_the_wire(life: list[Evidence], policy: Policy) -> None:
     row = rows(life, policy)[-1].route
     assert msgspec.json.decode(msgspec.json.encode(row), type=Route) == row
 
 
 @given(LIVES, POLICIES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_happened_a_task_can_be_served_again(life: list[Evidence], policy: Policy) -> None:
     """By what the agents send by themselves, and where a person has said something, by a person's word."""
     steps = rows(life, policy)

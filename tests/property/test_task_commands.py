@@ -3,7 +3,7 @@
 import random
 
 import hypothesis.strategies as st
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.matcher import Matcher
@@ -51,7 +51,7 @@ def keys(tasks: list[Task]) -> list[tuple[str, tuple[str, ...], str]]:
     return [(s.prefix, s.inner, s.suffix) for t in tasks for s in t.skeletons]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(STEPS)
 def test_whatever_people_say_every_prompt_keeps_one_task_and_a_restart_changes_nothing(
     steps: list[tuple[str, int, int]],

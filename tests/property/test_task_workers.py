@@ -12,7 +12,7 @@ from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.matcher import Matcher
 from jitr.schemas.calls import Call, Message, Response
 
-few = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=6, suppress_health_check=list(HealthCheck))
 ASKS = [
     ("Decide whether the following remark is polite. Answer yes or no.\nRemark: {}", ("yes", "no")),
     ("{}\nWhich department should handle this message?", ("sales", "repairs", "billing")),

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jitr.models.redaction.redaction import Redaction
@@ -20,7 +20,7 @@ from jitr.schemas.calls import Call, Message, Response
 from jitr.schemas.settings import Settings
 
 REDACT = Redaction(Settings()).text
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=60)
 texts = st.text(max_size=300)
 # fmt: off
 words = st.sampled_from(
@@ -147,7 +147,7 @@ hostile = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(st.lists(hostile, max_size=60))
 def test_hostile_prompts_never_crash(items):
     finder = Finder("a", FinderPolicy(support=6))

@@ -35,6 +35,8 @@ from jitr.schemas.trainings import Limits
 PROMPT = "Is this review positive or negative? Review:"
 GOOD = ["lovely", "great", "superb", "charming", "wonderful"]
 BAD = ["awful", "dull", "boring", "terrible", "weak"]
+# what a surrogate says that it takes: callers wait for three times as long, on a busy machine too
+UNHURRIED_MS = 3000.0
 FILLERS = ["film", "plot", "cast", "music", "the", "a", "was", "truly", "rather", "and"]
 
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
@@ -110,7 +112,8 @@ def route(trained: TrainingResult) -> Callable[..., Route]:
             coverage=0.9,
             threshold=threshold,
         )
-        changed = {"state": "certified", "proof": proof, **fields.pop("surrogate", {})}
+        changed = {"state": "certified", "proof": proof, "p99_ms": UNHURRIED_MS}
+        changed |= fields.pop("surrogate", {})
         ref = msgspec.structs.replace(trained.ref(), **changed)
         known = {"share": 1.0, "audit_rate": 0.0, "target": SurrogateTarget(version=ref.version)}
         return Route(

@@ -57,7 +57,8 @@ def versions(
 
 def row(route: Make, result: TrainingResult, **fields: Any) -> Route:
     ref = result.ref()
-    made = route("active", surrogate={"digest": ref.digest, "uri": ref.uri, "version": ref.version}, **fields)
+    its_own = {"digest": ref.digest, "uri": ref.uri, "version": ref.version, "p99_ms": ref.p99_ms}
+    made = route("active", surrogate=its_own, **fields)
     return msgspec.structs.replace(made, target=SurrogateTarget(version=ref.version))
 
 

@@ -87,7 +87,7 @@ def maps(pid: int) -> str:
 async def test_a_surrogate_that_hangs_does_not_hold_up_the_stop(
     state: str, program: Program, world: Any, route: Make, until: Until
 ) -> None:
-    assert await world.table.apply_route(route(state))
+    assert await world.table.apply_route(route(state, surrogate={"p99_ms": 1.0}))
     wanted = {"active": "accepted", "hold": "hold"}[state]
 
     async def serves() -> bool:

@@ -92,7 +92,7 @@ def test_what_waits_for_a_process_that_does_not_come_back_is_taken_over(tmp_path
         assert drained(third) == [b"third"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.one_of(st.binary(min_size=1, max_size=200), st.none(), st.just("restart")), max_size=60))
 def test_it_is_a_queue_whatever_is_done_to_it(
     tmp_path_factory: pytest.TempPathFactory, steps: list[bytes | str | None]

@@ -130,7 +130,7 @@ def test_a_file_that_is_gone_or_cannot_be_read_is_lost_and_counted(tmp_path: Pat
         assert spool.lost == 10 and spool.calls == 0 and spool.size_bytes == 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     entries=st.lists(
         st.tuples(st.binary(min_size=1, max_size=60), st.integers(1, 100)), min_size=1, max_size=8

@@ -39,7 +39,7 @@ def minilm() -> OnnxEncoder:
         pytest.skip(str(missing))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join), min_size=1, max_size=24))
 def test_a_row_does_not_depend_on_its_company(minilm: OnnxEncoder, texts: list[str]) -> None:
     alone = np.concatenate([minilm.encode_views([text]) for text in texts])

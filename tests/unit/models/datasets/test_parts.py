@@ -27,7 +27,7 @@ def test_a_replay_writes_the_same_bytes(tmp_path: Path) -> None:
     assert len(first) == 2 and not list(tmp_path.rglob("*.tmp"))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=5), st.booleans())
 def test_batches_that_end_inside_a_cell_lose_nothing(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], replay: bool
@@ -80,7 +80,7 @@ def test_an_offset_outside_of_its_cell_is_refused(tmp_path: Path) -> None:
         write_part(str(tmp_path), "t", 0, 0, made([GRID]), [GRID])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.permutations(range(12)), st.lists(st.integers(0, 3 * GRID), min_size=12, max_size=12))
 def test_equal_data_has_an_equal_digest_however_it_came(
     tmp_path_factory: pytest.TempPathFactory, order: list[int], offsets: list[int]

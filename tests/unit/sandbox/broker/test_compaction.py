@@ -48,7 +48,7 @@ def compact(log: PartitionLog, files: OpenFiles, now_s: float) -> bool:
 WRITES = st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=80)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rounds=st.lists(WRITES, min_size=1, max_size=3), codec=st.sampled_from([0, 1]))
 def test_the_last_record_of_each_key_stays_where_it_was(rounds, codec: int) -> None:
     from aiokafka.record.default_records import DefaultRecordBatchBuilder

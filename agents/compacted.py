@@ -10,12 +10,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from mode.utils.logging import get_logger
 
+from jitr.router.kafka import client_options, why
 from jitr.router.supervisor import Loops
 from jitr.schemas import fetching
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.events import Event, Headers, decode_events
 from jitr.schemas.record import Record, decode
-from jitr.schemas.urls import safe_url
+from jitr.schemas.servers import KafkaSettings
 
 R = TypeVar("R", bound=Record)
 log = get_logger(__name__)
@@ -32,7 +33,7 @@ class CompactedReader(Generic[R]):
 
     Parameters
     ----------
-    bootstrap : str
+    kafka : KafkaSettings
     topic : str
         Must exist.
     kind : type of Record
@@ -44,7 +45,7 @@ class CompactedReader(Generic[R]):
 
     def __init__(
         self,
-        bootstrap: str,
+        kafka: KafkaSettings,
         topic: str,
         kind: type[R],
         key: Callable[[R], str],
@@ -58,7 +59,7 @@ class CompactedReader(Generic[R]):
         self._kind = kind
         self._key = key
         self._rank = rank
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self.loops = Loops()
         self._consumer: AIOKafkaConsumer | None = None
         self._next: dict[TopicPartition, int] = {}
@@ -84,7 +85,7 @@ class CompactedReader(Generic[R]):
         fetching.install()
         self._consumer = consumer = AIOKafkaConsumer(
             self._topic,
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._kafka),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -103,8 +104,8 @@ class CompactedReader(Generic[R]):
         except (KafkaError, TimeoutError) as error:
             await self._close()
             raise UnavailableError(
-                f"topic {self._topic} could not be read to its end"
-                f" from {safe_url(self._bootstrap)}: {error!r}"
+                f"topic {self._topic} could not be read to its end ({error!r}):"
+                f" {await why(self._kafka, error)}"
             ) from error
 
     async def _close(self) -> None:

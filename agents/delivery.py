@@ -26,9 +26,11 @@ from jitr.agents.lane import Lane, LaneSettings
 from jitr.agents.metrics import Metrics
 from jitr.agents.unpack import Source
 from jitr.models.redaction.redaction import Redaction
+from jitr.router.kafka import credentials
 from jitr.router.supervisor import Loops
 from jitr.schemas import fetching
 from jitr.schemas.errors import UnavailableError
+from jitr.schemas.servers import KafkaSettings
 from jitr.schemas.settings import Settings
 from jitr.schemas.signing import Signing
 from jitr.schemas.times import END
@@ -94,6 +96,7 @@ class Delivery(Generic[T]):
         app = faust.App(
             self.group,
             broker=[f"kafka://{server}" for server in kafka.bootstrap.split(",")],
+            broker_credentials=_credentials(kafka),
             autodiscover=False,
             # Faust makes this folder, and nothing in it is ours
             datadir=tempfile.gettempdir(),
@@ -263,6 +266,22 @@ class Delivery(Generic[T]):
             self.failure.cancel()
         elif not self.failure.cancelled():
             self.failure.exception()  # it was logged
+
+
+def _credentials(kafka: KafkaSettings) -> faust.auth.Credentials | None:
+    """What `client_options` gives aiokafka, in Faust's words."""
+    options = credentials(kafka)
+    context = options.get("ssl_context")
+    if "sasl_oauth_token_provider" in options:
+        return faust.auth.OAuthCredentials(oauth_cb=options["sasl_oauth_token_provider"], ssl_context=context)
+    if kafka.sasl:
+        return faust.SASLCredentials(
+            username=kafka.username,
+            password=kafka.password,
+            mechanism=kafka.mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if kafka.tls else None
 
 
 def _source(message: Any, ack: Callable[[], object], redaction: Redaction) -> Source:

@@ -7,20 +7,20 @@ from collections.abc import Iterable
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from jitr.router.kafka import client_options, why
 from jitr.schemas.errors import UnavailableError
+from jitr.schemas.servers import KafkaSettings
 from jitr.schemas.topics import Topic
-from jitr.schemas.urls import safe_url
 
 
-async def create_missing(bootstrap: str, topics: Iterable[Topic]) -> list[str]:
+async def create_missing(kafka: KafkaSettings, topics: Iterable[Topic]) -> list[str]:
     """Make the topics that do not exist yet; an existing one is left as it is.
 
     Each partition has three copies, or as many as there are brokers.
 
     Parameters
     ----------
-    bootstrap : str
-        ``host:port`` of a broker, several separated by commas.
+    kafka : KafkaSettings
     topics : iterable of Topic
 
     Returns
@@ -33,7 +33,7 @@ async def create_missing(bootstrap: str, topics: Iterable[Topic]) -> list[str]:
     UnavailableError
         If the broker cannot be reached or refuses.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=20_000)
+    admin = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=20_000)
     try:
         await admin.start()
         there = set(await admin.list_topics())
@@ -62,8 +62,6 @@ async def create_missing(bootstrap: str, topics: Iterable[Topic]) -> list[str]:
                 raise UnavailableError(f"Kafka refused to make topic {name}: {kind.__name__} {rest}")
         return made
     except KafkaError as error:
-        raise UnavailableError(
-            f"Kafka at {safe_url(bootstrap)} does not answer: {error!r}; is it running?"
-        ) from error
+        raise UnavailableError(await why(kafka, error)) from error
     finally:
         await admin.close()

@@ -10,7 +10,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from mode.utils.logging import get_logger
 
+from jitr.router.kafka import client_options
 from jitr.schemas.errors import UnavailableError
+from jitr.schemas.servers import KafkaSettings
 
 log = get_logger(__name__)
 Offsets = Mapping[TopicPartition, int]
@@ -53,12 +55,13 @@ class Progress:
 
 
 async def watch(
-    bootstrap: str, groups: Mapping[str, Callable[[], Iterable[TopicPartition]]], patience_s: float
+    kafka: KafkaSettings, groups: Mapping[str, Callable[[], Iterable[TopicPartition]]], patience_s: float
 ) -> None:
     """Look at consumer groups for as long as all of them move.
 
     Parameters
     ----------
+    kafka : KafkaSettings
     groups : mapping of group to what gives the partitions that are ours in it
     patience_s : float
         How long a group may stand still while it lags.
@@ -68,8 +71,8 @@ async def watch(
     StuckError
         If one stands still.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None)
+    admin = AIOKafkaAdminClient(**client_options(kafka))
+    consumer = AIOKafkaConsumer(**client_options(kafka), group_id=None)
     progress = Progress(patience_s)
     loop = asyncio.get_running_loop()
     try:

@@ -33,6 +33,7 @@ from jitr.agents.topics import create_missing
 from jitr.agents.train import train
 from jitr.agents.view import view
 from jitr.agents.watchdog import StuckError
+from jitr.router.redis import connect
 from jitr.router.supervisor import Loops
 from jitr.router.table import RouteTable
 from jitr.schemas.errors import ConfigError, nearest
@@ -84,13 +85,13 @@ class Worker:
         self.names = tuple(name for name in AGENTS if name in agents)
         self.metrics = Metrics(f"{socket.gethostname()}-{secrets.token_hex(3)}")
         self.deliveries: list[Delivery[Any]] = []
-        topics, bootstrap = settings.topics, settings.kafka.bootstrap
-        self.tasks = CompactedReader(bootstrap, topics.tasks.name, Task, lambda task: task.id)
+        topics, kafka = settings.topics, settings.kafka
+        self.tasks = CompactedReader(kafka, topics.tasks.name, Task, lambda task: task.id)
         self.routes = CompactedReader(
-            bootstrap, topics.routes.name, Transition, lambda t: t.route.task, lambda t: t.route.version
+            kafka, topics.routes.name, Transition, lambda t: t.route.task, lambda t: t.route.version
         )
         self.trainings = CompactedReader(
-            bootstrap, topics.trainings.name, Training, lambda t: t.task, lambda t: t.labels
+            kafka, topics.trainings.name, Training, lambda t: t.task, lambda t: t.labels
         )
         self.port = 0
         self._scorer = Scorer()
@@ -112,10 +113,10 @@ class Worker:
         if not Signing(settings).on:
             log.warning(UNSIGNED_MODE)
         try:
-            await create_missing(settings.kafka.bootstrap, settings.topics.all())
+            await create_missing(settings.kafka, settings.topics.all())
             await asyncio.gather(*(reader.start() for reader in self._readers))
             context = Context(settings, self.tasks, self.routes, self.metrics, time.time)
-            self._redis = Redis.from_url(settings.redis.url)
+            self._redis = connect(settings.redis)
             await self._serve()
             self.deliveries = [Delivery(agent, settings, self.metrics) for agent in self._agents(context)]
             await asyncio.gather(*(delivery.start() for delivery in self.deliveries))
@@ -182,7 +183,7 @@ class Worker:
         """
         groups = {d.group: d.moving for d in self.deliveries if d.agent.name not in _PATIENT}
         try:
-            await watchdog.watch(self.settings.kafka.bootstrap, groups, self.settings.worker.watchdog_s)
+            await watchdog.watch(self.settings.kafka, groups, self.settings.worker.watchdog_s)
         except StuckError as error:
             self._reason = error
             self._stuck.set()

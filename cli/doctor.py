@@ -13,7 +13,6 @@ from typing import Any
 
 import aiohttp
 import click
-import redis.asyncio as aioredis
 from aiokafka import codec
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -22,6 +21,11 @@ from redis.exceptions import RedisError
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json
 from jitr.models.bases.weights import Weights
+from jitr.router.kafka import client_options
+from jitr.router.kafka import why as why_kafka
+from jitr.router.redis import connect
+from jitr.router.redis import why as why_redis
+from jitr.router.table import key
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.settings import Settings
 from jitr.schemas.signing import UNSIGNED_MODE, Signing, key_id
@@ -144,14 +148,17 @@ def _signing(settings: Settings) -> Finding:
 
 
 async def _kafka(settings: Settings) -> list[Finding]:
-    where = safe_url(settings.kafka.bootstrap)
-    admin: Any = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap, request_timeout_ms=5000)
+    where = settings.kafka.shown
+    try:
+        admin: Any = AIOKafkaAdminClient(**client_options(settings.kafka), request_timeout_ms=5000)
+    except ConfigError as error:
+        return [Finding("kafka", False, where, str(error))]
     try:
         await admin.start()
         there = set(await admin.list_topics())
     except (KafkaError, OSError) as error:
-        mend = "start it (`jitr sandbox broker`, `make kafka`), or set --kafka or KAFKA_BOOTSTRAP_SERVERS"
-        return [Finding("kafka", False, f"{where} does not answer ({safe_text(str(error))})", mend)]
+        mend = "`jitr sandbox broker` and `make kafka` start one"
+        return [Finding("kafka", False, await why_kafka(settings.kafka, error), mend)]
     finally:
         await admin.close()
     missing = [t.name for t in settings.topics.all() if t.name not in there]
@@ -161,17 +168,17 @@ async def _kafka(settings: Settings) -> list[Finding]:
 
 
 async def _redis(settings: Settings) -> Finding:
-    where = safe_url(settings.redis.url)
-    client = aioredis.from_url(settings.redis.url)
     try:
-        info = await client.info("server")
+        client = connect(settings.redis)
+    except ConfigError as error:
+        return Finding("redis", False, str(error))
+    try:
+        await client.get(key("doctor", "epoch", settings.redis.prefix))
     except (RedisError, OSError) as error:
-        return Finding(
-            "redis", False, f"{where} does not answer ({safe_text(str(error))})", "start it, or set REDIS_URL"
-        )
+        return Finding("redis", False, why_redis(settings.redis, error))
     finally:
         await client.aclose()
-    return Finding("redis", True, f"{info['redis_version']} at {where}")
+    return Finding("redis", True, settings.redis.shown)
 
 
 async def _llm(settings: Settings) -> Finding:

@@ -9,16 +9,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import click
-import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, moment, print_json, table, usd
 from jitr.router.keyring import Keyring, new_key, revocable
+from jitr.router.redis import connect, why
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.keys import GatewayKey
 from jitr.schemas.settings import Settings
-from jitr.schemas.urls import safe_url
 
 T = TypeVar("T")
 dry_option = click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
@@ -131,14 +130,11 @@ def _public(key: GatewayKey) -> dict[str, object]:
 
 def _asked(settings: Settings, ask: Callable[[Keyring], Awaitable[T]]) -> T:
     async def run() -> T:
-        client = aioredis.from_url(settings.redis.url)
+        client = connect(settings.redis)
         try:
             return await ask(Keyring(client, settings.redis.prefix))
         except (RedisError, OSError) as error:
-            raise UnavailableError(
-                f"Redis at {safe_url(settings.redis.url)} does not answer ({error}); is it running, and is"
-                " --redis or REDIS_URL right?"
-            ) from error
+            raise UnavailableError(why(settings.redis, error)) from error
         finally:
             await client.aclose()
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
+from jitr.router.redis import connect, why
 from jitr.router.table import RouteTable, Rows
 from jitr.schemas.errors import NotFoundError, UnavailableError
 from jitr.schemas.routes import Route
 from jitr.schemas.settings import Settings
-from jitr.schemas.urls import safe_url
 
 
 def rows(settings: Settings, tenant: str) -> Rows:
@@ -26,14 +25,11 @@ def rows(settings: Settings, tenant: str) -> Rows:
 
 
 async def _rows(settings: Settings, tenant: str) -> Rows:
-    client = aioredis.from_url(settings.redis.url)
+    client = connect(settings.redis)
     try:
         return await RouteTable(client, settings.redis.prefix).load(tenant)
     except (RedisError, OSError) as error:
-        where = safe_url(settings.redis.url)
-        raise UnavailableError(
-            f"Redis at {where} does not answer ({error}); is it running, and is --redis or REDIS_URL right?"
-        ) from error
+        raise UnavailableError(why(settings.redis, error)) from error
     finally:
         await client.aclose()
 

@@ -10,12 +10,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
+from jitr.router.kafka import client_options, why
 from jitr.schemas import fetching
 from jitr.schemas.errors import RecordError, UnavailableError
 from jitr.schemas.events import Event, decode_events
 from jitr.schemas.record import Record, decode
 from jitr.schemas.settings import Settings
-from jitr.schemas.urls import safe_url
 
 R = TypeVar("R", bound=Record)
 
@@ -26,10 +26,7 @@ async def reaching(settings: Settings) -> AsyncIterator[None]:
     try:
         yield
     except KafkaError as error:
-        raise UnavailableError(
-            f"Kafka at {safe_url(settings.kafka.bootstrap)} does not answer ({error}); "
-            "is it running, and is --kafka or KAFKA_BOOTSTRAP_SERVERS right?"
-        ) from error
+        raise UnavailableError(await why(settings.kafka, error)) from error
 
 
 async def records(
@@ -44,7 +41,7 @@ async def records(
     """
     fetching.install()
     consumer: Any = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        **client_options(settings.kafka), enable_auto_commit=False, auto_offset_reset="earliest"
     )
     async with reaching(settings):
         try:
@@ -80,7 +77,7 @@ async def records(
 async def producer(settings: Settings) -> AsyncIterator[Any]:
     """A producer that is flushed and closed at the end."""
     made = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka.bootstrap,
+        **client_options(settings.kafka),
         linger_ms=20,
         enable_idempotence=True,
         max_request_size=4 << 20,

@@ -14,6 +14,7 @@ from aiokafka.errors import (
     CorruptRecordException,
     InvalidMessageError,
     InvalidTimestampError,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     PolicyViolationError,
@@ -22,6 +23,8 @@ from aiokafka.errors import (
     UnsupportedForMessageFormatError,
 )
 
+from jitr.router.kafka import client_options, why
+from jitr.schemas.errors import ConfigError, UnavailableError
 from jitr.schemas.events import BATCH
 from jitr.schemas.settings import Settings
 
@@ -139,8 +142,14 @@ class KafkaLink:
             await _closed(producer)
 
     async def _connect(self) -> bool:
+        kafka = self._settings.kafka
+        try:
+            options = client_options(kafka)
+        except ConfigError as error:
+            self._troubled(error)
+            return False
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka.bootstrap,
+            **options,
             acks="all",
             request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
             max_request_size=2 * RECORD_BYTES,
@@ -149,8 +158,9 @@ class KafkaLink:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await producer.start()
         except Exception as error:  # whatever it is, it is tried again
-            self._troubled(error)
             await _closed(producer)
+            reachable = isinstance(error, KafkaConnectionError)
+            self._troubled(UnavailableError(await why(kafka, error)) if reachable else error)
             return False
         except BaseException:
             await _closed(producer)
@@ -159,7 +169,7 @@ class KafkaLink:
         return True
 
     def _troubled(self, error: BaseException) -> None:
-        said = f"{type(error).__name__}: {error}"[:200] if str(error) else type(error).__name__
+        said = f"{type(error).__name__}: {error}"[:400] if str(error) else type(error).__name__
         if not self.trouble:
             log.warning("Kafka does not take calls (%s); they wait on disk", said)
         elif said != self.trouble:

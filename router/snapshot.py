@@ -17,6 +17,7 @@ from jitr.models.tasks.matcher import Matcher
 from jitr.router.artifacts import Refusal, Shelf, Surrogate
 from jitr.router.fetch import local_path
 from jitr.router.reasons import Reason
+from jitr.router.redis import connect, why
 from jitr.router.scoring import Scorers
 from jitr.router.supervisor import Loops
 from jitr.router.table import RouteTable, Rows, channels
@@ -79,7 +80,7 @@ class Snapshot:
         Where surrogates run; by default ``settings.gateway.scorers`` processes, started when a route names a
         surrogate and ended by `stop`.
     redis : redis.asyncio.Redis, optional
-        By default a client of its own to ``settings.redis.url``.
+        By default a client of its own, as ``settings.redis`` says.
     clock : callable
         Monotonic seconds.
 
@@ -99,9 +100,7 @@ class Snapshot:
         redis: Redis | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.redis: Final = redis or Redis.from_url(
-            settings.redis.url, socket_timeout=2.0, socket_connect_timeout=2.0
-        )
+        self.redis: Final = redis or connect(settings.redis, timeout_s=2.0)
         self._owned: Final = redis is None
         self._settings: Final = settings
         self._channels: Final = channels(settings.redis.prefix)
@@ -165,6 +164,7 @@ class Snapshot:
     async def _follow(self) -> None:
         while True:
             try:
+                await self.redis.initialize()  # a cluster's client must know its nodes
                 async with self.redis.pubsub() as listener:
                     await listener.psubscribe(self._channels)
                     while True:
@@ -172,7 +172,7 @@ class Snapshot:
                         self._said(True, "")
                         await listener.get_message(ignore_subscribe_messages=True, timeout=CHECK_S)
             except (RedisError, OSError, TimeoutError) as error:
-                self._said(False, str(error))
+                self._said(False, why(self._settings.redis, error))
             await asyncio.sleep(RETRY_S)
 
     def _said(self, reachable: bool, error: str) -> None:
@@ -180,9 +180,7 @@ class Snapshot:
             if reachable:
                 log.warning("Redis is back")
             else:
-                log.warning(
-                    "Redis does not answer (%s); the last snapshot serves until its lease ends", error
-                )
+                log.warning("%s; the last snapshot serves until its lease ends", error)
         self._reachable = reachable
 
     async def _refresh(self) -> None:

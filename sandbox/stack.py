@@ -24,6 +24,7 @@ from jitr.sandbox.keys import own_keys
 from jitr.sandbox.processes import Child, Processes
 from jitr.sandbox.redis import RedisServer
 from jitr.schemas.errors import UnavailableError
+from jitr.schemas.servers import SECRETS
 from jitr.schemas.settings import Settings, SigningSettings, names_in
 from jitr.schemas.urls import safe_url
 
@@ -220,6 +221,11 @@ def _without_secrets(settings: Settings) -> tuple[Settings, dict[str, str]]:
         if value := getattr(getattr(settings, section), key):
             environ[name] = value
             settings = _with(settings, section, **{key: ""})
+    for section, _, key in (secret.partition(".") for secret in SECRETS):
+        if value := getattr(getattr(settings, section), key):
+            name = f"JITR_{section}__{key}".upper()
+            environ[name] = value
+            settings = _with(settings, section, **{key: f"${{{name}}}"})
     people = settings.signing.people
     environ |= {f"JITR_SIGNING__PEOPLE__{name}".upper(): keys for name, keys in people.items()}
     return _with(settings, "signing", people={}), environ

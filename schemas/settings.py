@@ -16,42 +16,13 @@ from jitr.schemas.errors import ConfigError, nearest
 from jitr.schemas.only_teacher import may_be_waived
 from jitr.schemas.policy import Policy
 from jitr.schemas.prices import DEFAULT_PRICES, Price
+from jitr.schemas.servers import SECRETS, KafkaSettings, RedisSettings
 from jitr.schemas.topics import Topics
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Positive = Annotated[int, Meta(ge=1)]
 _SHORTEST_KEY = 32
 Seconds = Annotated[float, Meta(gt=0)]
-
-
-class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where Kafka is. ``partitions`` replaces the table's 8 when topics are made."""
-
-    bootstrap: str = "127.0.0.1:9092"
-    prefix: str = ""
-    partitions: int | None = None
-    session_timeout_s: float = 12.0
-
-    def __post_init__(self) -> None:
-        if "@" in self.bootstrap:
-            raise ValueError(
-                "kafka.bootstrap is HOST:PORT, several with commas between; no credentials stand in it"
-            )
-
-
-class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where Redis is; a password stands in the URL, which comes from the environment.
-
-    ``prefix`` stands before every key and channel: two deployments may share one Redis.
-    """
-
-    url: str = "redis://127.0.0.1:6379/0"
-    prefix: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.url.startswith(("redis://", "rediss://", "unix://")):
-            scheme = self.url.partition("://")[0] if "://" in self.url else "none"
-            raise ValueError(f"a Redis URL begins with redis://, rediss:// or unix://; this scheme: {scheme}")
 
 
 class StateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -323,9 +294,15 @@ def _read(file: Path, env: Mapping[str, str]) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, msgspec.DecodeError) as error:
         raise ConfigError(f"{file}: is not {file.suffix.lstrip('.').upper()}: {error}") from error
 
-    def fill(value: Any) -> Any:
+    def fill(value: Any, path: str = "") -> Any:
         if isinstance(value, dict):
-            return {k: fill(v) for k, v in value.items()}
+            return {k: fill(v, f"{path}.{k}" if path else k) for k, v in value.items()}
+        if path in SECRETS and value and not (isinstance(value, str) and "${" in value):
+            env_name = path.replace(".", "_").upper()
+            raise ConfigError(
+                f"{file}: {path} is written out, and secrets stand in the environment only:"
+                f' write "${{{env_name}}}" there, and export {env_name}'
+            )
         if isinstance(value, list):
             return [fill(v) for v in value]
         return re.sub(r"\$\{(\w+)\}", name, value) if isinstance(value, str) else value

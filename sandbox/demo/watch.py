@@ -10,6 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
+from jitr.router.kafka import client_options
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import Event, decode_events
 from jitr.schemas.record import decode
@@ -44,7 +45,7 @@ class Watch:
         consumer: Any = AIOKafkaConsumer(
             topics.tasks.name,
             topics.routes.name,
-            bootstrap_servers=self.settings.kafka.bootstrap,
+            **client_options(self.settings.kafka),
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             metadata_max_age_ms=2000,

@@ -123,12 +123,16 @@ class World:
         self.letters: list[DeadLetter] = []
         self.redaction = Redaction(settings)
         self.counted: Counter[str] = Counter()
-        self._tasks = CompactedReader("", self.topics["tasks"], Task, lambda task: task.id)
+        self._tasks = CompactedReader(settings.kafka, self.topics["tasks"], Task, lambda task: task.id)
         self._routes = CompactedReader(
-            "", self.topics["routes"], Transition, lambda t: t.route.task, lambda t: t.route.version
+            settings.kafka,
+            self.topics["routes"],
+            Transition,
+            lambda t: t.route.task,
+            lambda t: t.route.version,
         )
         self._trainings = CompactedReader(
-            "", self.topics["trainings"], Training, lambda t: t.task, lambda t: t.labels
+            settings.kafka, self.topics["trainings"], Training, lambda t: t.task, lambda t: t.labels
         )
         self._read: Counter[str] = Counter()
 

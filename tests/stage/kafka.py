@@ -45,7 +45,7 @@ class Kafka:
         self.topics = settings.topics
 
     async def __aenter__(self) -> "Kafka":
-        await create_missing(self.bootstrap, self.topics.all())
+        await create_missing(self.settings.kafka, self.topics.all())
         self.producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap)
         await self.producer.start()
         return self

@@ -18,7 +18,9 @@ MAY_IMPORT = {
         "router.table",
         "router.fetch",
         "router.frames",
+        "router.kafka",
         "router.process",
+        "router.redis",
         "router.supervisor",
     ),
     "router": (

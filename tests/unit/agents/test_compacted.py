@@ -7,7 +7,10 @@ from stage.kafka import Kafka, eventually, settings_for
 from jitr.agents.compacted import CompactedReader
 from jitr.schemas.events import encode_batch
 from jitr.schemas.routes import Route, RouteVersion, Transition
+from jitr.schemas.servers import KafkaSettings
 from jitr.schemas.tasks import Signature, Task
+
+NOWHERE = KafkaSettings(bootstrap="127.0.0.1:1")
 
 
 def record(offset, state):
@@ -18,9 +21,7 @@ def record(offset, state):
 
 
 def test_a_row_that_is_sent_again_late_does_not_cover_a_newer_one():
-    reader = CompactedReader(
-        "127.0.0.1:1", "routes", Transition, lambda t: t.route.task, lambda t: t.route.version
-    )
+    reader = CompactedReader(NOWHERE, "routes", Transition, lambda t: t.route.task, lambda t: t.route.version)
     for offset, state in ((5, "canary"), (6, "active"), (5, "canary")):
         reader._take({None: [record(offset, state)]})
     assert (reader.rows["k"].route.state, reader.revision) == ("active", 2)
@@ -29,7 +30,7 @@ def test_a_row_that_is_sent_again_late_does_not_cover_a_newer_one():
 
 
 def test_rows_that_cannot_be_read_are_left_out_and_the_others_are_taken():
-    reader = CompactedReader("127.0.0.1:1", "routes", Transition, lambda t: t.route.task)
+    reader = CompactedReader(NOWHERE, "routes", Transition, lambda t: t.route.task)
     junk = [
         (None, []),
         (b"", []),
@@ -47,7 +48,7 @@ async def test_a_reader_that_dies_goes_on_where_it_stood(dev_broker, tmp_path):
     settings, _ = settings_for(dev_broker, tmp_path)
     topic = settings.topics.tasks.name
     async with Kafka(settings) as kafka:
-        reader = CompactedReader(dev_broker, topic, Task, lambda task: task.id)
+        reader = CompactedReader(KafkaSettings(bootstrap=dev_broker), topic, Task, lambda task: task.id)
         await kafka.producer.send_and_wait(topic, *task("a"))
         await reader.start()
         try:

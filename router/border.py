@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from jitr.router.callers import Caller, Callers, RefusedError
+from jitr.router.connections import Connection
 from jitr.router.metrics import GatewayMetrics
 from jitr.router.reasons import Reason
 from jitr.router.refusals import refusal, request_id
@@ -52,8 +53,7 @@ class Border:
         return web.Response(status=204, headers=headers | dict(shared(http)))
 
     def _foreign(self, http: web.BaseRequest) -> str | None:
-        name = http.transport and http.transport.get_extra_info("sockname")
-        reached = str(name[0]) if isinstance(name, tuple) else ""
+        reached = reached_at(http)
         hosts, origins = http.headers.getall("Host", ()), http.headers.getall("Origin", ())
         shown = (tuple(hosts), tuple(origins), (reached,))
         if shown in self._met:
@@ -96,6 +96,14 @@ class Border:
             # what the caller still sends is not read
             close=http.body_exists,
         )
+
+
+def reached_at(http: web.BaseRequest) -> str:
+    """The address of ours that a request came to; empty where there is none."""
+    if isinstance(http.protocol, Connection):
+        return http.protocol.reached
+    name = http.transport and http.transport.get_extra_info("sockname")
+    return str(name[0]) if isinstance(name, tuple) else ""
 
 
 def shared(http: web.BaseRequest) -> Mapping[str, str]:

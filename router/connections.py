@@ -27,12 +27,13 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class Connection(web.RequestHandler):
     """One caller's connection; `Connections` watches it."""
 
-    __slots__ = ("address", "received", "refused", "watch")
+    __slots__ = ("address", "reached", "received", "refused", "watch")
 
     def __init__(self, watch: Connections, **options: Any) -> None:
         super().__init__(watch, **options)
         self.watch: Final = watch
         self.address = ""
+        self.reached = ""
         self.received = 0
         self.refused = False
 
@@ -171,6 +172,8 @@ class Connections(web.Server):
         assert isinstance(handler, Connection)
         peer = transport.get_extra_info("peername")
         handler.address = peer[0] if isinstance(peer, tuple) else ""
+        ours = transport.get_extra_info("sockname")
+        handler.reached = ours[0] if isinstance(ours, tuple) else ""
         self._by_address[handler.address] += 1
         self.heads[handler] = asyncio.get_running_loop().time()
         crowded = self._by_address[handler.address] > self._settings.max_connections_per_address

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -24,8 +25,8 @@ def keys_in(headers: CIMultiDictProxy[str] | CIMultiDict[str]) -> tuple[str, ...
     >>> keys_in(CIMultiDict({"Authorization": "Bearer k1", "x-api-key": "k2"})), keys_in(CIMultiDict())
     (('k1', 'k2'), ())
     """
-    found = (_key(value) for name in HEADERS for value in headers.getall(name, ()))
-    return tuple(dict.fromkeys(key for key in found if key))
+    found = [_key(value) for name in HEADERS if name in headers for value in headers.getall(name)]
+    return tuple(dict.fromkeys([key for key in found if key]))
 
 
 def identity(headers: CIMultiDictProxy[str] | CIMultiDict[str]) -> bytes:
@@ -39,8 +40,12 @@ def identity(headers: CIMultiDictProxy[str] | CIMultiDict[str]) -> bytes:
     >>> plain == identity(CIMultiDict({"Authorization": "Bearer k", "OpenAI-Project": "p"}))
     False
     """
-    parts = ["\0".join(keys_in(headers)), *(headers.get(name, "").strip() for name in _WHO)]
-    return sha256("\0\0".join(parts).encode("utf-8", "surrogateescape")).digest()
+    return _digest(keys_in(headers), *[headers.get(name, "").strip() for name in _WHO])
+
+
+@lru_cache(maxsize=1024)
+def _digest(keys: tuple[str, ...], *who: str) -> bytes:
+    return sha256("\0\0".join(["\0".join(keys), *who]).encode("utf-8", "surrogateescape")).digest()
 
 
 def digest(key: str) -> str:

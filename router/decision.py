@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from asyncio import Future
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -21,7 +21,7 @@ def new_id() -> str:
     >>> len(new_id()), new_id() == new_id()
     (24, False)
     """
-    return secrets.token_hex(12)
+    return os.urandom(12).hex()
 
 
 def coin(decision_id: str, purpose: Literal["audit", "canary"] = "audit") -> float:

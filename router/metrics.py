@@ -114,6 +114,7 @@ class GatewayMetrics:
             "Answers of the upstream with a status of success that could not be read; their events say why.",
             registry=self.registry,
         )
+        self._known: Final[dict[tuple[str, Reason], tuple[Counter, Histogram, Histogram]]] = {}
         self._duration: Final = Histogram(
             "jitr_request_duration_seconds",
             "From the request's arrival to the end of its answer.",
@@ -162,9 +163,18 @@ class GatewayMetrics:
 
     def observe(self, route: str, reason: Reason, duration_s: float, upstream_s: float) -> None:
         """Count one request."""
-        self._requests.labels(route, reason.value).inc()
-        self._duration.labels(route).observe(duration_s)
-        self._overhead.labels(route).observe(max(0.0, duration_s - upstream_s))
+        # looking a metric up by its labels takes longer than counting
+        known = self._known.get((route, reason))
+        if known is None:
+            known = self._known[route, reason] = (
+                self._requests.labels(route, reason.value),
+                self._duration.labels(route),
+                self._overhead.labels(route),
+            )
+        requests, duration, overhead = known
+        requests.inc()
+        duration.observe(duration_s)
+        overhead.observe(max(0.0, duration_s - upstream_s))
 
 
 class _Published(Collector):

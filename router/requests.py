@@ -27,10 +27,8 @@ def read_request(request: Mapping[str, Any], *, id: str, time: float, tenant: st
     RecordError
         Naming the field that is wrong.
     """
-    pair: dict[str, Any] = {"request": request}
-    if task:
-        pair["task"] = task
-    return _PAIR.read(pair, Origin(id=id, time=time, tenant=tenant))
+    whole = request if isinstance(request, dict) else dict(request)
+    return _PAIR.read_request(whole, task or None, Origin(id=id, time=time, tenant=tenant))
 
 
 def read_response(response: Mapping[str, Any]) -> Answer:

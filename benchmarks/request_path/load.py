@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-WORDS = Path(__file__).read_text().split()
+# plain English: a prompt of code would make redaction look for secrets in each word
+WORDS = (Path(__file__).parents[2] / "LICENSE").read_text().split()
 PREPARED = 2000
 
 

@@ -32,20 +32,55 @@ def rewritten(call: Call, visit: Callable[[Call, Take], Call], rewrite: Rewrite)
     rewrite : callable
         From texts, and what stands before each, to as many texts.
     """
-    texts: list[str] = []
-    before: list[str] = []
-
-    def collect(text: str, gap: str) -> str:
-        texts.append(text)
-        before.append(gap)
-        return text
-
-    visit(call, collect)
+    texts, before = collected(call, visit)
     made = rewrite(texts, before)
     if made == texts:
         return call
     back = iter(made)
     return visit(call, lambda text, gap: next(back))
+
+
+def collected(call: Call, visit: Callable[[Call, Take], Call]) -> tuple[list[str], list[str]]:
+    """The texts that a visit takes, and what stands before each, in its order, without making a call anew."""
+    texts: list[str] = []
+    before: list[str] = []
+
+    def take(text: str, gap: str) -> str:
+        texts.append(text)
+        before.append(gap)
+        return text
+
+    if visit is answer:
+        answer(call, take)
+        return texts, before
+    # a request has many texts, and most of them are empty
+    messages = call.messages
+    texts += [m.content for m in messages]
+    before += ["\n"] * len(messages)
+    for m in messages:
+        take(m.role, APART)
+        if m.name:
+            take(m.name, APART)
+        if m.tool_calls:
+            take(m.tool_calls, _PROSE)
+    take(call.id, APART)
+    take(call.model, APART)
+    for text in (call.tools, call.tool_choice, call.response_format):
+        if text:
+            take(text, APART)
+    for name, why in call.only_teacher.items():
+        take(name, APART)
+        take(why, ": ")
+    for text in call.stop:
+        take(text, APART)
+    if call.task:
+        take(call.task, APART)
+    for name, value in call.metadata.items():
+        take(name, APART)
+        take(value, ": ")
+    if visit is whole and not (call.response is None and call.decision is None and call.error is None):
+        answer(call, take)
+    return texts, before
 
 
 def length(call: Call) -> int:
@@ -57,15 +92,7 @@ def length(call: Call) -> int:
     >>> length(Call(id="1", model="m", time=0.0, messages=(Message(role="user", content="Hi"),)))
     8
     """
-    count = 0
-
-    def add(text: str, gap: str) -> str:
-        nonlocal count
-        count += len(text)
-        return text
-
-    whole(call, add)
-    return count
+    return sum(map(len, collected(call, whole)[0]))
 
 
 def whole(call: Call, take: Take) -> Call:

@@ -48,7 +48,19 @@ class OpenAIPair:
 
     def read(self, value: Any, origin: Origin) -> Call:
         """See `Dialect`."""
-        pair = convert(value, _Pair, stage="dialect")
+        return self._call(convert(value, _Pair, stage="dialect"), origin)
+
+    def read_request(self, request: dict[str, Any], task: str | None, origin: Origin) -> Call:
+        """Read a request body of its own, as `read` does a pair that has no response.
+
+        Raises
+        ------
+        RecordError
+            Naming the field that is wrong.
+        """
+        return self._call(_Pair(request=request, task=task), origin)
+
+    def _call(self, pair: _Pair, origin: Origin) -> Call:
         request = pair.request
         answer = Answer() if pair.response is None else read_answer(pair.response)
         metadata = {k: _text(v) for k, v in _mapping(request.get("metadata")).items()} | pair.metadata

@@ -5,7 +5,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
-from jitr.models.redaction.calls import length
+from jitr.models.redaction.calls import answer, collected, length, request, whole
 from jitr.models.redaction.redaction import Redaction
 from jitr.schemas.calls import Call, DecisionStamp, Message, Response
 from jitr.schemas.settings import Settings
@@ -71,6 +71,19 @@ def test_the_bound_counts_every_text() -> None:
     for name in ("tools", "response_format", "error", "model", "task"):
         longer = msgspec.structs.replace(call, **{name: "y" * 1000})
         assert length(longer) == length(call) + 1000 - len(getattr(call, name)), name
+
+
+@pytest.mark.parametrize("visit", [whole, request, answer])
+def test_the_texts_of_a_visit_are_told_in_its_order_without_it(visit: Any) -> None:
+    for call in (full(Call), Call(id="1", model="m", time=0.0, messages=(Message(role="", content=""),))):
+        taken: list[tuple[str, str]] = []
+
+        def take(text: str, gap: str, taken: list[tuple[str, str]] = taken) -> str:
+            taken.append((text, gap))
+            return text
+
+        visit(call, take)
+        assert list(zip(*collected(call, visit), strict=True)) == taken
 
 
 def test_where_there_is_nothing_to_redact_the_call_is_the_same_object() -> None:

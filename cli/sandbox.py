@@ -6,6 +6,7 @@ import signal
 import threading
 from itertools import islice
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
@@ -16,6 +17,9 @@ from jitr.sandbox.llm.__main__ import main as serve_llm
 from jitr.sandbox.llm.tokens import count_prompt, count_text
 from jitr.sandbox.redis import RedisServer
 from jitr.sandbox.traffic.workload import Workload
+
+# of the first call; the others follow a second apart, so that the same seed gives the same lines
+_BEGIN: Final = 1_767_225_600.0  # 1 January 2026, UTC
 
 
 @click.group()
@@ -70,5 +74,5 @@ def traffic(calls: int, seed: int, noise: float) -> None:
         }
         choices = [{"message": {"content": text}}]
         answer = {"model": request.body["model"], "choices": choices, "usage": usage}
-        pair = {"id": f"traffic-{seed}-{number}", "time": float(number)}
+        pair = {"id": f"traffic-{seed}-{number}", "time": _BEGIN + float(number)}
         click.echo(msgspec.json.encode({**pair, "request": request.body, "response": answer}))

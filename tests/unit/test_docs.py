@@ -11,6 +11,7 @@ import pytest
 
 from jitr.cli.main import VERBS, cli
 from jitr.cli.reference import pages
+from jitr.router.drops import Drop
 from jitr.schemas.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -77,3 +78,10 @@ def test_the_metrics_page_names_every_metric_and_no_other() -> None:
     code = "".join((ROOT / folder / "metrics.py").read_text() for folder in ("agents", "router"))
     named = {re.sub("_total$", "", name) for name in re.findall(r"`(jitr_[a-z_]+)", page)}
     assert named == set(re.findall(r'"(jitr_[a-z_]+)"', code))
+
+
+def test_the_metrics_page_tells_why_calls_are_dropped() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    (table,) = re.findall(r"Why a call is dropped:\n\n(.*?)\n\n", page, re.S)
+    rows = [row.split("|")[1] for row in table.splitlines()[2:]]
+    assert {reason for row in rows for reason in re.findall("`([a-z_]+)`", row)} == set(Drop)

@@ -60,7 +60,7 @@ def gateway(settings: Settings, host: str | None, port: int | None, upstream: st
 )
 @with_settings
 def up(settings: Settings, upstream: str | None, port: int | None, sandbox: bool) -> None:
-    """Run a worker with all agents and the gateway in one process, until SIGINT or SIGTERM.
+    """Run a worker with all agents and the gateway, each a process, until SIGINT or SIGTERM.
 
     With --sandbox it needs no server. Nothing changes an answer until you `jitr approve` an offer.
     """

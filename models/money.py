@@ -11,27 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from jitr.schemas.calls import Usage
 from jitr.schemas.money import Money
-from jitr.schemas.prices import Price, price_of
 
 # What a core is assumed to cost: a shared cloud core of 2026, on demand.
 USD_PER_CORE_HOUR = 0.05
-
-
-def call_usd(model: str, usage: Usage, prices: dict[str, Price]) -> float | None:
-    """What one call costs by the price table; None where the model has no price.
-
-    Examples
-    --------
-    >>> from jitr.schemas.prices import DEFAULT_PRICES
-    >>> call_usd("gpt-4.1", Usage(input_tokens=403, output_tokens=8), DEFAULT_PRICES)
-    0.00087
-    """
-    price = price_of(model, prices)
-    if price is None:
-        return None
-    return price.cost_usd(usage.input_tokens, usage.output_tokens, usage.cached_tokens)
 
 
 def cpu_usd(core_s: float, usd_per_core_hour: float = USD_PER_CORE_HOUR) -> float:

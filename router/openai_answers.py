@@ -1,4 +1,4 @@
-"""What a surrogate says, in the form in which OpenAI's clients read it; and our own errors in theirs."""
+"""What a surrogate says, in the form in which OpenAI's clients read it; and what an LLM's error says."""
 
 from __future__ import annotations
 
@@ -75,17 +75,6 @@ def stream(id: str, created: int, model: str, version: str, text: str, *, includ
     if include_usage:
         chunks.append({**head, "choices": [], "usage": USAGE})
     return b"".join(b"data: " + _encode(c) + b"\n\n" for c in chunks) + b"data: [DONE]\n\n"
-
-
-def error_body(message: str, kind: str, code: str) -> bytes:
-    """An error as OpenAI writes it.
-
-    Examples
-    --------
-    >>> error_body("no answer", "upstream_error", "upstream_timeout")
-    b'{"error":{"message":"no answer","type":"upstream_error","param":null,"code":"upstream_timeout"}}'
-    """
-    return _encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
 def wants_usage(request: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -42,17 +43,12 @@ def json_value(data: bytes, *, stage: str = "dialect") -> Any:
     jitr.schemas.errors.RecordError: expected JSON in UTF-8, got UTF-16; convert it to UTF-8
     """
     try:
-        value = msgspec.json.decode(data)
-    except (ValueError, RecursionError) as error:
-        try:
-            value = loads(data)
-        except RecordError:
-            raise no_json(data, error, stage) from error
+        value = loads(data)
+    except RecordError as error:
+        raise no_json(data, error, stage) from error
     if isinstance(value, str) and value[:1] in ("{", "["):
-        try:
-            return msgspec.json.decode(value)
-        except (ValueError, RecursionError):
-            return value
+        with contextlib.suppress(RecordError):
+            return loads(value)
     return value
 
 

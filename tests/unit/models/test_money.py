@@ -9,19 +9,15 @@ from jitr.models.closed_form import ClosedForm
 from jitr.models.money import (
     actual_usd,
     add,
-    call_usd,
     instead_usd,
     mean_bill_usd,
     saved_interval,
     saved_usd,
     training_pays,
 )
-from jitr.schemas.calls import Usage
 from jitr.schemas.money import Money
-from jitr.schemas.prices import DEFAULT_PRICES
+from jitr.schemas.prices import DEFAULT_PRICES, price_of
 
-PLAIN = Usage(input_tokens=403, output_tokens=8)
-WRAPPED = Usage(input_tokens=590, output_tokens=40)
 SPENT = Money(
     teacher_calls=100,
     audit_calls=20,
@@ -75,10 +71,6 @@ def test_one_bill_is_no_sample() -> None:
         saved_interval(SPENT, 1.0)
 
 
-def test_a_model_without_a_price_has_no_cost_rather_than_none() -> None:
-    assert call_usd("nobody-knows-it", PLAIN, DEFAULT_PRICES) is None
-
-
 @pytest.mark.parametrize(
     ("model", "alone", "replaced", "ratio", "break_even"),
     [
@@ -92,9 +84,9 @@ def test_a_model_without_a_price_has_no_cost_rather_than_none() -> None:
 def test_poodles_corrected_table_is_reproduced(
     model: str, alone: float, replaced: float, ratio: float, break_even: int
 ) -> None:
-    plain, wrapped = (call_usd(model, usage, DEFAULT_PRICES) for usage in (PLAIN, WRAPPED))
-    assert plain is not None
-    assert wrapped is not None
+    price = price_of(model, DEFAULT_PRICES)
+    assert price is not None
+    plain, wrapped = price.cost_usd(403, 8), price.cost_usd(590, 40)
     form = ClosedForm(
         llm_usd=plain,
         wrapped_usd=wrapped,

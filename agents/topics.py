@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
 from jitr.router.kafka import client_options, why
+from jitr.router.rights import says
 from jitr.schemas.errors import UnavailableError
+from jitr.schemas.rights import KafkaRight
 from jitr.schemas.servers import KafkaSettings
 from jitr.schemas.topics import Topic
 
@@ -53,13 +61,17 @@ async def create_missing(kafka: KafkaSettings, topics: Iterable[Topic]) -> list[
                 for topic in missing
             ]
         )
-        made = []
+        made, refused = [], []
         for name, code, *rest in answer.topic_errors:
             kind = for_code(code)
             if code == 0:
                 made.append(name)
+            elif kind in (TopicAuthorizationFailedError, ClusterAuthorizationFailedError):
+                refused.append(KafkaRight("worker", "topic", name, "Create"))
             elif kind is not TopicAlreadyExistsError:
                 raise UnavailableError(f"Kafka refused to make topic {name}: {kind.__name__} {rest}")
+        if refused:
+            raise UnavailableError(says(kafka, refused))
         return made
     except KafkaError as error:
         raise UnavailableError(await why(kafka, error)) from error

@@ -34,10 +34,12 @@ from jitr.agents.train import train
 from jitr.agents.view import view
 from jitr.agents.watchdog import StuckError
 from jitr.router.redis import connect
+from jitr.router.rights import must_have
 from jitr.router.supervisor import Loops
 from jitr.router.table import RouteTable
 from jitr.schemas.errors import ConfigError, nearest
 from jitr.schemas.origins import stranger
+from jitr.schemas.rights import kafka_rights
 from jitr.schemas.routes import Transition
 from jitr.schemas.settings import Settings
 from jitr.schemas.signing import UNSIGNED_MODE, Signing
@@ -107,13 +109,15 @@ class Worker:
         Raises
         ------
         UnavailableError
-            If Kafka does not answer.
+            If Kafka does not answer, or does not give us a right that is needed.
         """
         settings = self.settings
         if not Signing(settings).on:
             log.warning(UNSIGNED_MODE)
         try:
             await create_missing(settings.kafka, settings.topics.all())
+            ours = {"worker", *self.names}
+            await must_have(settings.kafka, [r for r in kafka_rights(settings) if r.part in ours])
             await asyncio.gather(*(reader.start() for reader in self._readers))
             context = Context(settings, self.tasks, self.routes, self.metrics, time.time)
             self._redis = connect(settings.redis)

@@ -25,8 +25,10 @@ from jitr.router.kafka import client_options
 from jitr.router.kafka import why as why_kafka
 from jitr.router.redis import connect
 from jitr.router.redis import why as why_redis
+from jitr.router.rights import missing as missing_rights
 from jitr.router.table import key
-from jitr.schemas.errors import ConfigError
+from jitr.schemas.errors import ConfigError, UnavailableError
+from jitr.schemas.rights import PARTS, kafka_rights, page
 from jitr.schemas.settings import Settings
 from jitr.schemas.signing import UNSIGNED_MODE, Signing, key_id
 from jitr.schemas.urls import safe_text, safe_url
@@ -46,10 +48,14 @@ class Finding:
 
 
 @click.command()
+@click.option("--acls", is_flag=True, help="Only print the rights that Kafka and Redis must give.")
 @json_option
 @with_settings
-def doctor(settings: Settings, as_json: bool) -> int:
+def doctor(settings: Settings, as_json: bool, acls: bool) -> int:
     """Look at packages, weights, Kafka, Redis, state and the LLM; name the mend of what is amiss."""
+    if acls:
+        click.echo(page(settings), nl=False)
+        return 0
     found = asyncio.run(_look(settings))
     bad = [f for f in found if f.needed and not f.good]
     if as_json:
@@ -164,7 +170,20 @@ async def _kafka(settings: Settings) -> list[Finding]:
     missing = [t.name for t in settings.topics.all() if t.name not in there]
     says = f"{len(settings.topics.all()) - len(missing)} of {len(settings.topics.all())} there"
     mend = f"a worker makes them when it starts: {', '.join(missing)}"
-    return [Finding("kafka", True, where), Finding("topics", not missing, says, mend, needed=False)]
+    topics = Finding("topics", not missing, says, mend, needed=False)
+    return [Finding("kafka", True, where), topics, await _rights(settings)]
+
+
+async def _rights(settings: Settings) -> Finding:
+    """For whose work the rights are enough; which part this user is to play is not known here."""
+    try:
+        lacking = await missing_rights(settings.kafka, kafka_rights(settings))
+    except UnavailableError as error:
+        return Finding("rights", False, str(error), needed=False)
+    parts = {right.part: str(right) for right in reversed(lacking)}
+    enough = ", ".join(part for part in PARTS if part not in parts) or "nothing"
+    lacks = "; ".join(f"{part} lacks {right}" for part, right in parts.items())
+    return Finding("rights", not lacking, f"enough for {enough}", lacks, needed=False)
 
 
 async def _redis(settings: Settings) -> Finding:

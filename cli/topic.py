@@ -11,10 +11,12 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from jitr.router.kafka import client_options, why
+from jitr.router.rights import must_have
 from jitr.schemas import fetching
 from jitr.schemas.errors import RecordError, UnavailableError
 from jitr.schemas.events import Event, decode_events
 from jitr.schemas.record import Record, decode
+from jitr.schemas.rights import KafkaRight
 from jitr.schemas.settings import Settings
 
 R = TypeVar("R", bound=Record)
@@ -37,7 +39,7 @@ async def records(
     Raises
     ------
     UnavailableError
-        If Kafka does not answer.
+        If Kafka does not answer, or does not let us read the topic.
     """
     fetching.install()
     consumer: Any = AIOKafkaConsumer(
@@ -50,6 +52,7 @@ async def records(
             cluster = await consumer._client.fetch_all_metadata()
             partitions = [TopicPartition(topic, p) for p in sorted(cluster.partitions_for_topic(topic) or ())]
             if not partitions:
+                await must_have(settings.kafka, [KafkaRight("operator", "topic", topic, "Read")])
                 return
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)

@@ -87,7 +87,7 @@ async def why(kafka: KafkaSettings, error: BaseException) -> str:
     if isinstance(error, ConfigError):
         return str(error)
     if isinstance(error, TopicAuthorizationFailedError):
-        return f"{said} refuses access ({error}); docs/servers.md lists the rights that are needed"
+        return f"{said} refuses access ({error}); `jitr doctor --acls` prints the rights that are needed"
     found: BaseException = error
     for server in kafka.bootstrap.split(","):
         host, _, port = server.strip().rpartition(":")

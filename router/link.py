@@ -19,13 +19,16 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     PolicyViolationError,
     RecordListTooLargeError,
+    TopicAuthorizationFailedError,
     UnknownError,
     UnsupportedForMessageFormatError,
 )
 
 from jitr.router.kafka import client_options, why
+from jitr.router.rights import says
 from jitr.schemas.errors import ConfigError, UnavailableError
 from jitr.schemas.events import BATCH
+from jitr.schemas.rights import KafkaRight
 from jitr.schemas.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -169,6 +172,9 @@ class KafkaLink:
         return True
 
     def _troubled(self, error: BaseException) -> None:
+        if isinstance(error, TopicAuthorizationFailedError):
+            right = KafkaRight("gateway", "topic", self._topic, "Write")
+            error = UnavailableError(says(self._settings.kafka, [right]))
         said = f"{type(error).__name__}: {error}"[:400] if str(error) else type(error).__name__
         if not self.trouble:
             log.warning("Kafka does not take calls (%s); they wait on disk", said)

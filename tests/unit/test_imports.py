@@ -21,6 +21,7 @@ MAY_IMPORT = {
         "router.kafka",
         "router.process",
         "router.redis",
+        "router.rights",
         "router.supervisor",
     ),
     "router": (

@@ -3,25 +3,17 @@
 import asyncio
 import itertools
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from stage.kafka import eventually
-from stage.secure_kafka import SecureKafka
+from stage.secure_kafka import SecureKafka, call, committed, settings_at
 from stage.tokens import CLIENT, SECRET, TokenEndpoint
 from stage.workers import working
 
 from jitr.agents.topics import create_missing
 from jitr.cli.topic import producer, records
 from jitr.router.events import EventStream
-from jitr.router.kafka import client_options
-from jitr.schemas.calls import Call, Message
 from jitr.schemas.errors import ConfigError, UnavailableError
-from jitr.schemas.servers import KafkaSettings
-from jitr.schemas.settings import GatewaySettings, Settings, StateSettings, WorkerSettings
 
 pytestmark = pytest.mark.kafka
 OAUTH = {
@@ -37,37 +29,6 @@ WAYS = {
     "scram-512": ("sasl_plaintext", {"mechanism": "SCRAM-SHA-512"}),
     "oauth-tls": ("sasl_ssl", OAUTH),
 }
-
-
-def settings_at(kafka: KafkaSettings, folder: Path) -> Settings:
-    """Settings under a prefix of their own, with two partitions."""
-    fields = {name: getattr(kafka, name) for name in kafka.__struct_fields__}
-    own = KafkaSettings(
-        **{**fields, "prefix": f"s{uuid4().hex[:8]}.", "partitions": 2, "session_timeout_s": 6.0}
-    )
-    return Settings(
-        kafka=own,
-        state=StateSettings(root=str(folder / "state")),
-        worker=WorkerSettings(port=0),
-        gateway=GatewaySettings(publish_linger_ms=5),
-    )
-
-
-def call(n: int) -> Call:
-    return Call(id=f"c{n}", model="m", messages=(Message(role="user", content=f"hello {n}"),), time=1e9)
-
-
-async def committed(settings: Settings, agent: str) -> int:
-    """How many records of `llm.calls` an agent has committed."""
-    admin: Any = AIOKafkaAdminClient(**client_options(settings.kafka))
-    try:
-        await admin.start()
-        at = await admin.list_consumer_group_offsets(f"{settings.kafka.prefix}jitr-{agent}")
-        topic = settings.topics.calls
-        places = [TopicPartition(topic.name, p) for p in range(topic.partitions)]
-        return sum(at[tp].offset for tp in places if tp in at)
-    finally:
-        await admin.close()
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -11,7 +11,7 @@ from jitr.router.callers import Caller, Callers, RefusedError
 from jitr.router.connections import Connection
 from jitr.router.metrics import GatewayMetrics
 from jitr.router.reasons import Reason
-from jitr.router.refusals import refusal, request_id
+from jitr.router.refusals import SERVER, refusal, request_id
 from jitr.schemas.origins import stranger
 from jitr.schemas.settings import GatewaySettings
 
@@ -47,7 +47,11 @@ class Border:
         asks = http.method == "OPTIONS" and "Access-Control-Request-Method" in http.headers
         if not asks or "Origin" not in http.headers:
             return None
-        headers = {"Access-Control-Allow-Methods": _METHODS, "Access-Control-Max-Age": "600"}
+        headers = {
+            "Access-Control-Allow-Methods": _METHODS,
+            "Access-Control-Max-Age": "600",
+            "Server": SERVER,
+        }
         if wanted := http.headers.get("Access-Control-Request-Headers"):
             headers["Access-Control-Allow-Headers"] = wanted
         return web.Response(status=204, headers=headers | dict(shared(http)))
@@ -73,7 +77,9 @@ class Border:
     def admit(self, http: web.BaseRequest) -> web.Response | None:
         """Let a caller of the upstream's in, who stands under `CALLER` then; or say why not."""
         try:
-            http[CALLER] = self._callers.admit(http.method, http.path, http.headers)
+            http[CALLER] = self._callers.admit(
+                http.method, http.path, http.headers, http.rel_url.raw_query_string
+            )
         except RefusedError as error:
             return self._refused(http, error)
         return None

@@ -195,7 +195,9 @@ class Callers:
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 await self._exchange()
 
-    def admit(self, method: str, path: str, headers: CIMultiDictProxy[str] | CIMultiDict[str]) -> Caller:
+    def admit(
+        self, method: str, path: str, headers: CIMultiDictProxy[str] | CIMultiDict[str], query: str = ""
+    ) -> Caller:
         """Let a request in.
 
         Raises
@@ -206,7 +208,7 @@ class Callers:
         shown = keys_in(headers)
         if not self._own_keys:
             tenant = tenant_of(shown, self._tenants, self._tenant)
-            return Caller(tenant, None, identity(headers), self.accepted.now(), self)
+            return Caller(tenant, None, identity(headers, query), self.accepted.now(), self)
         if self._keys is None:
             message = "The gateway's keys cannot be read yet."
             raise RefusedError(503, message, "keys_unavailable", retry_after_s=1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -34,6 +35,8 @@ from jitr.schemas.settings import GatewaySettings
 log = logging.getLogger(__name__)
 PATH: Final = "chat/completions"
 LARGEST_KEPT: Final = 8 * 2**20
+# answers of more bytes are read beside the event loop, one at a time: 5 us a chunk of a stream
+_LONG: Final = 128 * 1024
 _NO: Final = ("", "0", "false", "no")
 _STREAM_MARKS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
 
@@ -100,6 +103,9 @@ class Chat:
         self._loops: Final = loops
         self._bodies: Final = Bodies(settings)
         self._names: Final = TaskNames(settings.max_task_names)
+        # apart, so that a flood of names by whom the upstream does not serve takes no place of the others'
+        self._strangers: Final = TaskNames(settings.max_task_names)
+        self._beside: Final = ThreadPoolExecutor(1, "reading")
         self._audits: set[asyncio.Task[None]] = set()
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
@@ -120,12 +126,13 @@ class Chat:
                 self._metrics.observe(decision.target, decision.reason, exchange.took_s, exchange.upstream_s)
 
     async def close(self, deadline_s: float) -> None:
-        """Wait for audits; those that are late are published as lost."""
+        """Wait for audits, and answers that are being read; those that are late are published as lost."""
         if self._audits:
             _, late = await asyncio.wait(self._audits, timeout=deadline_s)
             for audit in late:
                 audit.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        self._beside.shutdown(wait=False, cancel_futures=True)
 
     async def _decide(self, http: web.BaseRequest, body: Body) -> Decision:
         if body.request is None:
@@ -134,7 +141,7 @@ class Chat:
         headers = http.headers
         caller, task = http[CALLER], headers.get("x-jitr-task")
         tenant, unproved = caller.tenant, not caller.proved(body.request)
-        if task and not self._names.take(tenant, task):
+        if task and not self._is_name(tenant, task, unproved):
             decision = self._router.lookup(body.request, tenant=tenant, skip=True)
             return decision if decision.call is None else replace(decision, reason=Reason.TASK_NAME)
         if body.reason is not None:
@@ -152,6 +159,11 @@ class Chat:
             self._metrics.observe(decision.target, decision.reason, 0.0, 0.0)
             raise
 
+    def _is_name(self, tenant: str, task: str, unproved: bool) -> bool:
+        if unproved and not self._names.holds(tenant, task):
+            return self._strangers.take(tenant, task)
+        return self._names.take(tenant, task)
+
     def _from_surrogate(self, exchange: _Exchange) -> web.Response:
         decision, request = exchange.decision, exchange.request
         assert decision.answer is not None and decision.surrogate is not None
@@ -162,9 +174,7 @@ class Chat:
             body, kind = openai.completion(*said_by), JSON
         latency_s = exchange.took_s
         if decision.due:
-            task = self._loops.once("audit", self._audit(exchange, latency_s))
-            self._audits.add(task)
-            task.add_done_callback(self._audits.discard)
+            self._in_background("audit", self._audit(exchange, latency_s))
         else:
             self._report(decision, None, None, latency_s)
         headers = {
@@ -191,14 +201,12 @@ class Chat:
                 answer = await self._ask(exchange, headers, openai.unstreamed(exchange.request))
                 status = answer.status
                 try:
-                    body = await relay.read(answer)
-                    response, error = read_upstream(status, body, stream=_is_stream(answer, body))
+                    await relay.read(answer)
+                    response, error = await self._read(answer, relay)
                 finally:
                     self._upstream.let_go(answer, complete=relay.complete)
         except FAILURES as failure:
             error = said(failure)
-        except EncodingError as wrong:
-            error = f"the answer cannot be read: {wrong}"
         finally:
             exchange.caller.charge(exchange.request, response, kept=bytes(relay.kept))
             # an audit that fails is published too, so that its share among the calls stays what it is
@@ -267,16 +275,46 @@ class Chat:
     def _passed(self, exchange: _Exchange, answer: UpstreamAnswer, relay: Relay) -> None:
         """Publish what was passed on: what has come whole is whole, whatever became of the caller."""
         self._upstream.let_go(answer, complete=relay.complete)
+        if not relay.complete:
+            self._publish(exchange, answer, relay, None, relay.error, exchange.took_s)
+        elif len(relay.kept) > _LONG:
+            self._in_background("reading", self._publish_long(exchange, answer, relay, exchange.took_s))
+        else:
+            self._publish(exchange, answer, relay, *_read(answer, relay), exchange.took_s)
+
+    async def _publish_long(
+        self, exchange: _Exchange, answer: UpstreamAnswer, relay: Relay, latency_s: float
+    ) -> None:
         response: Mapping[str, Any] | None = None
-        error, status = relay.error, answer.status
-        if relay.complete:
-            try:
-                body = relay.body()
-                response, error = read_upstream(status, body, stream=_is_stream(answer, body))
-            except EncodingError as wrong:
-                error = f"the answer cannot be read: {wrong}"
+        error: str | None = "the gateway stopped before the answer was read"
+        try:
+            response, error = await self._read(answer, relay)
+        finally:
+            self._publish(exchange, answer, relay, response, error, latency_s)
+
+    async def _read(
+        self, answer: UpstreamAnswer, relay: Relay
+    ) -> tuple[Mapping[str, Any] | None, str | None]:
+        if len(relay.kept) <= _LONG:
+            return _read(answer, relay)
+        return await asyncio.wrap_future(self._beside.submit(_read, answer, relay))
+
+    def _publish(
+        self,
+        exchange: _Exchange,
+        answer: UpstreamAnswer,
+        relay: Relay,
+        response: Mapping[str, Any] | None,
+        error: str | None,
+        latency_s: float,
+    ) -> None:
         exchange.caller.charge(exchange.request, response, kept=bytes(relay.kept))
-        self._report(exchange.decision, response, error, exchange.took_s, status)
+        self._report(exchange.decision, response, error, latency_s, answer.status)
+
+    def _in_background(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loops.once(name, work)
+        self._audits.add(task)
+        task.add_done_callback(self._audits.discard)
 
     def _report(
         self,
@@ -300,6 +338,15 @@ class Chat:
             )
         except Exception:  # the caller has an answer; an event that cannot be made must not take it away
             log.exception("publishing call %s failed", decision.id)
+
+
+def _read(answer: UpstreamAnswer, relay: Relay) -> tuple[Mapping[str, Any] | None, str | None]:
+    """What a whole answer says, or why it cannot be read; on any thread."""
+    try:
+        body = relay.body()
+        return read_upstream(answer.status, body, stream=_is_stream(answer, body))
+    except EncodingError as wrong:
+        return None, f"the answer cannot be read: {wrong}"
 
 
 def _is_stream(answer: UpstreamAnswer, body: bytes) -> bool:

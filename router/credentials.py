@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
@@ -13,6 +14,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 HEADERS: Final = ("Authorization", "api-key", "x-api-key")
 # with the same key, another organisation or project is another customer
 _WHO: Final = ("OpenAI-Organization", "OpenAI-Project")
+# headers in which other servers and the proxies before them look for who it is
+_SECRET: Final = re.compile(r"auth|cookie|credential|key|passw|secret|signature|token")
+_NO_SECRET: Final = frozenset([*[name.lower() for name in HEADERS], "idempotency-key"])
 
 
 def keys_in(headers: CIMultiDictProxy[str] | CIMultiDict[str]) -> tuple[str, ...]:
@@ -29,8 +33,11 @@ def keys_in(headers: CIMultiDictProxy[str] | CIMultiDict[str]) -> tuple[str, ...
     return tuple(dict.fromkeys([key for key in found if key]))
 
 
-def identity(headers: CIMultiDictProxy[str] | CIMultiDict[str]) -> bytes:
+def identity(headers: CIMultiDictProxy[str] | CIMultiDict[str], query: str = "") -> bytes:
     """A digest of who a request says it is from, with which an upstream's verdict on it is remembered.
+
+    Whatever may be a credential counts: an upstream may look for its keys in a header of its own, in a cookie
+    or in the query, and whom it serves by one of them is not whom it serves without.
 
     Examples
     --------
@@ -39,13 +46,15 @@ def identity(headers: CIMultiDictProxy[str] | CIMultiDict[str]) -> bytes:
     (True, False)
     >>> plain == identity(CIMultiDict({"Authorization": "Bearer k", "OpenAI-Project": "p"}))
     False
+    >>> identity(CIMultiDict()) == identity(CIMultiDict({"x-goog-api-key": "k"}))
+    False
+    >>> identity(CIMultiDict()) == identity(CIMultiDict(), "key=k")
+    False
     """
-    return _digest(keys_in(headers), *[headers.get(name, "").strip() for name in _WHO])
-
-
-@lru_cache(maxsize=1024)
-def _digest(keys: tuple[str, ...], *who: str) -> bytes:
-    return sha256("\0\0".join(["\0".join(keys), *who]).encode("utf-8", "surrogateescape")).digest()
+    parts = ["\0".join(keys_in(headers)), *[headers.get(name, "").strip() for name in _WHO], query]
+    others = [f"{name.lower()}\0{value}" for name, value in headers.items() if _may_be_secret(name)]
+    parts += sorted(others)
+    return sha256("\0\0".join(parts).encode("utf-8", "surrogateescape")).digest()
 
 
 def digest(key: str) -> str:
@@ -65,6 +74,12 @@ def instead(headers: CIMultiDict[str], name: str, key: str) -> None:
         headers.popall(own, None)
     if key:
         headers[name] = f"Bearer {key}" if name.lower() == "authorization" else key
+
+
+@lru_cache(1000)
+def _may_be_secret(name: str) -> bool:
+    low = name.lower()
+    return low not in _NO_SECRET and _SECRET.search(low) is not None
 
 
 def _key(value: str) -> str:

@@ -14,7 +14,7 @@ from jitr.router.chat import Chat
 from jitr.router.connections import Connection
 from jitr.router.metrics import GatewayMetrics
 from jitr.router.paths import PREFIX, below_v1
-from jitr.router.refusals import REQUEST_ID, refusal, request_id
+from jitr.router.refusals import REQUEST_ID, SERVER, refusal, request_id
 from jitr.router.teacher import Passing
 from jitr.router.upstream import Upstream
 
@@ -104,6 +104,7 @@ class Dispatch:
             return self._refuse(http, 405, f"{path} is read with GET.", "bad_method")
         answer = await page(http)
         answer.headers[REQUEST_ID] = request_id(http)
+        answer.headers["Server"] = SERVER
         return answer
 
     async def _expected(self, http: web.BaseRequest) -> bool:

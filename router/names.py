@@ -39,6 +39,10 @@ class TaskNames:
         self._clock: Final = clock
         self._seen: Final[dict[str, dict[str, float]]] = {}
 
+    def holds(self, tenant: str, name: str) -> bool:
+        """Whether this name has its place."""
+        return name in self._seen.get(tenant, ())
+
     def take(self, tenant: str, name: str) -> bool:
         """Whether this is a name, and within the bound of its tenant."""
         if not _IS_NAME(name):

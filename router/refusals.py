@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from jitr.router.decision import new_id
+from jitr.schemas.lenient import whole
 
 # no version: it is nobody's business
 SERVER: Final = "jitr"
@@ -81,6 +82,7 @@ def error_body(
     path: str, status: int, message: str, code: str, *, id: str = "", kind: str | None = None
 ) -> bytes:
     """The body of a `refusal`; see there for the parameters."""
+    message = whole(message)  # it may quote what a caller wrote, bytes that are no UTF-8 too
     if path.startswith("/v1/messages"):
         fallback = "invalid_request_error" if status < 500 else "api_error"
         error = {"type": _ANTHROPIC.get(status, fallback), "message": message}

@@ -55,13 +55,12 @@ class Relay:
         self._coding = ""
         self._cut = False
 
-    async def read(self, answer: UpstreamAnswer) -> bytes:
-        """Take in a body that nobody waits for; return it decoded, as `body` does."""
+    async def read(self, answer: UpstreamAnswer) -> None:
+        """Take in a body that nobody waits for."""
         self._coding = answer.headers.get("Content-Encoding", "")
         while piece := await answer.content.readany():
             self._take(piece)
         self._ended = self.complete = True
-        return self.body()
 
     def body(self) -> bytes:
         """The body, decoded.

@@ -77,7 +77,12 @@ def assemble(stream: bytes) -> dict[str, Any]:
 def _events(stream: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The type and the data of each event; one that the stream breaks off in is taken as it is."""
     kind, data = b"", list[bytes]()
-    for line in _LINE.split(stream.removeprefix(_MARK)):
+    at = len(_MARK) if stream.startswith(_MARK) else 0
+    while at <= len(stream):
+        # one by one: to split a long stream at once would keep every other thread waiting
+        end = _LINE.search(stream, at)
+        line = stream[at : end.start()] if end else stream[at:]
+        at = end.end() if end else len(stream) + 1
         if not line:
             if data:
                 yield kind, b"\n".join(data)

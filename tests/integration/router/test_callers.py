@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 import pytest
 from redis.asyncio import Redis
+from yarl import URL
 
 from jitr.router.gateway import Gateway
 from jitr.router.keyring import Keyring
@@ -133,6 +134,49 @@ async def test_another_key_is_another_caller(
 ) -> None:
     await apply(route("active"))
     assert await ask.reason(**headers) == "unproved_caller"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x-goog-api-key", "Ocp-Apim-Subscription-Key", "Cookie", "cf-aig-authorization", "X-Auth-Token", "?"],
+)
+async def test_whom_the_upstream_knows_by_something_else_is_another_caller_too(
+    name: str, ask: Asker, world: Any, apply: Apply, route: Make
+) -> None:
+    await apply(route("active"))
+    query, headers = ("?key=one", {}) if name == "?" else ("", {name: "one"})
+    path = f"/chat/completions{query}"
+    assert (await ask(path, **headers)).headers["x-jitr-reason"] == "unproved_caller"
+    assert (await ask(path, **headers)).headers["x-jitr-reason"] == "accepted"
+    another = path.replace("one", "two")
+    assert (await ask(another, **dict.fromkeys(headers, "two"))).headers["x-jitr-reason"] == "unproved_caller"
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "traceparent", "x-request-id", "User-Agent"])
+async def test_what_is_no_credential_makes_no_other_caller(
+    name: str, ask: Asker, apply: Apply, route: Make
+) -> None:
+    await apply(route("active"))
+    assert await ask.reason(**{name: "one"}) == "accepted"
+
+
+async def test_names_of_tasks_by_whom_the_upstream_does_not_serve_take_no_place_of_others(
+    http: aiohttp.ClientSession, teacher: Any, front: Any, until: Until
+) -> None:
+    teacher.status = 401
+    before = await front(teacher.url, max_task_names=2)
+    request = {"model": "big-llm", "messages": [{"role": "user", "content": "hi"}]}
+    ask = Asker(http, before.gateway, request)
+    for n in range(4):
+        await ask(Authorization="Bearer bad", x_jitr_task=f"flood-{n}")
+    teacher.status = 200
+    good = {"Authorization": "Bearer good"}
+    await ask(**good)
+    for n in range(3):
+        await ask(x_jitr_task=f"honest-{n}", **good)
+    await until(lambda: len(before.kept.calls) == 8)
+    named = [call.task for call in before.kept.calls]
+    assert named == ["flood-0", "flood-1", None, None, None, "honest-0", "honest-1", None]
 
 
 async def test_a_key_that_was_served_with_one_model_is_not_proved_for_another(
@@ -263,7 +307,7 @@ async def test_the_upstream_gets_its_own_key_and_never_the_callers(
         told = await answer.text()
     told += caplog.text + repr(world.kept.calls)
     raw = await world.table._redis.hgetall("jitr:{gateway}:keys")
-    for secret in (shown, UPSTREAM_KEY, shown.rpartition("-")[2]):
+    for secret in (shown, UPSTREAM_KEY, shown[-20:]):
         assert secret not in told and secret not in repr(raw)
 
 
@@ -398,6 +442,26 @@ async def test_a_page_of_a_stranger_is_sent_away_from_every_path(
             assert json.loads(await answer.read())["error"]["code"] == "foreign_origin"
             assert "Access-Control-Allow-Origin" not in answer.headers
     assert world.teacher.asked == [] and world.kept.calls == []
+
+
+async def test_a_host_that_is_no_text_is_refused_like_any_other(world: Any) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.gateway.port)
+    writer.write(b"GET /v1/models HTTP/1.1\r\nHost: \xff\r\n\r\n")
+    assert b" 403 " in await reader.readline()
+    writer.close()
+
+
+async def test_answers_of_our_own_do_not_say_what_serves_them(
+    world: Any, http: aiohttp.ClientSession
+) -> None:
+    root = world.gateway.base_url.removesuffix("/v1")
+    asks = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
+    for method, path, headers in (
+        *[("GET", page, {}) for page in ("/health", "/ready", "/version", "/metrics", "/x", "/v1/..")],
+        ("OPTIONS", "/v1/chat/completions", asks),
+    ):
+        async with http.request(method, URL(root + path, encoded=True), headers=headers) as answer:
+            assert answer.headers["Server"] == "jitr", path
 
 
 async def test_a_page_that_is_allowed_may_ask_and_read(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import threading
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -13,6 +14,9 @@ import aiohttp
 import brotli
 import openai
 import pytest
+
+from jitr.router import chat
+from jitr.router.requests import read_upstream
 
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
 CHUNKS = [
@@ -284,3 +288,26 @@ async def test_an_answer_of_any_size_takes_little_memory_and_is_not_lost_silentl
         assert sum([len(piece) async for piece in got.content.iter_any()]) == size
     await until(lambda: before.kept.calls)
     assert "more than 8388608 bytes" in before.kept.calls[0].error
+
+
+@pytest.mark.parametrize(("chunks", "beside"), [(10, False), (5000, True)])
+async def test_a_long_answer_is_read_beside_the_event_loop(
+    chunks: int, beside: bool, world: Any, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def read(*given: Any, **named: Any) -> Any:
+        threads.append(threading.current_thread())
+        return read_upstream(*given, **named)
+
+    monkeypatch.setattr(chat, "read_upstream", read)
+    piece = {"choices": [{"index": 0, "delta": {"content": "a "}, "finish_reason": None}]}
+    event = b"data: " + json.dumps(piece).encode() + b"\n\n"
+    world.teacher.pieces = [event * chunks, b"data: [DONE]\n\n"]
+    async with aiohttp.ClientSession() as session:
+        url = f"{world.gateway.base_url}/chat/completions"
+        async with session.post(url, json=world.request(stream=True)) as answer:
+            assert await answer.read() == b"".join(world.teacher.pieces)
+    await until(lambda: world.kept.calls)
+    assert world.kept.calls[0].response.text == "a " * chunks
+    assert [thread is not threading.current_thread() for thread in threads] == [beside]

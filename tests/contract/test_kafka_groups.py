@@ -204,4 +204,4 @@ async def test_members_with_nothing_in_common_do_not_join_one_group(kafka: Any) 
     await kafka.member(group, topic, partition_assignment_strategy=_range())
     with pytest.raises(InconsistentGroupProtocolError):
         other = await kafka.member(group, topic, partition_assignment_strategy=[RoundRobinPartitionAssignor])
-        await asyncio.wait_for(other.getone(), 20)
+        await asyncio.wait_for(other.getone(), 60)

@@ -55,7 +55,7 @@ def test_ctrl_c_in_the_middle_leaves_a_report_and_nothing_running(tmp_path: Path
         demo.send_signal(signal.SIGINT)
         out, rest = demo.communicate(timeout=120)
     assert demo.returncode == 0, "".join(said) + rest
-    assert psutil.wait_procs(children, timeout=20)[1] == []
+    assert psutil.wait_procs(children, timeout=60)[1] == []
     report = json.loads(out)
     assert report == json.loads((tmp_path / "report.json").read_text())
     assert set(OF_THE_RUN) <= report.keys()

@@ -78,7 +78,7 @@ async def read(bootstrap: str, topic: str) -> list[tuple[str | None, int, dict[s
     )
     await consumer.start()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (places := consumer.assignment()):
                 await asyncio.sleep(0.05)
         ends = await consumer.end_offsets(places)

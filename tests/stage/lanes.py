@@ -135,7 +135,7 @@ class Bench:
     async def run(self, until: Callable[[], bool]) -> None:
         task = asyncio.create_task(self.lane.run())
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not until():
                     if task.done():
                         task.result()

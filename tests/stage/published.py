@@ -27,7 +27,7 @@ async def published(bootstrap: str, count: int, topic: str = "llm.calls") -> lis
     await consumer.start()
     found: dict[str, Call] = {}
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(found) < count:
                 record = await consumer.getone()
                 for event in decode_events(record.value, record.headers, fallback_id="", fallback_time=0.0):

@@ -54,17 +54,17 @@ def reviews(n: int) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def until() -> Until:
-    """Wait for a condition, at most twenty seconds."""
+    """Wait for a condition, at most a minute."""
 
     async def wait(condition: Callable[[], Any]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             found = condition()
             if asyncio.iscoroutine(found):
                 found = await found
             if found:
                 return
-            assert time.monotonic() < deadline, "the condition was not met within twenty seconds"
+            assert time.monotonic() < deadline, "the condition was not met within a minute"
             await asyncio.sleep(0.005)
 
     return wait

@@ -51,7 +51,7 @@ async def records(bootstrap: str, count: int) -> list[list[Call]]:
     await consumer.start()
     found: list[list[Call]] = []
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while sum(map(len, found)) < count:
                 record = await consumer.getone()
                 read = decode_events(record.value, record.headers, fallback_id="-", fallback_time=0.0)

@@ -483,7 +483,7 @@ async def test_as_a_process_it_serves_until_it_is_told_to_stop_and_sends_what_it
     async with http.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=world.request()) as answer:
         assert answer.status == 200
     process.terminate()
-    assert await asyncio.wait_for(process.wait(), 20) == 0
+    assert await asyncio.wait_for(process.wait(), 60) == 0
     spool = [p for p in Path(settings.state.root).rglob("*.spool") if p.stat().st_size]
     assert spool, "without Kafka the call waits on disk"
 

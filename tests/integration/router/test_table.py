@@ -107,9 +107,9 @@ async def test_every_change_is_published_with_its_epoch(redis: Redis) -> None:
     table = RouteTable(redis)
     async with redis.pubsub() as listener:
         await listener.psubscribe(channels())
-        await listener.get_message(timeout=5)  # the subscription itself
+        await listener.get_message(timeout=30)  # the subscription itself
         await table.apply_route(route(1, 1))
-        message = await asyncio.wait_for(listener.get_message(ignore_subscribe_messages=True, timeout=5), 6)
+        message = await asyncio.wait_for(listener.get_message(ignore_subscribe_messages=True, timeout=30), 60)
     assert message is not None
     assert message["channel"] == key("default", "changes").encode()
     assert message["data"].decode() == await table.epoch("default")
@@ -148,11 +148,11 @@ async def test_two_deployments_on_one_redis_do_not_mix(redis: Redis) -> None:
     plain, acme = RouteTable(redis), RouteTable(redis, "acme*")
     async with redis.pubsub() as listener:
         await listener.psubscribe(channels("acme*"))
-        assert (await listener.get_message(timeout=5))["type"] == "psubscribe"
+        assert (await listener.get_message(timeout=30))["type"] == "psubscribe"
         assert await plain.apply_route(route(1, 9))
         assert await acme.apply_route(route(1, 1, state="active"))
         assert await acme.apply_tasks([task()])
-        messages = [await listener.get_message(timeout=5) for _ in range(2)]
+        messages = [await listener.get_message(timeout=30) for _ in range(2)]
         assert {m["channel"] for m in messages} == {key("default", "changes", "acme*").encode()}
         assert await RouteTable(redis, "acmeX").apply_route(route(1, 1))  # `*` is no pattern here
         assert await listener.get_message(timeout=0.1) is None

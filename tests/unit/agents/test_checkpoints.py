@@ -234,7 +234,7 @@ async def test_an_event_that_kills_while_it_is_encoded_is_dead_lettered(folder: 
         bench.put(0, "1", "1000", ids=["a", "deadly"])
         bench.put(1, "3", ids=["c"])
         task = asyncio.create_task(survive(bench.lane))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not task.done() and not bench.acked:
                 await asyncio.sleep(0.001)
         deaths += task.done()

@@ -127,7 +127,7 @@ async def test_a_crash_between_snapshot_and_sending_sends_the_same_again(folder:
     bench.put(0, "1")
     task = asyncio.create_task(bench.lane.run())
     store = SnapshotStore(f"{folder}/{TOPIC}/p00000")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while store.latest() is None:
             await asyncio.sleep(0.001)
     task.cancel()
@@ -167,14 +167,14 @@ async def test_a_worker_that_was_held_up_sends_nothing_once_another_has_taken_ov
     late, other = Bench(folder, Sum), Bench(folder, Sum)
     late.put(0, "1")
     running = asyncio.create_task(late.lane.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while late.acked != [0]:
             await asyncio.sleep(0.001)
     other.put(1, "2")
     await other.run(lambda: other.acked == [1])
     late.put(1, "2")
     late.put(2, "8")
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
     assert (late.kafka.ids(), late.acked) == (["0.0=1"], [0])
     bench = Bench(folder, Sum)
     bench.put(2, "4")
@@ -233,7 +233,7 @@ async def test_an_event_that_kills_its_process_three_times_is_dead_lettered(
         bench.new()
         bench.put(0, "1", "2", "3", ids=["a", "deadly", "b"])
         task = asyncio.get_running_loop().create_task(survive(bench.lane))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not task.done() and not bench.acked:
                 await asyncio.sleep(0.001)
         deaths += task.done()

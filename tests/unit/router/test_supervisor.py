@@ -12,7 +12,7 @@ from jitr.router.supervisor import Loops
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.001)
 
@@ -51,7 +51,7 @@ async def test_pauses_double_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) 
 
     loops = Loops(first_s=1.0, longest_s=4.0)
     loops.run("pump", body)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(pauses) < 5:
             await sleep(0)
     await loops.stop("pump")

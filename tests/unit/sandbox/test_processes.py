@@ -14,7 +14,7 @@ from jitr.schemas.errors import UnavailableError
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 
 
-def gone(pid: int, deadline_s: float = 10.0) -> bool:
+def gone(pid: int, deadline_s: float = 60.0) -> bool:
     end = time.monotonic() + deadline_s
     while time.monotonic() < end:
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:

@@ -60,7 +60,7 @@ def test_a_stack_that_is_ended_while_it_starts_leaves_nothing_behind(tmp_path, n
     parent.wait(20)
     parent.stdout.close()
     assert parent.returncode == (128 + number if number == signal.SIGTERM else -number)
-    assert psutil.wait_procs(children, timeout=20)[1] == []
+    assert psutil.wait_procs(children, timeout=60)[1] == []
     assert list((tmp_path / "tmp").iterdir()) == []
 
 

@@ -219,7 +219,7 @@ async def test_another_process_knows_the_truth_without_having_made_the_traffic()
         stdout=asyncio.subprocess.PIPE, env=environment,
     )  # fmt: skip
     try:
-        line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
         url = line.split()[-1]
         async with aiohttp.ClientSession(headers={"Authorization": "Bearer k"}) as session:
             for request in islice(Workload(21, noise=0.0), 60):
@@ -229,4 +229,4 @@ async def test_another_process_knows_the_truth_without_having_made_the_traffic()
                     assert (await response.json())["answer"] == request.label
     finally:
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0

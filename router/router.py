@@ -6,40 +6,28 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from jitr.models.redaction.calls import length
-from jitr.models.redaction.redaction import Redaction
 from jitr.router.decision import Decision, coin, new_id
 from jitr.router.frames import Said
+from jitr.router.intake import Intake
 from jitr.router.patience import TeacherTimes, deadline_s
 from jitr.router.reasons import Reason
-from jitr.router.requests import needs_teacher, read_request, read_response
+from jitr.router.requests import needs_teacher, read_response
 from jitr.router.scoring import BusyError, LoadingError
 from jitr.router.snapshot import Live, Snapshot
-from jitr.router.wellformed import is_wellformed, wellformed
 from jitr.schemas.calls import MOST_BYTES, Call, Response, Usage
-from jitr.schemas.errors import RecordError
 from jitr.schemas.labels import has_text
 from jitr.schemas.only_teacher import cut_short
 from jitr.schemas.settings import Settings
 
 log = logging.getLogger(__name__)
-# an event of more is refused by Kafka's default
-LONGEST: Final = 1_000_000
-# texts of more characters are redacted beside the event loop: a microsecond each at the worst
-LONG: Final = 10_000
-# one thread does it, as Python's lock would hold up the loop for more; so many calls may wait for it
-MOST_LONG: Final = 32
 # calls of more are worked on by no agent: there must be room for the answers, or no audit is ever seen
 _MOST_ASKED: Final = MOST_BYTES - 50_000
-
-_LONGEST_MODEL: Final = 200
-_FAULT: Final = "a fault of jitr's; the gateway's log says more"
 
 
 class Sink(Protocol):
@@ -87,13 +75,9 @@ class Router:
     def __init__(
         self, settings: Settings, snapshot: Snapshot, sink: Sink, *, now: Callable[[], float] = time.time
     ) -> None:
-        self._settings: Final = settings
-        self._redact: Final = Redaction(settings)
-        self._beside: Final = ThreadPoolExecutor(1, "redaction")
-        self._long_calls = 0
+        self._intake: Final = Intake(settings, now)
         self._snapshot: Final = snapshot
         self._sink: Final = sink
-        self._now: Final = now
         self._harmless: Final = frozenset(settings.gateway.harmless)
         self._teacher_times: Final = TeacherTimes()
         self._scoring: set[asyncio.Future[Said]] = set()
@@ -128,10 +112,10 @@ class Router:
             With target ``surrogate`` and reason ``ask`` where the surrogate is to be asked.
         """
         id = new_id()
-        call = self._asked(request, id, tenant, task)
-        if isinstance(call, Decision):
-            return call
-        return self._decide(id, self._redacted(id, call), request, skip, unproved)[0]
+        call = self._intake.read(request, id, tenant, task)
+        if isinstance(call, Call):
+            call = self._intake.redacted(id, call)
+        return call if isinstance(call, Decision) else self._decide(id, call, skip, unproved)[0]
 
     def unread(self, reason: Reason, why: str, *, tenant: str | None = None, model: str = "") -> Decision:
         """The decision about a request that could not be read: the teacher answers, and its event says why.
@@ -144,7 +128,7 @@ class Router:
         tenant, model : str, optional
             As far as they are known.
         """
-        return self._unread(new_id(), reason, why, tenant or self._settings.gateway.tenant, model)
+        return self._intake.unread(new_id(), reason, why, tenant, model)
 
     async def answer(
         self,
@@ -157,22 +141,13 @@ class Router:
     ) -> Decision:
         """Decide who answers, and answer if it is the surrogate; see `lookup` for the parameters."""
         id = new_id()
-        call = self._asked(request, id, tenant, task)
+        call = self._intake.read(request, id, tenant, task)
+        if isinstance(call, Call):
+            call = await self._intake.redacted_soon(id, call)
         if isinstance(call, Decision):
             return call
-        if length(call) <= LONG:
-            clean = self._redacted(id, call)
-        elif self._long_calls >= MOST_LONG:
-            return self._unread(id, Reason.BUSY, "too many long ones at once", call.tenant, call.model)
-        else:  # others must not wait for it
-            self._long_calls += 1
-            try:
-                clean = await asyncio.wrap_future(self._beside.submit(self._redacted, id, call))
-            except RuntimeError:  # this router is closed
-                return self._unread(id, Reason.FAILED, "the router is closed", call.tenant, call.model)
-            finally:
-                self._long_calls -= 1
-        decision, live, text = self._decide(id, clean, request, skip, unproved)
+        # skeletons and surrogates come from redacted texts
+        decision, live, text = self._decide(id, call, skip, unproved)
         if live is None or live.surrogate is None:
             return decision
         asked = decision.reason is Reason.ASK
@@ -260,7 +235,7 @@ class Router:
         """Wait for surrogates that run beside a teacher, so that their scores are published."""
         if self._scoring:
             await asyncio.wait(self._scoring, timeout=deadline_s)
-        self._beside.shutdown(wait=False, cancel_futures=True)
+        self._intake.close()
 
     def _settled(self, scoring: asyncio.Future[Said]) -> None:
         self._scoring.discard(scoring)
@@ -277,75 +252,14 @@ class Router:
             decision = _scored(decision, done.result())
         self._sink.publish(msgspec.structs.replace(call, decision=decision.stamp()), redacted=True)
 
-    def _asked(
-        self, request: Mapping[str, Any] | Call, id: str, tenant: str | None, task: str | None
-    ) -> Call | Decision:
-        """The request as a call, or the decision that nobody but the teacher looks at it."""
+    def _decide(self, id: str, call: Call, skip: bool, unproved: bool) -> tuple[Decision, Live | None, str]:
         try:
-            call = self._read(request, id, tenant, task)
-            if length(call) <= LONGEST:
-                return call
-            reason, why = Reason.TOO_LONG, f"{length(call):,} characters, at most {LONGEST:,} are looked at"
-        except RecordError as wrong:
-            reason, why = Reason.UNREADABLE, str(wrong)
-        except Exception:  # a fault of ours must not become the caller's
-            log.exception("reading %s failed; the teacher answers", id)
-            reason, why = Reason.FAILED, _FAULT
-        if isinstance(request, Call):
-            return self._unread(id, reason, why, tenant or request.tenant, request.model)
-        model = request.get("model")
-        of = tenant or self._settings.gateway.tenant
-        return self._unread(id, reason, why, of, model if isinstance(model, str) else "")
-
-    def _unread(self, id: str, reason: Reason, why: str, tenant: str, model: str) -> Decision:
-        error = f"the request is not read: {why}"
-        call = Call(
-            id=id, model=model[:_LONGEST_MODEL], messages=(), time=self._now(), tenant=tenant, error=error
-        )
-        return Decision(id, None, "teacher", reason, unread=wellformed(call))
-
-    def _redacted(self, id: str, call: Call) -> tuple[Call | None, Reason | None]:
-        """What is kept of a call, and why only the teacher may answer it, if so; on any thread."""
-        try:
-            if is_wellformed(call):
-                return self._redact.call(call), None
-            # what stands in the place of its texts is not what the caller sent
-            return self._redact.call(wellformed(call)), Reason.UNREADABLE
-        except Exception:
-            log.exception("redacting %s failed; the teacher answers", id)
-            return None, Reason.FAILED
-
-    def _decide(
-        self,
-        id: str,
-        redacted: tuple[Call | None, Reason | None],
-        request: Mapping[str, Any] | Call,
-        skip: bool,
-        unproved: bool,
-    ) -> tuple[Decision, Live | None, str]:
-        # skeletons and surrogates come from redacted texts
-        clean, reason = redacted
-        if clean is None:
-            tenant = request.tenant if isinstance(request, Call) else self._settings.gateway.tenant
-            return self._unread(id, reason or Reason.FAILED, _FAULT, tenant, ""), None, ""
-        if reason is not None:
-            return Decision(id, clean, "teacher", reason), None, ""
-        try:
-            return self._place(id, clean, request, skip, unproved)
+            return self._place(id, call, skip, unproved)
         except Exception:
             log.exception("deciding about %s failed; the teacher answers", id)
-            return Decision(id, clean, "teacher", Reason.FAILED), None, ""
+            return Decision(id, call, "teacher", Reason.FAILED), None, ""
 
-    def _read(self, request: Mapping[str, Any] | Call, id: str, tenant: str | None, task: str | None) -> Call:
-        if not isinstance(request, Call):
-            of = tenant or self._settings.gateway.tenant
-            return read_request(request, id=id, time=self._now(), tenant=of, task=task)
-        tenant, task = tenant or request.tenant, task or request.task
-        return msgspec.structs.replace(request, tenant=tenant, task=task)
-
-    def _place(
-        self, id: str, call: Call, request: Mapping[str, Any] | Call, skip: bool, unproved: bool
-    ) -> tuple[Decision, Live | None, str]:
+    def _place(self, id: str, call: Call, skip: bool, unproved: bool) -> tuple[Decision, Live | None, str]:
         def teacher(reason: Reason, task: str | None = None) -> tuple[Decision, None, str]:
             return Decision(id, call, "teacher", reason, task=task), None, ""
 

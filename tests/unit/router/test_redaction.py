@@ -10,10 +10,11 @@ import pytest
 
 from jitr.models.redaction.redaction import Redaction
 from jitr.models.tasks.matcher import Matcher
-from jitr.router import router as module
+from jitr.router import intake as module
 from jitr.router.events import EventStream
+from jitr.router.intake import LONG, LONGEST, MOST_LONG
 from jitr.router.reasons import Reason
-from jitr.router.router import LONG, LONGEST, MOST_LONG, Router
+from jitr.router.router import Router
 from jitr.router.snapshot import View
 from jitr.schemas.calls import Call, Message, Response
 from jitr.schemas.settings import Settings

@@ -28,6 +28,7 @@ def minilm_folder() -> Path:
 
 @needs_torch
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # three quarters of a minute of one core
 def test_minilm_from_its_safetensors_is_the_int8_minilm_but_for_rounding(tmp_path: Path) -> None:
     from jitr.models.bases.export import export
 

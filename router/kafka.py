@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
     KafkaError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
@@ -86,6 +87,9 @@ async def why(kafka: KafkaSettings, error: BaseException) -> str:
     said = f"Kafka at {kafka.shown}"
     if isinstance(error, ConfigError):
         return str(error)
+    if isinstance(error, ClusterAuthorizationFailedError):
+        # a producer asks for its id first, and that takes Write on any topic
+        return f"{said} does not let us write to any topic; `jitr doctor --acls` prints the rights it takes"
     if isinstance(error, TopicAuthorizationFailedError):
         return f"{said} refuses access ({error}); `jitr doctor --acls` prints the rights that are needed"
     found: BaseException = error

@@ -135,14 +135,19 @@ async def test_one_right_fewer_of_a_gateway_or_a_person_is_named(
         await eventually(lambda stream=stream: f"Write on topic {calls}" in stream.state()["kafka"])
         await stream.stop()
         assert stream.waiting == stream.taken > 0  # kept on disk until the right is there
+    async with producer(settings) as client:
+        await client.send_and_wait(calls, b"{}")
     for rest in ((), [KafkaRight("operator", "topic", calls, "Describe")]):
         allow(secure_kafka, "operator", rest)
         with pytest.raises(UnavailableError, match=rf"{calls}.*jitr doctor --acls"):
             async for _ in records(operator, calls):
                 pass
-    with pytest.raises(UnavailableError, match=rf"{calls}.*jitr doctor --acls"):
-        async with producer(operator) as client:
-            await client.send_and_wait(calls, b"{}")
+    elsewhere = KafkaRight("operator", "topic", settings.topics.evidence.name, "Write")
+    for rest, says in (((), "write to any topic"), ([elsewhere], calls)):
+        allow(secure_kafka, "operator", rest)
+        with pytest.raises(UnavailableError, match=rf"{says}.*jitr doctor --acls"):
+            async with producer(operator) as client:
+                await client.send_and_wait(calls, b"{}")
 
 
 async def test_a_worker_makes_topics_with_the_rights_to_make_them(

@@ -20,10 +20,15 @@ from jitr.schemas.settings import GatewaySettings
 # what is decoded on the event loop; zlib and its kin leave the interpreter to others meanwhile
 _MOST_AT_ONCE: Final = 4096
 # values of JSON in one request; real ones are large by their texts and images
-MOST_VALUES: Final = 100_000
+MOST_VALUES: Final = 20_000
+# JSON as texts for a model is packed to a tenth, at the best to a hundredth: what would become more is a trap
+MOST_PACKED: Final = 100
+# what is no strict JSON is read again by Python, at a hundredth of the speed and on the event loop
+MOST_LENIENT: Final = 256 * 1024
 _FEW: Final = 64 * 1024
 _NO_MARKS: Final = bytes(set(range(256)) - set(b",[{"))
 _LARGE: Final = "it is larger than what is read (`gateway.max_read_mb`, `gateway.read_memory_mb`)"
+_NO_JSON: Final = f"it is no strict JSON, and longer than {MOST_LENIENT:,} bytes"
 _MANY: Final = f"it holds more than {MOST_VALUES:,} values"
 
 
@@ -117,11 +122,12 @@ class Bodies:
         coding = http.headers.get("Content-Encoding", "")
         if not coding:
             return _body(raw, raw, 2 * len(raw))
+        most = min(self._most, _FEW + MOST_PACKED * len(raw))
         try:
             if len(raw) <= _MOST_AT_ONCE:
-                text = decoded(raw, coding, self._most)
+                text = decoded(raw, coding, most)
             else:
-                text = await asyncio.to_thread(decoded, raw, coding, self._most)
+                text = await asyncio.to_thread(decoded, raw, coding, most)
         except EncodingError as wrong:
             return Body(raw, None, Reason.UNREADABLE, str(wrong), weight=len(raw))
         return _body(raw, text, len(raw) + 2 * len(text))
@@ -156,6 +162,8 @@ def _body(raw: bytes, text: bytes, weight: int) -> Body:
     request = json_object(text)
     if request is not None:
         return Body(raw, request, weight=weight)
+    if len(text) > MOST_LENIENT:
+        return Body(raw, None, Reason.UNREADABLE, _NO_JSON, weight=weight)
     # half a surrogate pair, bytes that are no UTF-8: the upstream judges it, and what is read is published
     try:
         lenient = loads(text.decode("utf-8", "replace"))
@@ -166,4 +174,4 @@ def _body(raw: bytes, text: bytes, weight: int) -> Body:
 
 def _holds_too_much(raw: bytes) -> bool:
     # a value takes up to a hundred times its text: these marks bound how many there are
-    return len(raw) > _FEW and len(raw.translate(None, _NO_MARKS)) > MOST_VALUES
+    return len(raw) > MOST_VALUES and len(raw.translate(None, _NO_MARKS)) > MOST_VALUES

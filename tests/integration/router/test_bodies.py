@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import sha256
@@ -12,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from jitr.router.bodies import MOST_VALUES
+from jitr.router.bodies import MOST_LENIENT, MOST_PACKED, MOST_VALUES
 
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
@@ -117,6 +118,46 @@ async def test_so_many_values_are_decoded_and_no_more(over: int, wire: Any, fron
     [call] = before.kept.calls
     assert before.counted("too_long") == over and (call.decision.reason == "too_long") is bool(over)
     assert bool(call.messages) is not bool(over)
+
+
+async def reason(before: Any, until: Until, body: bytes, **headers: str) -> str:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{before.url}/chat/completions", data=body, headers=headers) as got,
+    ):
+        assert got.status == 200
+    await until(lambda: before.kept.calls)
+    call = before.kept.calls.pop()
+    assert bool(call.messages) is ("not read" not in (call.error or ""))
+    return call.decision.reason if call.messages else "not read"
+
+
+@pytest.mark.parametrize(("size", "said"), [(MOST_LENIENT, "unreadable"), (MOST_LENIENT + 1, "not read")])
+async def test_what_is_no_strict_json_is_read_up_to_a_bound(
+    size: int, said: str, wire: Any, front: Any, until: Until
+) -> None:
+    upstream = await wire(answer_ok)
+    body = request("\ud800")
+    body += b" " * (size - len(body))
+    assert await reason(await front(upstream.url), until, body) == said
+    assert upstream.bodies == [body]
+
+
+@pytest.mark.parametrize(("over", "read"), [(0.8, True), (1.4, False)])
+async def test_what_is_packed_in_a_trap_is_not_unpacked(
+    over: float, read: bool, wire: Any, front: Any, until: Until
+) -> None:
+    upstream = await wire(answer_ok)
+    # noise that packs badly, and blanks that pack well
+    noise = "".join(sha256(bytes([n])).hexdigest() for n in range(100))
+    plain = request(noise)
+    size = int(over * (MOST_PACKED * len(gzip.compress(plain)) + 64 * 1024))
+    body = gzip.compress(plain + b" " * (size - len(plain)))
+    found = size / (MOST_PACKED * len(body) + 64 * 1024)
+    assert (found > 1) is (over > 1)
+    said = await reason(await front(upstream.url), until, body, **{"Content-Encoding": "gzip"})
+    assert (said != "not read") is read
+    assert upstream.bodies == [body]
 
 
 async def test_bodies_in_memory_are_bounded_together(wire: Any, front: Any, until: Until) -> None:

@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from yarl import URL
 
 from jitr.router.callers import CHECK_S
@@ -391,6 +392,39 @@ async def test_a_key_with_dollars_calls_only_what_has_a_price(own: tuple[Asker, 
     assert answer.error["code"] == "path_without_price"
     async with ask.http.get(f"{ask.gateway.base_url}/models", headers={"api-key": shown}) as models:
         assert models.status == 200
+
+
+async def test_audits_are_on_the_bill_of_the_key_that_was_answered(
+    own: tuple[Asker, Keyring], world: Any, apply: Apply, route: Make, until: Until
+) -> None:
+    ask, ring = own
+    await apply(route("active", audit_rate=1.0))
+    await until(lambda: ask.gateway._snapshot.view("default").routes.get("t1"))  # type: ignore[union-attr]
+    await until(
+        lambda: ask.gateway._snapshot.view("default").routes["t1"].reason.value == "ask"  # type: ignore[union-attr]
+    )
+    _, shown = await ring.create("default", usd_per_day=0.01)
+    await served(ask, shown)
+    await served(ask, shown, status=429)
+    assert world.kept.calls and all(call.decision.reason == "accepted" for call in world.kept.calls)
+
+
+async def test_while_redis_is_away_the_keys_that_are_known_go_on(
+    own: tuple[Asker, Keyring], until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, ring = own
+    shown = (await ring.create("acme"))[1]
+    await served(ask, shown)
+    failed = []
+
+    async def away(keyring: Keyring) -> str | None:
+        failed.append(1)
+        raise RedisConnectionError("away")
+
+    monkeypatch.setattr(Keyring, "epoch", away)
+    await until(lambda: len(failed) > 1)
+    assert (await ask(api_key=shown)).status == 200
+    assert (await ask(api_key="sk-jitr-unknown")).status == 401
 
 
 async def test_keys_outlive_a_flush_of_redis(own: tuple[Asker, Keyring], world: Any, until: Until) -> None:

@@ -130,6 +130,11 @@ class Caller:
             usd = bill_usd(request, response, prices, asked_bytes=asked_bytes, kept=kept)
             self._callers.limits.charge(self.key, usd)
 
+    def left(self, request: Mapping[str, Any], asked_bytes: int) -> None:
+        """Put on the key's bill what was asked, where the caller went away before the upstream answered."""
+        self._served = True
+        self.charge(request, None, asked_bytes=asked_bytes)
+
     def sent(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
         """Headers for the upstream: with the upstream's key where the caller's is ours."""
         if self.key is not None:

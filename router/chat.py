@@ -50,6 +50,7 @@ class _Exchange:
     started: float
     decision: Decision
     request: Mapping[str, Any]
+    asked_bytes: int = 0
     upstream_s: float = 0.0
 
     @property
@@ -117,7 +118,8 @@ class Chat:
             return not_whole(http) or web.Response(status=400)
         with self._bodies.hold(body):
             decision = await self._decide(http, body)
-            exchange = _Exchange(http, http[CALLER], started, decision, body.request or {})
+            asked_bytes = http.content_length or len(body.raw)
+            exchange = _Exchange(http, http[CALLER], started, decision, body.request or {}, asked_bytes)
             try:
                 if decision.answered:
                     return self._from_surrogate(exchange)
@@ -227,6 +229,7 @@ class Chat:
             exchange.upstream_s = time.perf_counter() - sent
             return self._failed(exchange, failure)
         except asyncio.CancelledError:
+            exchange.caller.left(exchange.request, exchange.asked_bytes)
             self._report(exchange.decision, None, why_left(http), exchange.took_s)
             raise
         exchange.upstream_s = time.perf_counter() - sent
@@ -248,7 +251,7 @@ class Chat:
         exchange.upstream_s += relay.waited_s
         if exchange.decision.call is None:
             self._upstream.let_go(answer, complete=relay.complete)
-            exchange.caller.charge(exchange.request, None, asked_bytes=http.content_length or len(body.raw))
+            exchange.caller.charge(exchange.request, None, asked_bytes=exchange.asked_bytes)
             self._report(exchange.decision, None, None, exchange.took_s, answer.status)
         elif isinstance(out, web.Response):
             # read and published once the answer is on its way
@@ -308,7 +311,8 @@ class Chat:
         error: str | None,
         latency_s: float,
     ) -> None:
-        exchange.caller.charge(exchange.request, response, kept=bytes(relay.kept))
+        kept, asked_bytes = bytes(relay.kept), exchange.asked_bytes
+        exchange.caller.charge(exchange.request, response, asked_bytes=asked_bytes, kept=kept)
         self._report(exchange.decision, response, error, latency_s, answer.status)
 
     def _in_background(self, name: str, work: Coroutine[Any, Any, None]) -> None:

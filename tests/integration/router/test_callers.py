@@ -379,6 +379,27 @@ async def test_beyond_its_dollars_of_the_day_a_key_is_refused_at_every_gateway(
         await late.stop(deadline_s=0.2)
 
 
+@pytest.mark.parametrize("read", [True, False])
+async def test_what_was_asked_is_billed_also_where_the_caller_leaves_before_the_answer(
+    read: bool, own: tuple[Asker, Keyring], world: Any, until: Until
+) -> None:
+    ask, ring = own
+    _, shown = await ring.create("acme", usd_per_day=0.05)
+    await served(ask, shown)
+    asked, world.teacher.wait = len(world.teacher.asked), asyncio.Event()
+    body = b"superb " * 100  # more than five cents
+    if read:
+        body = json.dumps(world.request(body.decode())).encode()
+    _, writer = await asyncio.open_connection("127.0.0.1", ask.gateway.port)
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\napi-key: {shown}\r\n"
+    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    await until(lambda: len(world.teacher.asked) > asked)
+    writer.transport.abort()
+    world.teacher.wait.set()
+    await until(lambda: len(world.kept.calls) > asked)
+    assert (await ask(api_key=shown)).status == 429
+
+
 async def _spent(ring: Keyring) -> bool:
     return sum((await ring.usd_today(int(time.time() // 86_400))).values()) > 0.05
 

@@ -236,7 +236,7 @@ async def test_without_rights_calls_wait_and_go_when_they_are_given(
     for n in range(150):
         stream.publish(call(n))
     await until(lambda: stream.spool_bytes and not stream.queued)
-    await until(lambda: "TopicAuthorizationFailed" in stream.state()["kafka"])
+    await until(lambda: "does not give us: Write on topic llm.calls" in stream.state()["kafka"])
     assert stream.waiting == 150 and stream.keeping and settled(stream)
     monkeypatch.setattr(PartitionLog, "append", append)
     await until(lambda: stream.published == 150)

@@ -50,7 +50,7 @@ def why(redis: RedisSettings, error: BaseException) -> str:
 
     Examples
     --------
-    >>> why(RedisSettings(), AuthenticationError("invalid username-password pair"))[-56:]
+    >>> why(RedisSettings(), AuthenticationError("invalid username-password pair"))[-55:]
     'pair); user and password stand in redis.url (REDIS_URL)'
     """
     detail = safe_text(str(error) or type(error).__name__)

@@ -108,6 +108,8 @@ def said_away_from_home(made: TrainingResult, tmp_path: Path, weights: Weights, 
     return away.stdout.strip()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # half a minute of one core each
 @pytest.mark.parametrize("kind", ["label", "json"])
 def test_a_tuned_surrogate_goes_through_training_to_answers(
     kind: str, weights: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

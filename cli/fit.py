@@ -9,8 +9,8 @@ from typing import Literal
 import click
 import msgspec
 
+from jitr.cli.left_out import no_labels, only_llm
 from jitr.cli.lines import name_lines
-from jitr.cli.no_labels import told
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json, progress
 from jitr.cli.table import route_of, rows
@@ -36,7 +36,8 @@ class FitReport(msgspec.Struct, frozen=True, kw_only=True):
 
     ``kept``: an older surrogate, whose certificate is better, stays. ``refused_lines`` could not be read,
     ``unparsed`` answers are nothing of the kind, and ``no_labels`` counts calls whose answers teach nothing,
-    by why (`jitr.schemas.labels`).
+    by why (`jitr.schemas.labels`), and ``only_teacher`` those that the gateway leaves to the LLM
+    (`jitr.schemas.only_teacher`): they teach, but no surrogate will be asked for their like.
     """
 
     path: str
@@ -54,6 +55,7 @@ class FitReport(msgspec.Struct, frozen=True, kw_only=True):
     refused_lines: int = 0
     unparsed: int = 0
     no_labels: dict[str, int] = {}
+    only_teacher: dict[str, int] = {}
 
 
 @click.command()
@@ -192,7 +194,7 @@ def _dataset(
 ) -> tuple[Dataset, Teaching, tuple[str, ...]]:
     """What there is to learn from, what a file taught, and the digests of what was collected."""
     if file is not None:
-        taught = read(file, task, Redaction(settings))
+        taught = read(file, task, Redaction(settings), settings.gateway.harmless)
         name_lines(taught.refused)
         if not taught.examples:
             raise ConfigError(f"{file} holds no answer that teaches{_why(taught)}; see `jitr fit --help`")
@@ -214,7 +216,7 @@ def _dataset(
 def _why(taught: Teaching) -> str:
     """Why a file teaches nothing."""
     if taught.no_labels:
-        return f": {told(taught.no_labels)}"
+        return f": {no_labels(taught.no_labels)}"
     return f": {taught.refused[0].partition(': ')[2]}" if taught.refused else ""
 
 
@@ -237,6 +239,7 @@ def _report(made: Fit, dataset: Dataset, taught: Teaching) -> FitReport:
         refused_lines=len(taught.refused),
         unparsed=dataset.unparsed,
         no_labels=dict(taught.no_labels),
+        only_teacher=dict(taught.only_teacher),
     )
 
 
@@ -245,7 +248,9 @@ def _show(report: FitReport) -> None:
     if report.refused_lines:
         out.print(f"{report.refused_lines:,} lines could not be read and were left out")
     if report.no_labels:
-        out.print(f"answers that are no labels: {told(report.no_labels)}")
+        out.print(f"answers that are no labels: {no_labels(report.no_labels)}")
+    if report.only_teacher:
+        out.print(f"calls whose like the gateway leaves to the LLM: {only_llm(report.only_teacher)}")
     if report.unparsed:
         out.print(f"{report.unparsed:,} answers are nothing of the kind and were left out")
     ceiling = (

@@ -12,8 +12,8 @@ import msgspec
 from rich.markup import escape
 from rich.progress import Progress
 
+from jitr.cli.left_out import no_labels, only_llm
 from jitr.cli.lines import A_TIME, call_lines, name_lines
-from jitr.cli.no_labels import told
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json, progress, table, usd
 from jitr.cli.scan_page import page
@@ -25,13 +25,11 @@ from jitr.models.tasks.kinds import are_numbers
 from jitr.models.tasks.scan import Scan
 from jitr.models.tasks.scan import scan as scan_calls
 from jitr.schemas.calls import Call
-from jitr.schemas.checks import SAID
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.scan import Potential, Refused, ScanReport, ScanTask
 from jitr.schemas.settings import Settings
 
 _KEPT = 1000
-_REASONS = 5
 _MONTH_S = 30 * 86_400.0
 
 
@@ -159,17 +157,10 @@ def _of_all(potential: Potential, task: ScanTask) -> Potential:
     if task.learnable:
         share = task.learnable / task.calls
         return msgspec.structs.replace(potential, coverage=share * potential.coverage)
-    reasons = [f"only the LLM answers such calls: {_told(task.only_teacher)}"] if task.only_teacher else []
+    reasons = [f"only the LLM answers such calls: {only_llm(task.only_teacher)}"] if task.only_teacher else []
     if sum(task.only_teacher.values()) < task.calls:
-        reasons.append(f"no answer is a label: {told(task.no_labels)}")
+        reasons.append(f"no answer is a label: {no_labels(task.no_labels)}")
     return Potential(reason="; ".join(reasons))
-
-
-def _told(reasons: dict[str, int]) -> str:
-    """Why only the LLM answers calls, most frequent first."""
-    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    words = [f"{SAID.get(why.split()[0], why)} (`{why}`, {calls:,})" for why, calls in ordered[:_REASONS]]
-    return "; ".join([*words, "..."] if len(ordered) > _REASONS else words)
 
 
 def _has_numbers(task: ScanTask) -> bool:
@@ -252,10 +243,11 @@ def notes(report: ScanReport) -> list[str]:
             f"Lines that could not be read and are left out: {report.refused_lines:,} ({first}{more})."
         )
     if report.only_teacher:
-        said.append(f"Calls that the gateway leaves to the LLM: {_told(report.only_teacher)}.")
+        said.append(f"Calls that the gateway leaves to the LLM: {only_llm(report.only_teacher)}.")
     if report.no_labels:
         said.append(
-            f"Answers that are no labels, so that those calls stay with the LLM: {told(report.no_labels)}."
+            "Answers that are no labels, so that those calls stay with the LLM: "
+            f"{no_labels(report.no_labels)}."
         )
     if report.estimated_tokens:
         said.append(

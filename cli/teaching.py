@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,15 +41,18 @@ class Teaching:
         A message for each line that could not be read, with its place.
     no_labels : Counter
         Calls whose answers are no labels, by why (`jitr.schemas.labels`).
+    only_teacher : Counter
+        Calls that the gateway leaves to the LLM, by why (`jitr.schemas.only_teacher`).
     """
 
     examples: list[Example] = field(default_factory=list)
     kind: OutputKind = "text"
     refused: list[str] = field(default_factory=list)
     no_labels: Counter[str] = field(default_factory=Counter)
+    only_teacher: Counter[str] = field(default_factory=Counter)
 
 
-def read(file: Path, task: str | None, redact: Redaction) -> Teaching:
+def read(file: Path, task: str | None, redact: Redaction, harmless: Collection[str] = ()) -> Teaching:
     """Read a file of pairs or of calls; what it is shows in the first line that is either.
 
     Raises
@@ -65,7 +68,7 @@ def read(file: Path, task: str | None, redact: Redaction) -> Teaching:
                 return _pairs(file, redact)
             if any(key in row for key in _CALLS):
                 break
-    return _calls(file, task, redact)
+    return _calls(file, task, redact, harmless)
 
 
 def _pairs(file: Path, redact: Redaction) -> Teaching:
@@ -90,7 +93,7 @@ def _pairs(file: Path, redact: Redaction) -> Teaching:
     return taught
 
 
-def _calls(file: Path, name: str | None, redact: Redaction) -> Teaching:
+def _calls(file: Path, name: str | None, redact: Redaction, harmless: Collection[str]) -> Teaching:
     finders: dict[str, Finder] = {}
     members: dict[str, list[Call]] = {}
     taught = Teaching()
@@ -107,8 +110,9 @@ def _calls(file: Path, name: str | None, redact: Redaction) -> Teaching:
     tasks = [t for f in finders.values() for t in f.tasks if t.status == "task" and members.get(t.id)]
     chosen = _choose(tasks, members, name, file)
     space = LabelSpace()
-    made = [task_call(call, chosen, {}) for call in members[chosen.id]]
+    made = [task_call(call, chosen, {}, harmless=harmless) for call in members[chosen.id]]
     taught.no_labels = Counter(one.no_label.value for one in made if one.no_label is not None)
+    taught.only_teacher = Counter(one.only_teacher for one in made if one.only_teacher)
     answered = [(one, one.response) for one in made if one.no_label is None and one.response is not None]
     for one, said in answered:
         space.learn(said.text, one.input)

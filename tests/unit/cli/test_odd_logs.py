@@ -162,6 +162,18 @@ def test_what_is_replaceable_is_a_share_of_all_calls_not_of_those_with_labels(
     assert taught.no_labels == {"cut_short": 100} and len(taught.examples) == 300
 
 
+def test_fit_says_which_calls_the_gateway_leaves_to_the_llm(tmp_path: Path) -> None:
+    lines = [
+        {"request": request(text) | ({"n": 2} if i % 2 else {}), "response": response(label)}
+        for i, (text, label) in enumerate(rows(200))
+    ]
+    log = write(tmp_path / "log.jsonl", lines)
+    taught = read(log, None, Redaction(Settings()))
+    assert taught.only_teacher == {"choices": 100} and len(taught.examples) == 200
+    ended = CliRunner().invoke(fit, [str(log), "--out", str(tmp_path / "out")])
+    assert "leaves to the LLM" in ended.output and "`choices`, 100" in ended.output
+
+
 def test_answers_in_parts_teach_as_plain_ones_do(tmp_path: Path) -> None:
     lines = [
         {"request": request(text), "response": response([{"type": "text", "text": a}] if i % 2 else a)}

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from jitr.router.connections import Connection
 from jitr.router.encoding import EncodingError, decoded
 from jitr.router.refusals import SERVER
-from jitr.router.upstream import FAILURES, UpstreamAnswer, said
+from jitr.router.upstream import FAILURES, UpstreamAnswer, passed_reason, said
 
 GONE: Final = "the caller went away before the answer ended"
 STOPPED: Final = "the gateway stopped before the answer ended"
@@ -106,7 +106,7 @@ class Relay:
             if length is not None:
                 headers["Content-Length"] = length
             self._ended = self.complete = True
-            return web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+            return web.StreamResponse(status=answer.status, reason=passed_reason(answer), headers=headers)
         try:
             small = length is not None and length.isdecimal() and int(length) <= _ONE_PIECE
             piece = await self._timed(content.read() if small else content.readany())
@@ -114,7 +114,7 @@ class Relay:
                 self._take(piece)
                 self._ended = self.complete = True
                 return web.Response(
-                    status=answer.status, reason=answer.reason, headers=headers, body=piece or None
+                    status=answer.status, reason=passed_reason(answer), headers=headers, body=piece or None
                 )
             if length is not None:
                 headers["Content-Length"] = length
@@ -130,7 +130,7 @@ class Relay:
         headers: CIMultiDict[str],
         piece: bytes,
     ) -> web.StreamResponse:
-        out = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+        out = web.StreamResponse(status=answer.status, reason=passed_reason(answer), headers=headers)
         content = answer.content
         self._take(piece)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, Protocol
@@ -37,6 +38,7 @@ VIA: Final = "x-jitr-via"
 MOST_HOPS: Final = 8
 LONGEST_LINE: Final = 64 * 1024
 _END_S: Final = 1.0
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError)
 
 
@@ -281,9 +283,18 @@ async def _watched(
 def passed_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
     """The LLM's headers as the caller gets them: request ids, rate limits and retry hints included.
 
-    What a second gateway behind us says of its own decision is not ours to say.
+    What a second gateway behind us says of its own decision is not ours to say. Control characters, which no
+    header may hold and no answer can be sent with, become blanks.
     """
-    return _end_to_end(headers, _HOP)
+    kept = _end_to_end(headers, _HOP)
+    if _CONTROL.search("".join(kept.values())):
+        return CIMultiDict([(name, _CONTROL.sub(" ", value)) for name, value in kept.items()])
+    return kept
+
+
+def passed_reason(answer: UpstreamAnswer) -> str:
+    """The words beside the LLM's status, as the caller gets them."""
+    return _CONTROL.sub(" ", answer.reason or "")
 
 
 def _end_to_end(headers: Mapping[str, str], not_these: frozenset[str]) -> CIMultiDict[str]:

@@ -311,3 +311,28 @@ async def test_a_long_answer_is_read_beside_the_event_loop(
     await until(lambda: world.kept.calls)
     assert world.kept.calls[0].response.text == "a " * chunks
     assert [thread is not threading.current_thread() for thread in threads] == [beside]
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "embeddings"])
+@pytest.mark.parametrize("length", [True, False])
+async def test_control_characters_in_the_head_of_an_answer_become_blanks(
+    length: bool, path: str, wire: Any, front: Any, until: Until
+) -> None:
+    async def answer(writer: asyncio.StreamWriter, n: int) -> None:
+        framed = b"Content-Length: %d" % len(ANSWER) if length else b"Connection: close"
+        # in values the client of chat completions takes none
+        odd = b"X-Odd: a" if path == "chat/completions" else b"X-Odd: a\x01b\x7f"
+        lines = [b"HTTP/1.1 200 O\x01K", odd, b"X-Plain: a\tb", framed, b"", ANSWER]
+        writer.write(b"\r\n".join(lines))
+
+    before = await front((await wire(answer)).url)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{before.url}/{path}", json={**REQUEST, "stream": False}) as got,
+    ):
+        assert got.status == 200 and await got.read() == ANSWER
+        assert got.reason == "O K" and got.headers["X-Plain"] == "a\tb"
+        assert got.headers["X-Odd"] == ("a" if path == "chat/completions" else "a b")
+    if path == "chat/completions":
+        await until(lambda: before.kept.calls)
+        assert before.kept.calls[0].response.text == "shipping"

@@ -31,7 +31,7 @@ TRAINABLE: tuple[OutputKind, ...] = ("label", "labels", "json", "number")
 HELD_BACK = 0.3
 _LEAST = 40
 _MOST_GRAMS = 8_000
-_UNPARSED = "\0"
+_UNPARSED = "\0unparsed"
 
 
 def potential(

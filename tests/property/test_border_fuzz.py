@@ -31,6 +31,7 @@ from jitr.schemas.settings import GatewaySettings, Settings, StateSettings
 N = int(os.environ.get("JITR_FUZZ", "600"))
 AT_ONCE = 40 if N < 10_000 else 400
 ENDS_WITHIN_S = 30.0
+pytestmark = pytest.mark.timeout(max(180, N // 10))
 # requests that are no calls: of other paths, and of whom the gateway sends away
 NO_CALLS = ("passed", "refused")
 

@@ -90,7 +90,8 @@ def estimate_tokens(text: str, model: str = "") -> int:
     """About how many tokens a text is for a model.
 
     The median text is 2 to 13% off in English, code and JSON, at most 30% in another European language, 40%
-    in others (four characters a token: 3 to 14%, 51%, 84%); `benchmarks/token_estimates.py`.
+    in others (four characters a token: 3 to 14%, 51%, 84%); `benchmarks/token_estimates.py`, whose public
+    texts are partly those that the weights were fitted to.
 
     Parameters
     ----------

@@ -1,9 +1,10 @@
 """A lean HTTP/1.1 client for one server: the request path's way to the upstream.
 
 aiohttp's client takes most of a forwarder's processor time, this one little: `benchmarks/gateway.py` has a
-bare forwarder by aiohttp beside the gateway. httptools, the parser that uvicorn uses, reads the answers. A request
-is sent twice at most: again only where a kept connection was closed before a byte of the answer came. Bodies
-are passed as they come, compressed or not. Proxies, redirects and other methods are aiohttp's business.
+bare forwarder by aiohttp beside the gateway. httptools, the parser that uvicorn uses, reads the answers.
+A request is sent twice at most: again only where a kept connection was closed before a byte of the answer
+came. Bodies are passed as they come, compressed or not. Proxies, redirects and other methods are aiohttp's
+business.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
 ARGS ?=
+# Processes that the tests run in.
+JOBS ?= 2
 # An index to take torch from, for example PyTorch's index of CPU wheels: 0.2 GB in the place of 2.5.
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
@@ -23,10 +25,10 @@ demo: $(VENV)/light  ## run the whole loop on this machine, no server needed (DA
 	$(BIN)/jitr demo $(if $(DATA),--data $(DATA)) $(ARGS)
 
 test: $(VENV)/full  ## set everything up and run the tests (ARGS="-k name" chooses)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: lint types  ## what CI runs: lint, types, import rules, tests, examples in the docs
-	$(BIN)/python -m pytest --doctest-modules src/jitr tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --doctest-modules src/jitr tests
 
 lint: $(VENV)/full
 	$(BIN)/ruff check .

@@ -28,7 +28,7 @@ def only_llm(counts: Mapping[str, int]) -> str:
     Examples
     --------
     >>> only_llm({"choices": 400})
-    'more than one choice is asked for (`choices`, 400)'
+    'more than one answer asked for (`choices`, 400)'
     """
     ranked = _ranked(counts)
     words = [f"{SAID.get(why.split()[0], why)} (`{why}`, {calls:,})" for why, calls in ranked[:_REASONS]]

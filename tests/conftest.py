@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -34,6 +34,18 @@ settings.load_profile("unhurried")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SERVERS] = []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One of several processes tells the first which servers it ran against."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["servers"] = session.config.stash[SERVERS]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    lines = node.config.stash[SERVERS]
+    lines += [line for line in getattr(node, "workeroutput", {}).get("servers", []) if line not in lines]
 
 
 def pytest_terminal_summary(

@@ -53,7 +53,7 @@ def uses() -> Iterator[tuple[str, re.Pattern[Any], str]]:
                 used = {
                     m for text in readers for m in re.findall(rf"\b{held}\.({'|'.join(METHODS)})\b", text)
                 }
-                for method in used:
+                for method in sorted(used):
                     yield f"{name}.{held}", value, method
             elif isinstance(getattr(value, "__self__", None), re.Pattern):
                 yield f"{name}.{held}", value.__self__, value.__name__

@@ -124,7 +124,7 @@ CASES: dict[str, tuple[list[Any], list[tuple[Any, str]]]] = {
     "add_generation_prompt": ([True], [(False, "parameter")]),
     "continue_final_message": ([False], [(True, "parameter")]),
     "skip_special_tokens": ([True], [(False, "parameter")]),
-    **{name: ([{"a": 1}, "x"], []) for name in CONSTRAINTS},
+    **{name: ([{"a": 1}, "x"], []) for name in sorted(CONSTRAINTS)},
 }  # fmt: skip
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -76,21 +75,17 @@ class Bodies:
     ----------
     settings : GatewaySettings
         ``max_read_mb`` and ``read_memory_mb``.
+
+    Attributes
+    ----------
+    held : int
+        Bytes of all that are held; who works on a body adds its weight meanwhile.
     """
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._most: Final = int(settings.max_read_mb * 2**20)
         self._most_held: Final = int(settings.read_memory_mb * 2**20)
         self.held = 0
-
-    @contextmanager
-    def hold(self, body: Body) -> Iterator[None]:
-        """Count a body's memory while it is worked on."""
-        self.held += body.weight
-        try:
-            yield
-        finally:
-            self.held -= body.weight
 
     async def read(self, http: web.BaseRequest) -> Body:
         """Read a body and the JSON object in it.

@@ -116,7 +116,8 @@ class Chat:
             body = await self._bodies.read(http)
         except NOT_WHOLE:
             return not_whole(http) or web.Response(status=400)
-        with self._bodies.hold(body):
+        self._bodies.held += body.weight
+        try:
             decision = await self._decide(http, body)
             asked_bytes = http.content_length or len(body.raw)
             exchange = _Exchange(http, http[CALLER], started, decision, body.request or {}, asked_bytes)
@@ -126,6 +127,8 @@ class Chat:
                 return await self._from_teacher(exchange, body)
             finally:
                 self._metrics.observe(decision.target, decision.reason, exchange.took_s, exchange.upstream_s)
+        finally:
+            self._bodies.held -= body.weight
 
     async def close(self, deadline_s: float) -> None:
         """Wait for audits, and answers that are being read; those that are late are published as lost."""
@@ -182,7 +185,7 @@ class Chat:
         headers = {
             "Content-Type": kind,
             "Server": SERVER,
-            REQUEST_ID: request_id(exchange.http),
+            REQUEST_ID: request_id(exchange.http, decision.id),
             **exchange.headers(),
         }
         return web.Response(body=body, headers=headers)
@@ -236,7 +239,7 @@ class Chat:
         relay = Relay(LARGEST_KEPT if exchange.decision.call is not None else 0)
         passed = passed_headers(answer.headers)
         if REQUEST_ID not in passed:
-            passed[REQUEST_ID] = request_id(http)
+            passed[REQUEST_ID] = request_id(http, exchange.decision.id)
         passed.update(exchange.headers())
         passed.update(shared(http))
         try:

@@ -29,8 +29,12 @@ def keys_in(headers: CIMultiDictProxy[str] | CIMultiDict[str]) -> tuple[str, ...
     >>> keys_in(CIMultiDict({"Authorization": "Bearer k1", "x-api-key": "k2"})), keys_in(CIMultiDict())
     (('k1', 'k2'), ())
     """
-    found = [_key(value) for name in HEADERS if name in headers for value in headers.getall(name)]
-    return tuple(dict.fromkeys([key for key in found if key]))
+    found: dict[str, None] = {}
+    for name in HEADERS:
+        for value in headers.getall(name, ()):
+            found[_key(value)] = None
+    found.pop("", None)
+    return tuple(found)
 
 
 def identity(headers: CIMultiDictProxy[str] | CIMultiDict[str], query: str = "") -> bytes:

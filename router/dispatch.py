@@ -90,10 +90,13 @@ class Dispatch:
             return refused
         if "Expect" in http.headers and not await self._expected(http):
             return self._refuse(http, 417, "Only 100-continue may be expected.", "bad_expectation")
-        with self._metrics.in_flight.track_inprogress():
+        self._metrics.in_flight += 1
+        try:
             if http.method == "POST" and (below == chat.PATH or unquote(below) == chat.PATH):
                 return await self._chat.handle(http)
             return await self._passing.handle(http, below)
+        finally:
+            self._metrics.in_flight -= 1
 
     async def _own(self, http: web.BaseRequest, path: str) -> web.StreamResponse:
         page = self._pages.get(path)

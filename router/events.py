@@ -267,7 +267,7 @@ class EventStream:
             self._drop(Drop.FAILED if is_call(call) else Drop.UNENCODABLE)
             return None
         try:
-            return encoded(clean, self._source, self._seal)
+            return encoded(clean, self._source, self._seal, known=redacted)
         except Exception as error:
             log.error("call %r cannot be written as an event (%s); it is dropped", call.id, error)
             self._drop(Drop.UNENCODABLE)

@@ -24,6 +24,7 @@ from jitr.router.chat import Chat
 from jitr.router.connections import Connections, allow_open_files
 from jitr.router.dispatch import Dispatch, Page
 from jitr.router.events import EventStream
+from jitr.router.listener import Listener
 from jitr.router.metrics import GatewayMetrics, PublishCounts
 from jitr.router.router import Router, Sink
 from jitr.router.snapshot import Snapshot
@@ -77,6 +78,7 @@ class Gateway:
         self._events: Final[Events] = EventStream(settings) if events is None else events
         self._upstream: Final = Upstream(settings.gateway)
         self._runner: web.ServerRunner | None = None
+        self._listener: Listener | None = None
         self.router: Final = Router(settings, self._snapshot, self._events)
         self.callers: Final = Callers(settings, self._snapshot.redis, follow=self._snapshot.follow)
         audits = Loops()
@@ -143,15 +145,16 @@ class Gateway:
         self._runner = web.ServerRunner(self.connections)
         await self._runner.setup()
         host = settings.host
+        self._listener = Listener(self.connections, host, self.port)
         try:
-            await web.TCPSite(self._runner, host, self.port, backlog=1024).start()
+            await self._listener.start()
         except OSError as error:
             await self.stop()
             raise ConfigError(
                 f"gateway: {host}:{self.port} cannot be listened on ({error.strerror}); set gateway.port to a"
                 " free port, or 0 to let the system choose"
             ) from error
-        self.port = self._runner.addresses[0][1]
+        self.port = self._listener.port
         if await leads_to(settings.upstream, host, self.port):
             await self.stop()
             raise ConfigError(
@@ -168,6 +171,8 @@ class Gateway:
             For all of it; by default ``gateway.stop_timeout_s``. What hangs beyond it is left behind.
         """
         total_s = self._settings.gateway.stop_timeout_s if deadline_s is None else deadline_s
+        if self._listener:
+            self._listener.close()
         if self._runner:
             self.connections.patience_s = total_s / 4
             await self._runner.cleanup()

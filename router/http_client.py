@@ -319,7 +319,6 @@ class _Connection(asyncio.Protocol):
             return
         self._busy = False
         self._answered = True
-        self._unwatch()
         if self._transport is None or self._transport.is_closing():
             return
         if self.whole and self._keeps and not self.parts and self.error is None:
@@ -442,12 +441,14 @@ class _Connection(asyncio.Protocol):
             self._timer = None
 
     def _late(self) -> None:
-        # one timer for a whole answer: it looks how long ago the last bytes came
+        # one timer for many answers: it looks how long ago the last bytes came
+        self._timer = None
+        if not self._busy:
+            return
         left = self._read_s
         if not self._paused:
             left += self._last - self._loop.time()
         if left > 0.0:
             self._timer = self._loop.call_later(left, self._late)
         else:
-            self._timer = None
             self._fail(TimeoutError(f"the upstream said nothing for {self._read_s:g} s"))

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter as Tally
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Final, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from jitr.router.drops import Drop
 from jitr.router.reasons import Reason
@@ -89,6 +100,11 @@ class GatewayMetrics:
         Age of the routing snapshot in seconds.
     loops : sequence of Loops
         All that runs in the background.
+
+    Attributes
+    ----------
+    in_flight : int
+        Requests under way; whoever works on them counts them.
     """
 
     def __init__(
@@ -100,35 +116,25 @@ class GatewayMetrics:
         loops: Sequence[Loops],
     ) -> None:
         self.registry: Final = CollectorRegistry()
-        self.in_flight: Final = Gauge(
-            "jitr_in_flight_requests", "Requests under way.", registry=self.registry
-        )
-        self._requests: Final = Counter(
-            "jitr_requests",
-            "Requests, by who answered and why (see jitr.router.reasons).",
-            ["route", "reason"],
-            registry=self.registry,
-        )
+        self.in_flight = 0
+        in_flight = Gauge("jitr_in_flight_requests", "Requests under way.", registry=self.registry)
+        in_flight.set_function(lambda: float(self.in_flight))
         self.unread_answers: Final = Counter(
             "jitr_unread_answers",
             "Answers of the upstream with a status of success that could not be read; their events say why.",
             registry=self.registry,
         )
-        self._known: Final[dict[tuple[str, Reason], tuple[Counter, Histogram, Histogram]]] = {}
-        self._duration: Final = Histogram(
+        self._requests: Final[Tally[tuple[str, str]]] = Tally()
+        self._duration: Final = _Histogram(
             "jitr_request_duration_seconds",
             "From the request's arrival to the end of its answer.",
-            ["route"],
-            buckets=_DURATION,
-            registry=self.registry,
+            _DURATION,
         )
-        self._overhead: Final = Histogram(
-            "jitr_overhead_seconds",
-            "Duration less the time spent waiting for the upstream.",
-            ["route"],
-            buckets=_OVERHEAD,
-            registry=self.registry,
+        self._overhead: Final = _Histogram(
+            "jitr_overhead_seconds", "Duration less the time spent waiting for the upstream.", _OVERHEAD
         )
+        for collector in (_Requests(self._requests), self._duration, self._overhead):
+            self.registry.register(collector)
         info = Gauge("jitr_build_info", "Always 1.", ["version"], registry=self.registry)
         info.labels(version).set(1)
         age = Gauge(
@@ -163,18 +169,49 @@ class GatewayMetrics:
 
     def observe(self, route: str, reason: Reason, duration_s: float, upstream_s: float) -> None:
         """Count one request."""
-        # looking a metric up by its labels takes longer than counting
-        known = self._known.get((route, reason))
-        if known is None:
-            known = self._known[route, reason] = (
-                self._requests.labels(route, reason.value),
-                self._duration.labels(route),
-                self._overhead.labels(route),
-            )
-        requests, duration, overhead = known
-        requests.inc()
-        duration.observe(duration_s)
-        overhead.observe(max(0.0, duration_s - upstream_s))
+        self._requests[route, reason.value] += 1
+        self._duration.observe(route, duration_s)
+        self._overhead.observe(route, max(0.0, duration_s - upstream_s))
+
+
+class _Requests(Collector):
+    def __init__(self, counts: Mapping[tuple[str, str], int]) -> None:
+        self._counts: Final = counts
+
+    def collect(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "jitr_requests",
+            "Requests, by who answered and why (see jitr.router.reasons).",
+            labels=["route", "reason"],
+        )
+        for labels, count in self._counts.items():
+            requests.add_metric(labels, count)
+        yield requests
+
+
+class _Histogram(Collector):
+    """One by route, for a single thread: prometheus_client's own takes two locks for each value."""
+
+    def __init__(self, name: str, documentation: str, bounds: tuple[float, ...]) -> None:
+        self._name: Final = name
+        self._documentation: Final = documentation
+        self._bounds: Final = (*bounds, float("inf"))
+        self._counts: Final[dict[str, list[int]]] = {}
+        self._sums: Final[defaultdict[str, float]] = defaultdict(float)
+
+    def observe(self, route: str, value: float) -> None:
+        counts = self._counts.get(route)
+        if counts is None:
+            counts = self._counts[route] = [0] * len(self._bounds)
+        counts[bisect_left(self._bounds, value)] += 1
+        self._sums[route] += value
+
+    def collect(self) -> Iterator[Metric]:
+        found = HistogramMetricFamily(self._name, self._documentation, labels=["route"])
+        for route, counts in self._counts.items():
+            buckets = zip(map(floatToGoString, self._bounds), accumulate(counts), strict=True)
+            found.add_metric([route], list(buckets), self._sums[route])
+        yield found
 
 
 class _Published(Collector):

@@ -23,8 +23,11 @@ class _Readable(msgspec.Struct):
 _readable: Final = msgspec.json.Decoder(_Readable)
 
 
-def encoded(call: Call, source: str, seal: Seal | None = None) -> bytes:
+def encoded(call: Call, source: str, seal: Seal | None = None, *, known: bool = False) -> bytes:
     """One call as an event that every reader takes; what is wrong is mended where that is possible.
+
+    ``known`` says that its fields hold what they are declared to, as those do that were read from JSON; else
+    the event is read once, as its readers would.
 
     Raises
     ------
@@ -42,7 +45,9 @@ def encoded(call: Call, source: str, seal: Seal | None = None) -> bytes:
     except UnicodeEncodeError:
         call = wellformed(call)
         event = encode_event(call.id, call.time, call, source=source, seal=seal)
-    _readable.decode(event)  # what its readers would refuse is refused here, where it is known whose it is
+    if not known:
+        # what its readers would refuse is refused here, where it is known whose it is
+        _readable.decode(event)
     return event
 
 

@@ -91,7 +91,7 @@ def error_body(
     return _encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
-def request_id(http: web.BaseRequest) -> str:
-    """The id that the caller gave its request, if it is fit for a header, or a new one."""
+def request_id(http: web.BaseRequest, drawn: str = "") -> str:
+    """The id that the caller gave its request, if it is fit for a header, else one that was drawn."""
     given = http.headers.get(REQUEST_ID, "")
-    return given if given and _IS_ID(given) else f"req_{new_id()}"
+    return given if given and _IS_ID(given) else f"req_{drawn or new_id()}"

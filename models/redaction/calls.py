@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
@@ -21,27 +22,48 @@ Rewrite = Callable[[list[str], list[str]], list[str]]
 _replace = msgspec.structs.replace
 
 
-def rewritten(call: Call, visit: Callable[[Call, Take], Call], rewrite: Rewrite) -> Call:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Which texts of a call are looked at.
+
+    Attributes
+    ----------
+    asked, answered : bool
+        The request's; the answers' and the errors'.
+    id : bool
+        The call's id: one that the router drew holds nothing of anybody's, and is none of a request's texts.
+    """
+
+    asked: bool = True
+    answered: bool = True
+    id: bool = True
+
+
+WHOLE: Final = Parts()
+OWN_ID: Final = Parts(id=False)
+ANSWERED: Final = Parts(asked=False)
+
+
+def rewritten(call: Call, parts: Parts, rewrite: Rewrite) -> Call:
     """A call whose texts were rewritten, all at once; the call itself where nothing changes.
 
     Parameters
     ----------
     call : Call
-    visit : callable
-        `request`, `answer` or `whole`.
+    parts : Parts
     rewrite : callable
         From texts, and what stands before each, to as many texts.
     """
-    texts, before = collected(call, visit)
+    texts, before = collected(call, parts)
     made = rewrite(texts, before)
     if made == texts:
         return call
     back = iter(made)
-    return visit(call, lambda text, gap: next(back))
+    return visited(call, parts, lambda text, gap: next(back))
 
 
-def collected(call: Call, visit: Callable[[Call, Take], Call]) -> tuple[list[str], list[str]]:
-    """The texts that a visit takes, and what stands before each, in its order, without making a call anew."""
+def collected(call: Call, parts: Parts) -> tuple[list[str], list[str]]:
+    """Texts of a call, and what stands before each, in the order of `visited`, without making it anew."""
     texts: list[str] = []
     before: list[str] = []
 
@@ -50,58 +72,85 @@ def collected(call: Call, visit: Callable[[Call, Take], Call]) -> tuple[list[str
         before.append(gap)
         return text
 
-    if visit is answer:
-        answer(call, take)
-        return texts, before
-    # a request has many texts, and most of them are empty
-    messages = call.messages
-    texts += [m.content for m in messages]
-    before += ["\n"] * len(messages)
-    for m in messages:
-        take(m.role, APART)
-        if m.name:
-            take(m.name, APART)
-        if m.tool_calls:
-            take(m.tool_calls, _PROSE)
-    take(call.id, APART)
-    take(call.model, APART)
-    for text in (call.tools, call.tool_choice, call.response_format):
-        if text:
+    if parts.asked:
+        # a request has many texts, and most of them are empty
+        messages = call.messages
+        texts += [m.content for m in messages]
+        before += ["\n"] * len(messages)
+        for m in messages:
+            take(m.role, APART)
+            if m.name:
+                take(m.name, APART)
+            if m.tool_calls:
+                take(m.tool_calls, _PROSE)
+        if parts.id:
+            take(call.id, APART)
+        take(call.model, APART)
+        for text in (call.tools, call.tool_choice, call.response_format):
+            if text:
+                take(text, APART)
+        for name, why in call.only_teacher.items():
+            take(name, APART)
+            take(why, ": ")
+        for text in call.stop:
             take(text, APART)
-    for name, why in call.only_teacher.items():
-        take(name, APART)
-        take(why, ": ")
-    for text in call.stop:
-        take(text, APART)
-    if call.task:
-        take(call.task, APART)
-    for name, value in call.metadata.items():
-        take(name, APART)
-        take(value, ": ")
-    if visit is whole and not (call.response is None and call.decision is None and call.error is None):
-        answer(call, take)
+        if call.task:
+            take(call.task, APART)
+        for name, value in call.metadata.items():
+            take(name, APART)
+            take(value, ": ")
+    if parts.answered:
+        said, decision = call.response, call.decision
+        if said is not None:
+            take(said.text, _PROSE)
+            if said.tool_calls:
+                take(said.tool_calls, _PROSE)
+            take(said.model, APART)
+            take(said.fingerprint, APART)
+            take(said.finish_reason, APART)
+            for token in _long(said.opening):
+                take(token, APART)
+        if decision is not None:
+            if decision.answer:
+                take(decision.answer, _PROSE)
+            if decision.label:
+                take(decision.label, _PROSE)
+            take(decision.reason, APART)
+        if call.error:
+            take(call.error, _PROSE)
     return texts, before
 
 
 def length(call: Call) -> int:
-    """Characters in all texts of a call.
+    """Characters in all texts of a call but its id.
 
     Examples
     --------
     >>> from jitr.schemas.calls import Message
     >>> length(Call(id="1", model="m", time=0.0, messages=(Message(role="user", content="Hi"),)))
-    8
+    7
     """
-    return sum(map(len, collected(call, whole)[0]))
+    size = len(call.model) + len(call.tools or "") + len(call.tool_choice or "") + len(call.task or "")
+    size += len(call.response_format or "") + sum(map(len, call.stop))
+    for m in call.messages:
+        size += len(m.role) + len(m.content) + len(m.name or "") + len(m.tool_calls or "")
+    for named in (call.only_teacher, call.metadata):
+        for name, value in named.items():
+            size += len(name) + len(value)
+    if call.response is None and call.decision is None and call.error is None:
+        return size
+    return size + sum(map(len, collected(call, ANSWERED)[0]))
 
 
-def whole(call: Call, take: Take) -> Call:
-    """Visit all texts of a call."""
-    return answer(request(call, take), take)
+def visited(call: Call, parts: Parts, take: Take) -> Call:
+    """The call, each text of these parts replaced by what is given for it and for what stands before it."""
+    if parts.asked:
+        call = _request(call, take, parts.id)
+    return _answer(call, take) if parts.answered else call
 
 
-def request(call: Call, take: Take) -> Call:
-    """Visit what was asked, contents first, as one may go on in the next; a tenant is nobody's secret."""
+def _request(call: Call, take: Take, with_id: bool) -> Call:
+    # contents first, as one may go on in the next; a tenant is nobody's secret
     contents = [take(m.content, "\n") for m in call.messages]
     messages = tuple(
         [
@@ -118,7 +167,7 @@ def request(call: Call, take: Take) -> Call:
     return _replace(
         call,
         messages=messages,
-        id=_id(call.id, take),
+        id=_id(call.id, take) if with_id else call.id,
         model=take(call.model, APART),
         tools=_may(call.tools, take),
         tool_choice=_may(call.tool_choice, take),
@@ -131,13 +180,9 @@ def request(call: Call, take: Take) -> Call:
     )
 
 
-def answer(call: Call, take: Take) -> Call:
-    """Visit what was answered: by the teacher, by a surrogate, or by an error."""
+def _answer(call: Call, take: Take) -> Call:
     response, decision = call.response, call.decision
     if response is not None:
-        opening = response.opening
-        if any(len(token) > _LONGEST_TOKEN for token in opening):
-            opening = {take(token, APART): share for token, share in opening.items()}
         response = _replace(
             response,
             text=take(response.text, _PROSE),
@@ -145,7 +190,8 @@ def answer(call: Call, take: Take) -> Call:
             model=take(response.model, APART),
             fingerprint=take(response.fingerprint, APART),
             finish_reason=take(response.finish_reason, APART),
-            opening=opening,
+            opening={take(token, APART): share for token, share in _long(response.opening).items()}
+            or response.opening,
         )
     if decision is not None:
         decision = _replace(
@@ -155,6 +201,11 @@ def answer(call: Call, take: Take) -> Call:
             reason=take(decision.reason, APART),
         )
     return _replace(call, response=response, decision=decision, error=_may(call.error, take, _PROSE))
+
+
+def _long(opening: dict[str, float]) -> dict[str, float]:
+    """The first tokens of an answer, where one of them may be a secret; else none."""
+    return opening if opening and max(map(len, opening)) > _LONGEST_TOKEN else {}
 
 
 def _may(text: str | None, take: Take, gap: str = APART) -> str | None:

@@ -24,6 +24,9 @@ _LONGEST_WORD: Final = 512
 _SHORTEST: Final = 8
 _NUMBERS: Final = frozenset({"card", "phone", "id"})
 _MOST_PASSES: Final = 8
+# short texts in which nothing was found are remembered: the answers of a task come again and again
+_SHORT: Final = 200
+_MOST_CLEAN: Final = 2000
 
 
 class Finder:
@@ -51,9 +54,10 @@ class Finder:
         self._compiled: Final = [_compiled(pattern) for pattern in patterns]
         self._any: Final = re2.Set.SearchSet(_options())
         for pattern in patterns:
-            self._any.Add(_as_seen(pattern.regex))
+            self._any.Add(_as_seen(pattern.sign or pattern.regex))
         if patterns:
             self._any.Compile()
+        self._clean: Final[set[str]] = set()
         words = "|".join({"name", *(pattern.kind for pattern in patterns)})
         self._word: Final = re.compile(rf"\[(?:{words})\]".encode())
 
@@ -65,11 +69,18 @@ class Finder:
         """Texts that belong together, each with what stands before it when they are read as one."""
         for _ in range(_MOST_PASSES):
             joined = "".join([part for pair in zip(separators, texts, strict=True) for part in pair])
-            found = self.find(joined)
+            found = [] if joined in self._clean else self.find(joined)
             if not found:
+                self._remember(joined)
                 break
             texts = _replaced(joined, texts, separators, found)  # what a word lays bare is looked at again
         return texts
+
+    def _remember(self, clean: str) -> None:
+        if len(clean) <= _SHORT:
+            if len(self._clean) >= _MOST_CLEAN:
+                self._clean.clear()
+            self._clean.add(clean)
 
     def find(self, text: str) -> list[Found]:
         """Where something begins and ends, and of which kind it is; in order, none over another."""
@@ -82,7 +93,7 @@ class Finder:
         return _apart(found, self._placed(held)) if found else found
 
     def _occurring(self, data: bytes) -> list[int]:
-        """Which patterns occur, in their order."""
+        """Which patterns occur, or may by their sign, in their order."""
         return sorted(self._any.Match(data) or ())
 
     def _placed(self, held: Seen) -> list[tuple[int, int]]:

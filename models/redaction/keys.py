@@ -45,7 +45,12 @@ KEYS: tuple[Pattern, ...] = (
         rf"\b(?:do[opr]_v1_[a-f0-9]{{20,}}|hvs\.{_T}{{20,}}|hvb\.{_T}{{20,}}|dp\.(?:pt|st|ct|sa|scim"
         rf"|audit)\.[A-Za-z0-9_.-]{{20,}})"
     ),
-    _key(rf"\b{_A}{{14}}\.atlasv1\.{_T}{{40,}}|\b{_T}{{3}}[0-9]Q~[A-Za-z0-9_.~-]{{31,34}}"),
+    Pattern(
+        "key",
+        rf"\b{_A}{{14}}\.atlasv1\.{_T}{{40,}}|\b{_T}{{3}}[0-9]Q~[A-Za-z0-9_.~-]{{31,34}}",
+        broken=True,
+        sign=r"\.atlasv1\.|[0-9]Q~",
+    ),
     _key(
         rf"\b(?:dapi[a-f0-9]{{32}}|glsa_{_T}{{20,}}|glc_[A-Za-z0-9+/=]{{20,}}|NRAK-[A-Z0-9]{{20,}}"
         rf"|NRII-{_T}{{20,}}|PMAK-[a-f0-9-]{{30,}})"

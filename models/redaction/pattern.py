@@ -25,9 +25,14 @@ class Pattern:
         From the text and the place of the group to the place that is replaced, or None for a false alarm.
     broken : bool
         Whether it is looked for across line breaks too, as parts of a message are joined by them.
+    sign : str
+        What stands in all that it finds, in RE2 syntax: looked for in its place where all patterns are looked
+        for at once. A pattern that begins with any letter gives one, else each new word costs that pass a
+        state of its automaton.
     """
 
     kind: str
     regex: str
     check: Check | None = None
     broken: bool = False
+    sign: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from jitr.models.redaction.calls import APART, answer, rewritten, whole
+from jitr.models.redaction.calls import ANSWERED, APART, OWN_ID, WHOLE, rewritten
 from jitr.models.redaction.finder import Finder
 from jitr.models.redaction.keys import KEYS
 from jitr.models.redaction.named import NAMED
@@ -71,13 +71,17 @@ class Redaction:
         made = self.text(text)
         return data if made == text else made.encode(coding, errors)
 
-    def call(self, call: Call) -> Call:
-        """A call with every text in it redacted; the same object where there is nothing to redact."""
-        return call if self._finder is None else rewritten(call, whole, self._all)
+    def call(self, call: Call, *, own_id: bool = False) -> Call:
+        """A call with every text in it redacted; the same object where there is nothing to redact.
+
+        ``own_id`` says that its id was drawn by `jitr` and is left alone: random letters cost as much to look
+        at as all the rest.
+        """
+        return call if self._finder is None else rewritten(call, OWN_ID if own_id else WHOLE, self._all)
 
     def answer(self, call: Call) -> Call:
         """A call whose answers and errors are redacted; its request is already."""
-        return call if self._finder is None else rewritten(call, answer, self._all)
+        return call if self._finder is None else rewritten(call, ANSWERED, self._all)
 
     def _all(self, texts: list[str], before: list[str]) -> list[str]:
         if self._finder is None:

@@ -15,6 +15,7 @@ from jitr.schemas.parameters import CONSTRAINTS
 from jitr.schemas.record import Record, convert, encode
 
 _MOST_CHOICES = 1000
+_NOT_ANSWERED = Answer()
 
 
 class _Pair(Record, frozen=True, kw_only=True):
@@ -62,8 +63,10 @@ class OpenAIPair:
 
     def _call(self, pair: _Pair, origin: Origin) -> Call:
         request = pair.request
-        answer = Answer() if pair.response is None else read_answer(pair.response)
-        metadata = {k: _text(v) for k, v in _mapping(request.get("metadata")).items()} | pair.metadata
+        answer = _NOT_ANSWERED if pair.response is None else read_answer(pair.response)
+        metadata = pair.metadata
+        if named := _mapping(request.get("metadata")):
+            metadata = {k: _text(v) for k, v in named.items()} | metadata
         tools = request.get("tools") or request.get("functions")
         choice = request.get("tool_choice", request.get("function_call"))
         return Call(
@@ -88,7 +91,7 @@ class OpenAIPair:
             task=pair.task or metadata.get("jitr_task"),
             decision=pair.decision,
             metadata=metadata,
-            error=error_said({"error": pair.error}) or answer.error,
+            error=(error_said({"error": pair.error}) if pair.error else None) or answer.error,
             status=pair.status,
         )
 
@@ -151,10 +154,14 @@ def _constraints(request: Mapping[str, Any]) -> str | None:
 
 def _limit(request: Mapping[str, Any]) -> int | None:
     given = (request.get("max_tokens"), request.get("max_completion_tokens"))
+    if given == (None, None):
+        return None
     return min([n for n in given if type(n) is int and 0 < n < 2**31], default=None)
 
 
 def _stop(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
     sequences = value if isinstance(value, list) else (value,)
     return tuple([s for s in sequences[:4] if isinstance(s, str) and 0 < len(s) <= LONGEST_STOP])
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeGuard
 
 from jitr.schemas.calls import Response, Usage
 from jitr.schemas.errors import RecordError
@@ -56,7 +56,7 @@ def read_answer(body: Mapping[str, Any]) -> Answer:
             raise RecordError("is required but missing", field="$.response.choices", stage="dialect")
         return Answer(None, usage, error or "the response holds no choices")
     said = choice.get("message")
-    message: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
+    message = said if _is_object(said) else {}
     # a log that leaves the field out says nothing; one that gives null says that the answer had not ended
     text, finish = text_of(message.get("content"), ""), _str(choice.get("finish_reason", "stop"))
     if not text and _str(message.get("refusal")):
@@ -105,7 +105,7 @@ def tool_calls_of(message: Mapping[str, Any]) -> str | None:
     """
     calls = message.get("tool_calls")
     found = [_called(call) for call in calls] if isinstance(calls, list) else []
-    if isinstance(message.get("function_call"), Mapping):
+    if _is_object(message.get("function_call")):
         found.append(_called({"function": message["function_call"]}))
     return encode(found).decode() if found else None
 
@@ -119,10 +119,10 @@ def read_usage(usage: Any) -> Usage:
     >>> usage.input_tokens, usage.output_tokens, usage.cached_tokens
     (60, 2, 0)
     """
-    if not isinstance(usage, Mapping):
+    if not _is_object(usage):
         return Usage()
     details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, Mapping) else None
+    cached = details.get("cached_tokens") if _is_object(details) else None
     return Usage(
         input_tokens=_count(usage.get("prompt_tokens")),
         output_tokens=_count(usage.get("completion_tokens")),
@@ -142,7 +142,7 @@ def error_said(body: Any) -> str | None:
     """
     if isinstance(body, list) and body:
         return error_said(body[0])
-    if not isinstance(body, Mapping):
+    if not _is_object(body):
         return None
     error = body.get("error") or body.get("detail")
     if not error and "choices" not in body:
@@ -157,7 +157,9 @@ def error_said(body: Any) -> str | None:
 
 def _first(choices: Sequence[Any]) -> Mapping[str, Any] | None:
     """The choice of index 0, wherever it stands; else the first."""
-    known = [c for c in choices if isinstance(c, Mapping)]
+    if len(choices) == 1 and type(choices[0]) is dict:
+        return choices[0]
+    known = [c for c in choices if _is_object(c)]
     return next((c for c in known if c.get("index") == 0), known[0] if known else None)
 
 
@@ -186,6 +188,8 @@ def _is_thought(part: Any) -> bool:
 
 def _opening(logprobs: Any) -> dict[str, float]:
     """The probabilities of the first token that is more than white space, quotes and the like."""
+    if logprobs is None:
+        return {}
     content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
     for token in content if isinstance(content, list) else ():
         if isinstance(token, Mapping) and any(c.isalnum() for c in _str(token.get("token"))):
@@ -210,6 +214,11 @@ def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST_TOKENS:
         return 0
     return int(value)
+
+
+def _is_object(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    # a program's may be of another kind than JSON's; asking for that takes ten times as long
+    return type(value) is dict or isinstance(value, Mapping)
 
 
 def _str(value: Any) -> str:

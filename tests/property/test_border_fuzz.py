@@ -258,7 +258,7 @@ class Border:
 
     @property
     def in_flight(self) -> float:
-        return float(self.gateway.metrics.in_flight._value.get())
+        return float(self.gateway.metrics.in_flight)
 
     @property
     def calls(self) -> int:

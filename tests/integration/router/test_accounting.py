@@ -214,7 +214,7 @@ async def test_calls_in_are_calls_in_kafka_while_kafka_comes_and_goes(
         await until(lambda: events.spool_bytes)
         child, _ = broker(port)
         ended += await calls(gateway, 150, WAYS, rng)
-    await until(lambda: not gateway.metrics.in_flight._value.get())
+    await until(lambda: not gateway.metrics.in_flight)
     await until(lambda: not gateway._chat._audits)
     await until(lambda: not events.waiting)
     taken, kept = events.taken, events.published

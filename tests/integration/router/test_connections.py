@@ -84,7 +84,7 @@ async def test_idle_connections_make_room_and_answers_under_way_never(
 
     before = await front((await wire(answer)).url, max_connections=4)
     async with connected(before.port, WHOLE, count=3) as held:
-        await until(lambda: before.gateway.metrics.in_flight._value.get() == 3)
+        await until(lambda: before.gateway.metrics.in_flight == 3)
         async with aiohttp.ClientSession() as kept, kept.post(f"{before.url}/completions", data=b"{}") as got:
             assert got.status == 200 and await got.read()  # its connection is kept, and asks nothing
             assert await ask(before.url) == 200
@@ -106,7 +106,7 @@ async def test_where_all_are_being_answered_the_next_is_refused_in_the_paths_dia
 
     before = await front((await wire(answer)).url, max_connections=3)
     async with connected(before.port, WHOLE, count=3) as held:
-        await until(lambda: before.gateway.metrics.in_flight._value.get() == 3)
+        await until(lambda: before.gateway.metrics.in_flight == 3)
         async with aiohttp.ClientSession() as session, session.post(f"{before.url}/{path}", data=BODY) as got:
             assert (got.status, got.headers["Retry-After"]) == (503, "1") and got.headers["x-request-id"]
             error = (await got.json())["error"]
@@ -128,7 +128,7 @@ async def test_one_address_cannot_take_all(wire: Any, front: Any, until: Until) 
 
     before = await front((await wire(answer)).url, max_connections=8, max_connections_per_address=4)
     async with connected(before.port, WHOLE, count=4, local="127.0.0.2"):
-        await until(lambda: before.gateway.metrics.in_flight._value.get() == 4)
+        await until(lambda: before.gateway.metrics.in_flight == 4)
         async with connected(before.port, WHOLE, local="127.0.0.2") as [(reader, _)]:
             assert (await reader.readline()).startswith(b"HTTP/1.1 503")
         async with connected(before.port, *HALVES, count=6, local="127.0.0.3"):
@@ -141,7 +141,7 @@ async def test_far_too_many_connections_are_cut(wire: Any, front: Any, until: Un
 
     before = await front((await wire(answer)).url, max_connections=2)
     async with connected(before.port, WHOLE, count=2):
-        await until(lambda: before.gateway.metrics.in_flight._value.get() == 2)
+        await until(lambda: before.gateway.metrics.in_flight == 2)
         async with connected(before.port, b"", count=400) as peers:
             await until(
                 lambda: sum(reader.at_eof() or reader.exception() is not None for reader, _ in peers) >= 300

@@ -161,6 +161,7 @@ async def test_an_artifact_named_by_another_scheme_is_fetched(
     row = route("active")
     assert row.surrogate is not None
     memory = fsspec.filesystem("memory")
+    memory.rm("/far", recursive=True) if memory.exists("/far") else None
     memory.put(row.surrogate.uri, "/far/v1", recursive=True)
     far = msgspec.structs.replace(row.surrogate, uri="memory://far/v1")
     await table.apply_route(msgspec.structs.replace(row, surrogate=far))

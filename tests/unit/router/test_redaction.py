@@ -90,9 +90,9 @@ async def test_long_texts_are_redacted_beside_the_event_loop(
     threads = []
     redact = Redaction.call
 
-    def spy(self: Redaction, call: Call) -> Call:
+    def spy(self: Redaction, call: Call, **options: bool) -> Call:
         threads.append(threading.current_thread() is threading.main_thread())
-        return redact(self, call)
+        return redact(self, call, **options)
 
     monkeypatch.setattr(Redaction, "call", spy)
     monkeypatch.setattr(module, "length", lambda call: LONG + extra)
@@ -107,9 +107,9 @@ async def test_only_so_many_long_calls_wait_and_the_others_go_to_the_teacher(
     let = threading.Event()
     redact = Redaction.call
 
-    def slow(self: Redaction, call: Call) -> Call:
+    def slow(self: Redaction, call: Call, **options: bool) -> Call:
         let.wait(30)
-        return redact(self, call)
+        return redact(self, call, **options)
 
     monkeypatch.setattr(Redaction, "call", slow)
     long = asked("a b " * LONG)

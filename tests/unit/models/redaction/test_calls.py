@@ -5,7 +5,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
-from jitr.models.redaction.calls import answer, collected, length, request, whole
+from jitr.models.redaction.calls import ANSWERED, OWN_ID, WHOLE, Parts, collected, length, visited
 from jitr.models.redaction.redaction import Redaction
 from jitr.schemas.calls import Call, DecisionStamp, Message, Response
 from jitr.schemas.settings import Settings
@@ -73,8 +73,8 @@ def test_the_bound_counts_every_text() -> None:
         assert length(longer) == length(call) + 1000 - len(getattr(call, name)), name
 
 
-@pytest.mark.parametrize("visit", [whole, request, answer])
-def test_the_texts_of_a_visit_are_told_in_its_order_without_it(visit: Any) -> None:
+@pytest.mark.parametrize("parts", [WHOLE, OWN_ID, ANSWERED, Parts(answered=False)])
+def test_texts_are_told_in_the_order_in_which_they_are_put_back(parts: Parts) -> None:
     for call in (full(Call), Call(id="1", model="m", time=0.0, messages=(Message(role="", content=""),))):
         taken: list[tuple[str, str]] = []
 
@@ -82,8 +82,8 @@ def test_the_texts_of_a_visit_are_told_in_its_order_without_it(visit: Any) -> No
             taken.append((text, gap))
             return text
 
-        visit(call, take)
-        assert list(zip(*collected(call, visit), strict=True)) == taken
+        visited(call, parts, take)
+        assert list(zip(*collected(call, parts), strict=True)) == taken
 
 
 def test_where_there_is_nothing_to_redact_the_call_is_the_same_object() -> None:
@@ -134,6 +134,13 @@ def test_an_id_that_holds_a_secret_stays_an_id_of_its_own() -> None:
         REDACT.call(msgspec.structs.replace(said("x"), id=f"{who}@example.org-1")).id for who in "ab"
     )
     assert "example.org" not in first + second and first != second
+
+
+def test_an_id_that_we_drew_is_left_alone_and_all_else_is_not() -> None:
+    call = msgspec.structs.replace(said(f"I am {MAIL}"), id=MAIL)
+    assert REDACT.call(call, own_id=True).id == MAIL
+    assert REDACT.call(call, own_id=True).messages[0].content == "I am [email]"
+    assert MAIL not in REDACT.call(call).id
 
 
 def test_arguments_of_tools_are_read_through_their_escapes_and_stay_JSON() -> None:

@@ -2,16 +2,25 @@
 
 import random
 import re
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from jitr.models.redaction.finder import Finder
+from jitr.models.redaction.keys import KEYS
+from jitr.models.redaction.named import NAMED
+from jitr.models.redaction.people import ADDRESSES, PEOPLE
 from jitr.models.redaction.redaction import Redaction
 from jitr.schemas.settings import Settings
 
 BENCHMARKS = Path(__file__).parents[4] / "benchmarks"
 REDACT = Redaction(Settings()).text
+SIGNED = (
+    "ann@example.org", "ann%40example.org", "ann@[192.168.100.10]", "ann (at) example.org",
+    "ann at example dot org", f"abcdefghijklmn.atlasv1.{'x1' * 20}", f"abc1Q~{'x1' * 16}",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +71,18 @@ def test_what_only_looks_like_a_secret_stays(corpus):
                 if REDACT(said) != said:
                     changed[said] = REDACT(said)
     assert not changed
+
+
+def test_the_sign_of_a_pattern_stands_in_all_that_it_finds(corpus):
+    """Else the one pass over all patterns would rule out what one of them finds."""
+    kinds, _ = corpus
+    texts = [*SIGNED, *[kinds.drawn(template, random.Random(name)) for _, name, template in kinds.SECRETS]]
+    signed = [pattern for pattern in (*KEYS, *NAMED, *PEOPLE, *ADDRESSES) if pattern.sign]
+    assert signed
+    for pattern in signed:
+        whole = Finder([replace(pattern, sign="")])
+        assert any(whole.find(text) for text in SIGNED), pattern.regex
+        assert [Finder([pattern]).find(text) for text in texts] == [whole.find(text) for text in texts]
 
 
 def test_redacting_again_changes_nothing(corpus):

@@ -18,6 +18,7 @@ processes share this machine; what is measured has a core of its own where the s
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import tempfile
 import time
@@ -238,11 +239,12 @@ def main() -> None:
             }
             settings = Settings.load(environ={}, flags=flags)
             with Stack(settings, Path(folder), kafka=True, redis=True, worker=False) as stack:
-                asyncio.run(gateway(options, report, stack))
-                asyncio.run(route_change(options, report, stack))
                 for child in stack.processes.children:
                     place = placement.measured if child.name == "gateway" else placement.around
                     place(child.process.pid)
+                placement.around(os.getpid())
+                asyncio.run(gateway(options, report, stack))
+                asyncio.run(route_change(options, report, stack))
                 jitr = next(c.process.pid for c in stack.processes.children if c.name == "gateway")
                 ours = rates.System("jitr", stack.gateway_url, jitr)
                 bare = rates.start_bare(processes, upstream)

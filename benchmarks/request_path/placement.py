@@ -7,6 +7,9 @@ import sys
 
 import psutil
 
+# as they were at the start: this process may be moved, too
+_OURS = sorted(os.sched_getaffinity(0)) if sys.platform.startswith("linux") else []
+
 
 def measured(pid: int) -> None:
     """Put a process, and all its threads and children to come, on the first core."""
@@ -41,10 +44,7 @@ def rss_mb(pid: int) -> float:
 
 
 def _cores() -> list[int] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    cores = sorted(os.sched_getaffinity(0))
-    return cores if len(cores) > 1 else None
+    return _OURS if len(_OURS) > 1 else None
 
 
 def _move(pid: int, cores: set[int]) -> None:

@@ -7,55 +7,19 @@ from pathlib import Path
 from typing import Literal
 
 import click
-import msgspec
 
-from jitr.cli.left_out import no_labels, only_llm
-from jitr.cli.lines import name_lines
 from jitr.cli.options import json_option, with_settings
-from jitr.cli.output import console, print_json, progress
+from jitr.cli.output import console, name_lines, print_json, progress
 from jitr.cli.table import route_of, rows
-from jitr.cli.teaching import Teaching, read
 from jitr.models.bases.weights import Weights
-from jitr.models.datasets.examples import Dataset
-from jitr.models.datasets.parts import list_parts, read_parts
 from jitr.models.redaction.redaction import Redaction
-from jitr.models.search.prior import Prior, prior_of
-from jitr.models.surrogates.artifact import read_manifest
-from jitr.models.surrogates.certificate import Certificate
-from jitr.models.surrogates.looks import Looks
-from jitr.models.surrogates.offline import Fit, fit_offline
-from jitr.models.surrogates.train import Recipe
-from jitr.models.tasks.extract import space_of
-from jitr.schemas.errors import ArtifactError, ConfigError, NotFoundError, UnavailableError
+from jitr.models.search.prior import prior_of
+from jitr.offline.fit import FitReport, Material, fit_material, from_collected, from_log, tolerance_of
+from jitr.offline.left_out import no_labels, only_llm
+from jitr.offline.teaching import read
+from jitr.schemas.errors import ConfigError, UnavailableError
 from jitr.schemas.settings import Settings
 from jitr.schemas.trainings import Limits
-
-
-class FitReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `jitr fit --json` prints.
-
-    ``kept``: an older surrogate, whose certificate is better, stays. ``refused_lines`` could not be read,
-    ``unparsed`` answers are nothing of the kind, and ``no_labels`` counts calls whose answers teach nothing,
-    by why (`jitr.schemas.labels`), and ``only_teacher`` those that the gateway leaves to the LLM
-    (`jitr.schemas.only_teacher`): they teach, but no surrogate will be asked for their like.
-    """
-
-    path: str
-    kept: bool
-    candidate: str
-    rows: int
-    labels: int
-    accuracy: float
-    self_agreement: float | None
-    conflicts: int
-    train_s: float
-    size_mb: float
-    p99_ms: float
-    certificate: Certificate
-    refused_lines: int = 0
-    unparsed: int = 0
-    no_labels: dict[str, int] = {}
-    only_teacher: dict[str, int] = {}
 
 
 @click.command()
@@ -128,56 +92,43 @@ def fit(
 
     Limits of time count CPU time: a busy machine refuses no surrogate.
     """
-    name = task or (file.stem if file else "")
-    asked = tolerance
-    if asked is not None and not isfinite(asked):
-        raise ConfigError(f"--tolerance {asked:g}: give a number of 0 or more")
-    if tolerance is None:
-        tolerance = settings.policy_of(settings.gateway.tenant, name).tolerance
-    since = _since(settings, task) if file is None and task is not None else 0
-    dataset, taught, parts = _dataset(settings, file, task, since, tolerance)
-    if asked is not None and dataset.kind not in ("number", "json"):
-        click.echo(f"--tolerance has no effect: the answers are read as {dataset.kind}", err=True)
-    recipe = Recipe(
-        task=name,
-        kind=dataset.kind,
-        renderings=dataset.renderings,
-        target=target,
-        tolerance=tolerance,
-        since_offset=since,
-    )
-    out = out or Path("surrogate")
-    prior = prior_of(like, same=False) if like is not None else _before(out, task)
-    limits = Limits(max_latency_ms=max_latency_ms, max_ram_mb=max_ram_mb, max_train_s=max_train_s)
+    if tolerance is not None and not isfinite(tolerance):
+        raise ConfigError(f"--tolerance {tolerance:g}: give a number of 0 or more")
+    material = _material(settings, file, task, tolerance)
+    kind = material.dataset.kind
+    if tolerance is not None and kind not in ("number", "json"):
+        click.echo(f"--tolerance has no effect: the answers are read as {kind}", err=True)
     with progress(as_json) as bar:
-        shown = bar.add_task(f"fitting {len(dataset)} inputs", total=100)
-        made = fit_offline(
-            dataset,
-            recipe,
-            limits,
-            out,
+        shown = bar.add_task(f"fitting {len(material.dataset)} inputs", total=100)
+        report = fit_material(
+            material,
+            out or Path("surrogate"),
             proof=proof,
+            target=target,
             delta=delta,
-            seed=seed,
-            parts=parts,
+            limits=Limits(max_latency_ms=max_latency_ms, max_ram_mb=max_ram_mb, max_train_s=max_train_s),
             weights=Weights(weights),
-            prior=prior,
+            prior=prior_of(like, same=False) if like is not None else None,
+            seed=seed,
             progress=lambda stage, done: bar.update(shown, description=stage, completed=round(100 * done)),
         )
-    report = _report(made, dataset, taught)
     if as_json:
         print_json(report)
     else:
         _show(report)
-    return 0 if made.certificate.proof is not None else 1
+    return 0 if report.certificate.proof is not None else 1
 
 
-def _before(out: Path, task: str | None) -> Prior:
-    """What the surrogate that is to be replaced tells; names of files do not say that a task is the same."""
-    try:
-        return prior_of(out, same=task is not None and read_manifest(out)[0].task == task)
-    except ArtifactError:
-        return Prior()
+def _material(settings: Settings, file: Path | None, task: str | None, tolerance: float | None) -> Material:
+    """What there is to learn from: a file, or what was collected of a task."""
+    apart = tolerance_of(settings, task or (file.stem if file else ""), tolerance)
+    if file is not None:
+        taught = read(file, task, Redaction(settings), settings.gateway.harmless)
+        name_lines(taught.refused)
+        return from_log(file, task, taught, apart)
+    if task is None:
+        raise ConfigError("give a FILE, or a task with --task")
+    return from_collected(settings, task, _since(settings, task), apart)
 
 
 def _since(settings: Settings, task: str) -> int:
@@ -187,60 +138,6 @@ def _since(settings: Settings, task: str) -> int:
     except UnavailableError as error:
         click.echo(f"{error} All that was collected is learned, also from before a broken promise.", err=True)
         return 0
-
-
-def _dataset(
-    settings: Settings, file: Path | None, task: str | None, since: int, tolerance: float
-) -> tuple[Dataset, Teaching, tuple[str, ...]]:
-    """What there is to learn from, what a file taught, and the digests of what was collected."""
-    if file is not None:
-        taught = read(file, task, Redaction(settings), settings.gateway.harmless)
-        name_lines(taught.refused)
-        if not taught.examples:
-            raise ConfigError(f"{file} holds no answer that teaches{_why(taught)}; see `jitr fit --help`")
-        return Dataset.from_examples(taught.examples, taught.kind, tolerance), taught, ()
-    if task is None:
-        raise ConfigError("give a FILE, or a task with --task")
-    root = f"{settings.state.root.rstrip('/')}/{settings.kafka.prefix}datasets"
-    parts = list_parts(root, task)
-    if not parts:
-        raise NotFoundError(
-            f"nothing was collected of task {task!r} under {root}; `jitr tasks list` shows ids"
-        )
-    # answers kept before their kind was known tell it together with the others
-    kind = space_of(read_parts(parts, since).labels).kind
-    dataset = read_parts(parts, since, kind, tolerance)
-    return dataset, Teaching(), tuple(sorted(part.digest for part in parts))
-
-
-def _why(taught: Teaching) -> str:
-    """Why a file teaches nothing."""
-    if taught.no_labels:
-        return f": {no_labels(taught.no_labels)}"
-    return f": {taught.refused[0].partition(': ')[2]}" if taught.refused else ""
-
-
-def _report(made: Fit, dataset: Dataset, taught: Teaching) -> FitReport:
-    manifest, measured = made.result.manifest, made.result.measured
-    return FitReport(
-        path=made.result.path,
-        kept=made.kept,
-        candidate=manifest.candidate,
-        rows=manifest.rows,
-        labels=len(set(dataset.labels)),
-        accuracy=manifest.accuracy,
-        self_agreement=dataset.self_agreement,
-        conflicts=dataset.conflicts,
-        train_s=measured.train_s,
-        size_mb=measured.size_mb,
-        p99_ms=measured.p99_ms,
-        # the rows that it remembers are for the next fit, and may be many
-        certificate=msgspec.structs.replace(made.certificate, looks=Looks()),
-        refused_lines=len(taught.refused),
-        unparsed=dataset.unparsed,
-        no_labels=dict(taught.no_labels),
-        only_teacher=dict(taught.only_teacher),
-    )
 
 
 def _show(report: FitReport) -> None:

@@ -14,6 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+# complaints about lines
+_SHOWN = 20
+
 
 def console(stderr: bool = False) -> Console:
     """A console on standard output or error: no colour and a generous width where it is no terminal."""
@@ -116,3 +119,12 @@ def usd(value: float) -> str:
     sign = "-" if value < 0 else ""
     value = abs(value)
     return f"{sign}${value:,.2f}" if value >= 1 or value == 0 else f"{sign}${value:.4f}"
+
+
+def name_lines(messages: Sequence[str], lines: int | None = None) -> None:
+    """Name the first lines that could not be read, of so many, on the standard error."""
+    for message in messages[:_SHOWN]:
+        click.echo(message, err=True)
+    more = (len(messages) if lines is None else lines) - _SHOWN
+    if more > 0:
+        click.echo(f"... and {more:,} more lines that cannot be read", err=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from jitr.cli.lines import call_lines
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import print_json, progress
 from jitr.cli.topic import producer
 from jitr.models.redaction.redaction import Redaction
+from jitr.offline.lines import call_lines
 from jitr.schemas.calls import Call
 from jitr.schemas.events import encode_batch
 from jitr.schemas.settings import Settings

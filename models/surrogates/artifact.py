@@ -13,6 +13,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Mapping
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -31,7 +32,7 @@ from jitr.schemas.tasks import OutputKind
 FORMAT = 2
 MANIFEST, ARRAYS, GRAMS = "manifest.json", "model.safetensors", "ngrams.json"
 MEASURED, CARD, CERTIFICATE = "measured.json", "card.md", "certificate.json"
-_LARGEST = {MANIFEST: 16 << 20, ARRAYS: 1 << 30, GRAMS: 64 << 20, MEASURED: 1 << 20}
+_LARGEST = {MANIFEST: 16 << 20, ARRAYS: 1 << 30, GRAMS: 64 << 20, MEASURED: 1 << 20, CERTIFICATE: 4 << 20}
 _LARGEST_HEADER = 1 << 20
 
 
@@ -264,6 +265,27 @@ def read_measured(folder: Path) -> Measured:
         return msgspec.json.decode(_read(folder, MEASURED), type=Measured)
     except (ArtifactError, msgspec.DecodeError):
         return Measured()
+
+
+class _Bar(msgspec.Struct, frozen=True):
+    threshold: float
+
+
+class _Proved(msgspec.Struct, frozen=True):
+    digest: str
+    proof: _Bar | None = None
+
+
+def read_threshold(folder: Path, digest: str) -> float:
+    """The score from which on answers may be accepted, as the folder's certificate says; else infinity.
+
+    A certificate of another artifact, one that proves nothing and one that cannot be read say nothing.
+    """
+    try:
+        found = msgspec.json.decode(_read(folder, CERTIFICATE), type=_Proved)
+    except (ArtifactError, msgspec.DecodeError):
+        return inf
+    return found.proof.threshold if found.proof is not None and found.digest == digest else inf
 
 
 def _verified(folder: Path, name: str, want: FileDigest) -> bytes:

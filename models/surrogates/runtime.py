@@ -1,12 +1,13 @@
 """A surrogate at work: loaded from its folder, it answers texts. No torch, scikit-learn or scipy.
 
-surrogate = Surrogate.load("surrogates/3f2a...", digest="9c1d...")
+surrogate = Surrogate.load("surrogate")
 answer = surrogate.answer("where is my card?")
-answer.text if answer.score >= threshold else ask_the_teacher()
+answer.text if answer.score >= surrogate.threshold else ask_the_teacher()
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from jitr.models.surrogates.artifact import (
     read_manifest,
     read_measured,
     read_payload,
+    read_threshold,
 )
 from jitr.models.surrogates.base import ClassHead, Features, Head, ViewsOf
 from jitr.models.surrogates.constant import ConstantHead
@@ -66,12 +68,23 @@ class Surrogate:
     manifest : Manifest
     digest : str
     measured : Measured
+    threshold : float
+        Answers of this score or more may be accepted; infinite where no certificate proves any. A route has
+        a threshold of its own.
     """
 
-    def __init__(self, model: Model, manifest: Manifest, digest: str, measured: Measured) -> None:
+    def __init__(
+        self,
+        model: Model,
+        manifest: Manifest,
+        digest: str,
+        measured: Measured,
+        threshold: float = math.inf,
+    ) -> None:
         self.manifest = manifest
         self.digest = digest
         self.measured = measured
+        self.threshold = threshold
         self._model = model
 
     @classmethod
@@ -107,7 +120,7 @@ class Surrogate:
             ngrams = NgramBase(grams, idf)
         encoder, beside = _encoder(folder, manifest, _under(arrays, _UPPER), weights or Weights())
         model = build_model(manifest, arrays, Features(ngrams, encoder, beside))
-        return cls(model, manifest, found, read_measured(folder))
+        return cls(model, manifest, found, read_measured(folder), read_threshold(folder, found))
 
     def answer(self, text: str) -> Answer:
         """Answer one text."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ALL = ("schemas", "models", "agents", "router", "sandbox", "cli")
+ALL = ("schemas", "models", "agents", "router", "offline", "sandbox", "cli")
 MAY_IMPORT = {
     "schemas": (),
     "models": ("schemas",),
@@ -32,6 +32,7 @@ MAY_IMPORT = {
         "models.surrogates.together",
         "models.promise.gate",
     ),
+    "offline": ("schemas", "models", "agents.taskcalls"),
     "sandbox": ("schemas", "models", "agents", "router"),
     "cli": ALL,
 }

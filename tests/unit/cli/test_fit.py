@@ -16,7 +16,6 @@ from jitr.cli import fit as command
 from jitr.cli.card import card
 from jitr.cli.eject import eject
 from jitr.cli.fit import fit
-from jitr.cli.teaching import read
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import list_parts, write_parts
 from jitr.models.redaction.redaction import Redaction
@@ -25,6 +24,7 @@ from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import Recipe, train_dataset
 from jitr.models.tasks.answers import normal
 from jitr.models.tasks.kinds import in_kind
+from jitr.offline.teaching import read
 from jitr.router.table import Rows
 from jitr.schemas.errors import ArtifactError, ConfigError, NotFoundError, TrainingError, UnavailableError
 from jitr.schemas.routes import Route
@@ -305,7 +305,7 @@ def test_a_fit_begins_with_what_its_folder_holds_or_with_what_it_shall_be_like(
         priors.append(prior)
         raise TrainingError("far enough")
 
-    monkeypatch.setattr("jitr.cli.fit.fit_offline", stopped)
+    monkeypatch.setattr("jitr.offline.fit.fit_offline", stopped)
     for out, *more in (["new"], ["out"], ["new", "--like", str(tmp_path / "like")]):
         CliRunner().invoke(fit, [str(pairs), "--out", str(tmp_path / out), *more], standalone_mode=False)
     # a file of the same name is no proof that it is the same task: nobody is left out

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 from stage.logs import request, response, rows, write
 
 from jitr.cli.fit import fit
-from jitr.cli.lines import call_lines
 from jitr.cli.main import main
-from jitr.cli.teaching import read
 from jitr.models.redaction.redaction import Redaction
+from jitr.offline.lines import call_lines
+from jitr.offline.teaching import read
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.settings import Settings

@@ -6,9 +6,9 @@ import json
 import msgspec
 import pytest
 
-from jitr.cli.lines import call_lines
 from jitr.cli.output import print_json
 from jitr.cli.table import find
+from jitr.offline.lines import call_lines
 from jitr.router.table import Rows
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import NotFoundError

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from jitr.cli.lines import call_lines
 from jitr.cli.sandbox import traffic
+from jitr.offline.lines import call_lines
 from jitr.schemas.calls import Call
 
 

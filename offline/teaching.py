@@ -1,4 +1,4 @@
-"""Examples to teach a surrogate with, out of a file: pairs of input and answer, or a log of calls."""
+"""Examples to teach a surrogate with, out of a log: pairs of input and answer, or calls."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 
 from jitr.agents.taskcalls import task_call
-from jitr.cli.lines import call_lines, raw_lines
 from jitr.models.datasets.examples import Example
 from jitr.models.redaction.redaction import Redaction
 from jitr.models.tasks.answers import normal
 from jitr.models.tasks.extract import LabelSpace
 from jitr.models.tasks.finder import Finder, FinderPolicy
+from jitr.offline.lines import Log, call_lines, name_of, raw_lines
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError, NotFoundError, RecordError
 from jitr.schemas.labels import has_text
@@ -30,7 +30,7 @@ _CALLS = ("messages", "request")
 
 @dataclass
 class Teaching:
-    """What a file teaches.
+    """What a log teaches.
 
     Attributes
     ----------
@@ -52,38 +52,39 @@ class Teaching:
     only_teacher: Counter[str] = field(default_factory=Counter)
 
 
-def read(file: Path, task: str | None, redact: Redaction, harmless: Collection[str] = ()) -> Teaching:
-    """Read a file of pairs or of calls; what it is shows in the first line that is either.
+def read(log: Log, task: str | None, redact: Redaction, harmless: Collection[str] = ()) -> Teaching:
+    """Read pairs or calls; which of both shows in the first line that is either.
 
     Raises
     ------
     ConfigError
-        The file holds nothing that teaches.
+        The log holds nothing that teaches.
     NotFoundError
         The log has no such task, or several and none is named.
     """
-    for _, row in _rows(file):
+    for _, row in _rows(log):
         if isinstance(row, dict):
             if _is_pair(row):
-                return _pairs(file, redact)
+                return _pairs(log, redact)
             if any(key in row for key in _CALLS):
                 break
-    return _calls(file, task, redact, harmless)
+    return _calls(log, task, redact, harmless)
 
 
-def _pairs(file: Path, redact: Redaction) -> Teaching:
+def _pairs(log: Log, redact: Redaction) -> Teaching:
     space, taught = LabelSpace(), Teaching()
     found: list[tuple[str, float, str, str]] = []
-    for number, row in _rows(file):
+    short = log.name if isinstance(log, Path) else name_of(log)
+    for number, row in _rows(log):
         pair = row if isinstance(row, str) else _pair(row)
         if isinstance(pair, str):
-            taught.refused.append(f"{file}:{number}: {pair}")
+            taught.refused.append(f"{name_of(log)}:{number}: {pair}")
             continue
         text, answer = redact.text(pair[0]), redact.text(pair[1])
         space.learn(answer, text)
         moment = row.get("time") if isinstance(row, dict) else None
         when = float(moment) if isinstance(moment, int | float) else float(number)
-        found.append((f"{file.name}:{number}", when, text, answer))
+        found.append((f"{short}:{number}", when, text, answer))
     for id, when, text, answer in found:
         label = space.parse(answer)
         if label is None:
@@ -93,11 +94,11 @@ def _pairs(file: Path, redact: Redaction) -> Teaching:
     return taught
 
 
-def _calls(file: Path, name: str | None, redact: Redaction, harmless: Collection[str]) -> Teaching:
+def _calls(log: Log, name: str | None, redact: Redaction, harmless: Collection[str]) -> Teaching:
     finders: dict[str, Finder] = {}
     members: dict[str, list[Call]] = {}
     taught = Teaching()
-    for call in call_lines(file):
+    for call in call_lines(log):
         if isinstance(call, str):
             taught.refused.append(call)
             continue
@@ -105,10 +106,12 @@ def _calls(file: Path, name: str | None, redact: Redaction, harmless: Collection
         for found in finder.learn(redact.call(call)):
             members.setdefault(found.task.id, []).extend(found.calls)
     if not finders:
-        first = f"line {taught.refused[0].removeprefix(f'{file}:')}" if taught.refused else "it is empty"
-        raise ConfigError(f"{file} holds no call and no pair of `input` and `answer`; {first}")
+        first = (
+            f"line {taught.refused[0].removeprefix(f'{name_of(log)}:')}" if taught.refused else "it is empty"
+        )
+        raise ConfigError(f"{name_of(log)} holds no call and no pair of `input` and `answer`; {first}")
     tasks = [t for f in finders.values() for t in f.tasks if t.status == "task" and members.get(t.id)]
-    chosen = _choose(tasks, members, name, file)
+    chosen = _choose(tasks, members, name, name_of(log))
     space = LabelSpace()
     made = [task_call(call, chosen, {}, harmless=harmless) for call in members[chosen.id]]
     taught.no_labels = Counter(one.no_label.value for one in made if one.no_label is not None)
@@ -126,16 +129,16 @@ def _calls(file: Path, name: str | None, redact: Redaction, harmless: Collection
     return taught
 
 
-def _choose(tasks: list[Task], members: dict[str, list[Call]], name: str | None, file: Path) -> Task:
+def _choose(tasks: list[Task], members: dict[str, list[Call]], name: str | None, log: str) -> Task:
     fitting = [t for t in tasks if name is None or t.name == name or t.id.startswith(name)]
     if len(fitting) == 1:
         return fitting[0]
     sizes = ", ".join(f"{t.name} ({len(members[t.id])} calls)" for t in tasks)
     if not tasks:
-        raise NotFoundError(f"nothing recurs in {file}; give a longer log, or pairs of `input` and `answer`")
+        raise NotFoundError(f"nothing recurs in {log}; give a longer log, or pairs of `input` and `answer`")
     if not fitting:
-        raise NotFoundError(f"no task {name} in {file}; found: {sizes}")
-    raise NotFoundError(f"{file} holds several tasks: {sizes}; name one with --task")
+        raise NotFoundError(f"no task {name} in {log}; found: {sizes}")
+    raise NotFoundError(f"{log} holds several tasks: {sizes}; name one with --task")
 
 
 def _is_pair(row: dict[str, Any]) -> bool:
@@ -156,9 +159,9 @@ def _pair(row: dict[str, Any]) -> tuple[str, str] | str:
     return (asked, answer) if has_text(answer) and normal(answer.strip()) else "the answer has no text"
 
 
-def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """The JSON objects of a file with their lines' numbers, or what is wrong with a line."""
-    for number, line in raw_lines(file):
+def _rows(log: Log) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """The JSON objects of a log with their lines' numbers, or what is wrong with a line."""
+    for number, line in raw_lines(log):
         if isinstance(line, str):
             yield number, line
             continue

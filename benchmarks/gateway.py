@@ -1,8 +1,9 @@
 """What the request path adds: lookup, the gateway between client and LLM, and how much one core carries.
 
 Cases: `lookup/tasks=1000` (`p50_us`, `p99_us` of `Matcher.match` on 70-word prompts); `gateway/rate=N` (the
-same requests sent straight to an upstream that answers at once, and then through the gateway in front of it,
-an open loop at N requests a second; `overhead_p50_ms` and `overhead_p99_ms` are the differences of the two);
+same requests sent straight to an upstream that answers at once, then through a bare forwarder and through the
+gateway in front of it, an open loop at N requests a second; `overhead_p50_ms` and `overhead_p99_ms` are the
+differences to the first);
 `route_change` (`p50_s`, `worst_s` from a row in Redis to the first decision under it); `most/clients=N`,
 `streams/clients=N` and `surrogate/clients=N` (the highest rate on one core in a closed loop of N clients:
 answers of the LLM, streams, answers of a surrogate); `mixed/clients=1000` (half of them streams, ten minutes:
@@ -128,15 +129,15 @@ async def load(url: str, rate: float, seconds: float, seed: int) -> np.ndarray:
     return np.array(took)
 
 
-async def gateway(options: Options, report: Report, stack: Stack) -> None:
-    """The same load, direct and through the gateway."""
+async def gateway(options: Options, report: Report, stack: Stack, bare: rates.System) -> None:
+    """The same load, direct, through the bare forwarder, and through the gateway."""
     for rate in RATES:
         case = f"gateway/rate={rate}"
         if not options.wants_case(case):
             continue
         report.step(case)
         seconds = 3.0 if options.quick else 15.0
-        urls = {"direct": stack.llm_url, "jitr": stack.gateway_url}
+        urls = {"direct": stack.llm_url, "bare": bare.url, "jitr": stack.gateway_url}
         for url in urls.values():
             await load(f"{url}/chat/completions", rate, 1.0, options.seed)
         figures = {}
@@ -145,8 +146,9 @@ async def gateway(options: Options, report: Report, stack: Stack) -> None:
             figures[system] = (float(np.quantile(took, 0.5)), float(np.quantile(took, 0.99)))
             report.add(case, system, "p50_ms", figures[system][0], "ms")
             report.add(case, system, "p99_ms", figures[system][1], "ms")
-        for at, name in enumerate(("overhead_p50_ms", "overhead_p99_ms")):
-            report.add(case, "jitr", name, figures["jitr"][at] - figures["direct"][at], "ms")
+        for system in ("bare", "jitr"):
+            for at, name in enumerate(("overhead_p50_ms", "overhead_p99_ms")):
+                report.add(case, system, name, figures[system][at] - figures["direct"][at], "ms")
 
 
 async def route_change(options: Options, report: Report, stack: Stack) -> None:
@@ -243,11 +245,11 @@ def main() -> None:
                     place = placement.measured if child.name == "gateway" else placement.around
                     place(child.process.pid)
                 placement.around(os.getpid())
-                asyncio.run(gateway(options, report, stack))
+                bare = rates.start_bare(processes, upstream)
+                asyncio.run(gateway(options, report, stack, bare))
                 asyncio.run(route_change(options, report, stack))
                 jitr = next(c.process.pid for c in stack.processes.children if c.name == "gateway")
                 ours = rates.System("jitr", stack.gateway_url, jitr)
-                bare = rates.start_bare(processes, upstream)
                 if options.wants_case("surrogate/clients=16"):
                     artifact = Path(folder) / "desk"
                     asyncio.run(surrogate.publish(stack.settings, artifact, None, options.seed))

@@ -19,7 +19,8 @@ _LEAST = 0.30
 _FIRST = (0.65, _LEAST)
 # A version is live: what its successor may add of the calls it leaves to the teacher.
 _ROOM = (0.5, 0.1)
-# Calls to a certificate where the margin is 0.02 (PROMISE.md); the surrogate answers none of them.
+# Calls to a certificate at the median where the margin is 0.02 (docs/guarantee.md, "Shadow run"); the
+# surrogate answers none of them.
 _SHADOW_CALLS = 520
 _ANSWER_S = 0.01
 

@@ -1,4 +1,7 @@
-"""ADWIN on the gate's score of every call (Bifet and Gavalda, 2007): the inputs are not what they were."""
+"""The input monitor: ADWIN on the gate's score of every call (Bifet and Gavalda, 2007).
+
+It alarms when the inputs change: docs/guarantee.md, "Input monitor".
+"""
 
 from __future__ import annotations
 

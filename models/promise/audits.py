@@ -1,4 +1,8 @@
-"""The audit rate: high after a switch and under suspicion, low when calm. PROMISE.md, step 5."""
+"""The audit rate: how often an accepted call is put to the teacher as well.
+
+It is high after a switch and while the CUSUM detector is near its alarm, and low when calm:
+docs/guarantee.md, "Audits".
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,10 @@ _MOST = 0.5
 
 
 class AuditRateState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the audit rate has to remember."""
+    """The state of an `AuditRate`, to be saved.
+
+    ``settled_at`` is the number of accepted calls at which ``first_audits`` had come; 0 before that.
+    """
 
     start: float
     floor: float
@@ -22,16 +29,17 @@ class AuditRateState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditRate:
-    """The probability of an audit of the next accepted call, from the past alone.
+    """Computes the probability of an audit of the next accepted call, from past calls alone.
 
-    ``start`` until so many audits have come (at answered call t0); then the largest of the floor,
-    ``start * t0 / t`` and ``min(0.5, floor * exp(suspicion))``. Routers learn of a change late, so it
-    moves in powers of 2, and upwards to the next.
+    It is ``start`` until ``first_audits`` audits have come, at accepted call t0. From then on, at call t, it
+    is the largest of ``floor``, ``start * t0 / t`` and ``min(0.5, floor * exp(suspicion))``. Unless it is the
+    floor, it is rounded up to ``start`` times a power of 2, so that routers, which learn of a change late,
+    need not follow every call.
 
     Parameters
     ----------
     start, floor : float
-        In (0, 1].
+        Rate after a switch, and the least rate, in (0, 1].
     first_audits : int
         Audits before the rate may fall.
 
@@ -54,21 +62,21 @@ class AuditRate:
         self._answered = self._audits = self._settled_at = 0
 
     def answered(self, n: int = 1) -> None:
-        """The surrogate answered n more calls."""
+        """Count n more calls that the gate accepted."""
         self._answered += n
 
     def audited(self) -> None:
-        """One more audit came."""
+        """Count an audit."""
         self._audits += 1
         if self._audits == self.first_audits:
             self._settled_at = max(1, self._answered)
 
     def restart(self) -> None:
-        """Begin as after a switch."""
+        """Forget all counts, as after a switch."""
         self._answered = self._audits = self._settled_at = 0
 
     def at(self, suspicion: float) -> float:
-        """The rate under a suspicion, in nats: floor <= rate <= max(0.5, start)."""
+        """Return the rate at this level of the CUSUM detector, in nats; floor <= rate <= max(0.5, start)."""
         if not self._settled_at:
             return self.start
         decayed = self.start * self._settled_at / max(self._answered, self._settled_at)
@@ -80,7 +88,7 @@ class AuditRate:
         return max(self.floor, min(self.start * 2.0**power, max(_MOST, self.start)))
 
     def state(self) -> AuditRateState:
-        """Everything, exactly."""
+        """Return the whole state."""
         return AuditRateState(
             start=self.start,
             floor=self.floor,
@@ -92,7 +100,7 @@ class AuditRate:
 
     @classmethod
     def from_state(cls, state: AuditRateState) -> AuditRate:
-        """The rate as it was when its state was taken."""
+        """Make a rate from a saved state."""
         rate = cls(state.start, state.floor, state.first_audits)
         rate._answered, rate._audits = state.answered, state.audits
         rate._settled_at = state.settled_at

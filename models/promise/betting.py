@@ -1,9 +1,10 @@
-"""Testing by betting: mixtures of likelihood ratios on agreement, in logs.
+"""E-processes on a rate of agreement: mixtures of likelihood ratios, kept as logarithms.
 
 A mixture of ``prod LR(y; b, m)`` with ``LR(y; b, m) = (b/m)^y ((1-b)/(1-m))^(1-y)`` is an e-process for
-"agreement <= m" if every b > m, and for "agreement >= m" if every b < m: whoever stops when it reaches
-1/delta errs with probability <= delta, however often he looks (Ville's inequality; Waudby-Smith and
-Ramdas, 2024). Products over hundreds of calls leave the range of floats, so all is kept in logs.
+"agreement <= m" if every b > m, and for "agreement >= m" if every b < m: where that hypothesis holds, the
+mixture ever reaches 1/delta with probability <= delta, however often one looks (Ville's inequality;
+Waudby-Smith and Ramdas, 2024). Products over hundreds of calls leave the range of floats; their logarithms do
+not.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ Array = NDArray[np.float64]
 
 
 class Mixture:
-    """A weighted mixture of bets against one null rate.
+    """A weighted mixture of likelihood ratios of alternative rates to one null rate.
 
-    The counts are sufficient: nothing but agreed and disagreed calls has to be remembered.
+    Its value depends only on how many calls agreed and disagreed, so that no other state is kept.
 
     Parameters
     ----------
     null : float
         The rate m under test, in (0, 1).
     bets : array of shape (..., k)
-        Alternatives b in (0, 1), all above or all below the null.
+        The alternative rates b in (0, 1), all above or all below the null.
     weights : sequence of k floats, optional
         Non-negative, summing to 1; equal by default.
 
@@ -60,7 +61,7 @@ class Mixture:
     def log_wealth(
         self, agreed: ArrayLike, disagreed: ArrayLike, rows: NDArray[np.intp] | None = None
     ) -> Array:
-        """Log of the mixture's wealth after these counts.
+        """Return the logarithm of the mixture after these counts: the e-value, in nats.
 
         Parameters
         ----------
@@ -76,7 +77,9 @@ class Mixture:
 
 
 def divergence(q: float, m: float) -> float:
-    """Kullback-Leibler divergence of two rates, in nats a call: the growth of the best bet.
+    """Return the Kullback-Leibler divergence of rate q from rate m, in nats a call.
+
+    No e-process against "the rate is m" grows faster on average, where the rate is q.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Blindness: calls that come without the audits that ought to come among them. PROMISE.md, step 14.
+"""Detection of lost audits, by too few audits among the answers: docs/guarantee.md, "Lost audits".
 
-An audit that the teacher refused, or could not answer, came all the same: it says nothing about the surrogate
-and nothing about what is lost. What never comes cannot be counted, but its share is known: every answer tells
-the rate at which it was to be audited.
+An event that never comes can't be counted; but each answer of a surrogate tells the rate at which it was to
+be audited, and so how many audits have to come. An audit that the teacher refused or could not answer came,
+and is not lost.
 """
 
 from __future__ import annotations
@@ -12,17 +12,21 @@ import math
 import msgspec
 
 BAR = 15.0
-# the share of audits lost that is tested against none
+# the test is of this share of audits lost, against none lost
 _LOST = 0.5
-# an audit is told when the teacher has answered, later than the calls beside it: minutes are judged once
-# they are as old as a gateway waits (`gateway.upstream_timeout_s`) and a reader may lag
+# an audit's event is published when the teacher has answered, later than those of other calls. So a minute is
+# judged at this age: as long as a gateway waits (`gateway.upstream_timeout_s`), and a reader may lag
 LATE_S = 900.0
 _MINUTE_S = 60.0
 _MOST_MINUTES = 240
 
 
 class BlindState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything blindness has to remember."""
+    """The state of a `Blind`, to be saved.
+
+    ``waiting`` holds the sums, in nats, of minutes of event time that were not judged yet; ``last_failed``
+    says that the teacher had no answer to the last audit.
+    """
 
     waiting: dict[int, float]
     level: float
@@ -30,11 +34,11 @@ class BlindState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Blind:
-    """A CUSUM over answers of the surrogate: half of the audits that were due are lost, against none.
+    """A CUSUM over answers of the surrogate, of "half of the audits are lost" against "none is".
 
-    Of answers that are audited with probability p, those that are told are audits with probability p where
-    none is lost, and with less where some are: a log-likelihood ratio adds up over each minute, in the time
-    of events.
+    It sums the log-likelihood ratios of the answers of each minute of event time. Where answers are audited
+    with probability p and none is lost, an answer whose event comes is an audit with probability p; where
+    half of the audits are lost, with probability (p/2) / (1 - p/2).
 
     Examples
     --------
@@ -55,16 +59,16 @@ class Blind:
         self.last_failed = False
 
     def answered(self, time: float, rate: float, audited: bool) -> None:
-        """An answer of the surrogate is told: when it was given, at which rate of audits, and whether as one.
+        """Learn an answer of the surrogate.
 
         Parameters
         ----------
         time : float
-            Event time in seconds.
+            When it was given: event time in seconds.
         rate : float
-            Probability of an audit, in [0, 1].
+            The probability with which it was to be audited, in [0, 1].
         audited : bool
-            Whether it is one, whatever the teacher said to it.
+            Whether it was audited, with or without an answer of the teacher.
         """
         kept = 1.0 - _LOST
         told = 1.0 - rate * _LOST
@@ -78,30 +82,30 @@ class Blind:
             self.level = max(0.0, self.level + self._waiting.pop(m))
 
     def came(self) -> None:
-        """The teacher answered an audit."""
+        """Note that the teacher answered the last audit."""
         self.last_failed = False
 
     def failed(self) -> None:
-        """An audit came, but the teacher had no answer that counts."""
+        """Note that the teacher had no answer to the last audit that could be compared."""
         self.last_failed = True
 
     def restart(self) -> None:
-        """Begin anew, waiting for nothing."""
+        """Forget everything."""
         self._waiting.clear()
         self.level, self.last_failed = 0.0, False
 
     @property
     def blind(self) -> bool:
-        """Whether too many are lost to know anything."""
+        """Whether so many audits are lost that the others can't be relied on."""
         return self.level >= BAR
 
     def state(self) -> BlindState:
-        """Everything, exactly."""
+        """Return the whole state."""
         return BlindState(waiting=dict(self._waiting), level=self.level, last_failed=self.last_failed)
 
     @classmethod
     def from_state(cls, state: BlindState) -> Blind:
-        """The watch as it was when its state was taken."""
+        """Make a watch from a saved state."""
         watch = cls()
         watch._waiting = dict(state.waiting)
         watch.level, watch.last_failed = state.level, state.last_failed

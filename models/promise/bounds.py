@@ -1,4 +1,7 @@
-"""Exact bounds on an agreement rate from a fixed sample (Clopper and Pearson, 1934)."""
+"""Exact bounds on an agreement rate from a fixed sample (Clopper and Pearson, 1934).
+
+docs/guarantee.md, "Proof on rows held back".
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ from scipy.stats import beta
 
 
 def lower_bound(agreed: int, n: int, delta: float) -> float:
-    """One-sided lower confidence bound on the rate of agreement.
+    """Return a one-sided lower confidence bound on the rate of agreement.
 
-    For one look at a sample whose size was fixed beforehand; whoever looks as calls come in uses
-    `jitr.models.promise.shadow` instead (looking at this bound until it passes breaks 44% of certificates).
+    It holds for one look at a sample whose size was fixed beforehand. Use `jitr.models.promise.shadow` where
+    one looks as calls come in: who looks at this bound until it passes errs far more often than delta.
 
     Parameters
     ----------
@@ -42,7 +45,7 @@ def lower_bound(agreed: int, n: int, delta: float) -> float:
 
 
 def upper_bound(agreed: int, n: int, delta: float) -> float:
-    """One-sided upper confidence bound on the rate of agreement; see `lower_bound`.
+    """Return a one-sided upper confidence bound on the rate of agreement; see `lower_bound`.
 
     Examples
     --------

@@ -1,4 +1,7 @@
-"""The court: an e-process, valid however often one looks. It alone demotes. PROMISE.md, steps 9 and 10."""
+"""The demotion test: an e-process against "the surrogate keeps its target", valid however often one looks.
+
+Nothing else demotes a surrogate. docs/guarantee.md, "Demotion test", has the formulas and why it rarely errs.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,18 @@ import msgspec
 
 _BETS = (0.15, 0.63, 1.7, 4.0, 9.0)
 _WEIGHTS = (0.15, 0.25, 0.30, 0.20, 0.10)
-# Half of the wealth that may be given in a horizon comes with calls, half with holds.
+# At most 1 is put in in a horizon: half of it with calls, half at the beginning of holds.
 _WITH_CALLS = 0.5
 _PER_HOLD = 0.05
 _HOLDS = 10
 
 
 class CourtState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the court has to remember."""
+    """The state of a `Court`, to be saved.
+
+    ``wealth`` is the e-value, by bet; ``unpaid`` counts accepted calls since the last bet, ``since_audit``
+    those since the last audit that was bet on, ``lumps`` the holds of this horizon that added to the e-value.
+    """
 
     target: float
     block: int
@@ -31,13 +38,13 @@ class CourtState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Court:
-    """Bets against "the surrogate keeps its target, given the past", and demotes when it is rich.
+    """Tests whether a surrogate keeps its target, at every audit and in every hold of its life.
 
-    ``M_j <- (M_j + w_j inject)(1 + lam_j (X - d0))`` with ``d0 = 1 - target``. X lies in [0, 1] and has mean
-    <= d0 under the promise, so that the wealth in one horizon is at most what was injected (1 in all):
-    P(sum M reaches 1/alpha) <= alpha. While the surrogate answers, X is the disagreement of at most one
-    audit per block of accepted calls; in a hold it is the mean disagreement of each block of scored calls:
-    so bursts of disagreement do not count once per call.
+    The e-value is the sum of ``M_j <- (M_j + w_j inject)(1 + lam_j (X - d0))``, with ``d0 = 1 - target``.
+    While the surrogate answers, X is the disagreement of at most one audit per block of accepted calls; in a
+    hold it is the mean disagreement of each block of scored calls, so that a burst of disagreement counts
+    once. Where the target is kept, X has a mean of at most d0 given the past: the e-value is then on average
+    at most what was put in, 1 in a horizon, and P(it reaches 1/alpha within a horizon) <= alpha.
 
     Parameters
     ----------
@@ -48,6 +55,7 @@ class Court:
     horizon : int
         Accepted calls over which a false demotion has probability <= alpha.
     alpha : float
+        In (0, 1).
 
     Examples
     --------
@@ -75,21 +83,21 @@ class Court:
 
     @property
     def wealth(self) -> float:
-        """What betting against the promise has made of at most 1."""
+        """The e-value: how strongly what was seen speaks against the target being kept."""
         return sum(self._wealth)
 
     @property
     def bar(self) -> float:
-        """The wealth at which it demotes."""
+        """The e-value at which the surrogate is demoted."""
         return 1 / self.alpha
 
     @property
     def guilty(self) -> bool:
-        """Whether the promise is broken."""
+        """Whether the hypothesis that the target is kept is rejected."""
         return self.wealth >= self.bar
 
     def accepted(self, n: int = 1) -> None:
-        """The gate accepted n more calls, whoever answered them."""
+        """Count n more calls that the gate accepted, whoever answered them."""
         if (self._calls + n) // self.horizon > self._calls // self.horizon:
             self._lumps = 0
         self._calls += n
@@ -97,14 +105,14 @@ class Court:
         self._since_audit += n
 
     def enter_hold(self) -> None:
-        """A hold begins: some wealth is given, so that a real drop is found quickly."""
+        """Begin a hold: the e-value is raised a little, so that a real drop is found quickly."""
         self._block_scored = self._block_disagreed = 0
         if self._lumps < _HOLDS:
             self._lumps += 1
             self._give(_PER_HOLD)
 
     def audit(self, agreed: bool) -> None:
-        """One audit while the surrogate answers; those that come sooner than a block apart are not bet on."""
+        """Learn an audit while the surrogate answers; one within a block of the last is left out."""
         if self._since_audit < self.block:
             return
         self._since_audit = 0
@@ -113,7 +121,7 @@ class Court:
         self.disagreed += not agreed
 
     def score(self, agreed: bool) -> bool:
-        """One call scored in a hold; True where it ends a block."""
+        """Learn a call scored in a hold; return whether it ends a block."""
         self.accepted()
         self._block_scored += 1
         self._block_disagreed += not agreed
@@ -126,7 +134,7 @@ class Court:
         return True
 
     def state(self) -> CourtState:
-        """Everything, exactly."""
+        """Return the whole state."""
         return CourtState(
             target=self.target,
             block=self.block,
@@ -145,7 +153,7 @@ class Court:
 
     @classmethod
     def from_state(cls, state: CourtState) -> Court:
-        """The court as it was when its state was taken."""
+        """Make a test from a saved state."""
         court = cls(state.target, state.block, state.horizon, state.alpha)
         court._wealth = list(state.wealth)
         court._calls, court._unpaid, court._lumps = state.calls, state.unpaid, state.lumps
@@ -158,7 +166,7 @@ class Court:
         self._wealth = [m + w * wealth for m, w in zip(self._wealth, _WEIGHTS, strict=True)]
 
     def _bet(self, disagreement: float) -> None:
-        # before X is seen: the amount depends on the number of calls alone
+        # put in before X counts: how much depends on the number of calls alone
         self._give(_WITH_CALLS / self.horizon * self._unpaid)
         self._unpaid = 0
         excess = disagreement - self._allowed

@@ -1,4 +1,4 @@
-"""What watching a live promise may find; the audit agent turns each into a piece of evidence."""
+"""What a `LivePromise` may find; the audit agent turns each finding into a piece of evidence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ Monitor = Literal["cusum", "adwin", "label", "blind", "teacher"]
 
 @dataclass(frozen=True, slots=True)
 class Suspected:
-    """A reason to hold (`schemas.evidence.Alarm`); of monitor ``blind``: to go back to the teacher."""
+    """An alarm (`jitr.schemas.evidence.Alarm`): a hold begins.
+
+    One of monitor ``blind`` is no hold: the route goes back to the teacher.
+    """
 
     monitor: Monitor
     statistic: float
@@ -20,9 +23,10 @@ class Suspected:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """In a hold the surrogate was scored and found to keep its target (`schemas.evidence.Resume`).
+    """The end of a hold in which the surrogate agreed often enough (`jitr.schemas.evidence.Resume`).
 
-    ``monitor`` is whose alarm it was that turned out false: that one is to relearn what is normal.
+    ``monitor`` is the one whose alarm began the hold: its alarm was false, and it is to learn anew what is
+    normal.
     """
 
     scored: int
@@ -32,7 +36,10 @@ class Cleared:
 
 @dataclass(frozen=True, slots=True)
 class Convicted:
-    """The court: the promise is broken (`schemas.evidence.Verdict`)."""
+    """The demotion test rejects that the target is kept (`jitr.schemas.evidence.Verdict`).
+
+    ``wealth`` is its e-value, ``bar`` the e-value at which it rejects.
+    """
 
     wealth: float
     bar: float
@@ -42,7 +49,7 @@ class Convicted:
 
 @dataclass(frozen=True, slots=True)
 class RateChanged:
-    """The audit rate that suspicion now asks for (goes into the next `schemas.evidence.AuditWindow`)."""
+    """A new audit rate; it goes into the next `jitr.schemas.evidence.AuditWindow`."""
 
     audit_rate: float
 

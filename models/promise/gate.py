@@ -1,15 +1,16 @@
 """The gate: a score per answer, learned to predict whether surrogate and teacher agree.
 
-Numpy alone, at fitting too, so that the router can import it. Whatever is learned here from a row is never
-used to score the same row while the forecast is made: the gate is cross-fitted, and so are its tables of
-how often each class is right.
+It needs numpy alone, at fitting too, so that the router can import it. While the forecast is made, no row is
+scored by what was learned from it: the gate is cross-fitted, and so are its tables of how often each class is
+right. docs/guarantee.md, "Gate".
 
-Every feature is turned so that more of it means surer, and no weight may be negative. Without that the gate
-trades features against each other on the inputs it knows, and accepts inputs of a kind it has never seen.
-With it, of 1,000 labels of 77 classes at target 0.95, 7% of another assistant's questions pass where 75% of
-those in domain do (kernel ridge; linear on MiniLM 10% and 67%, on n-grams 4% and 42%), and at most 0.4% of
-sentences of film reviews. With two classes it is not enough: 88% to 99% of such questions pass MiniLM's
-heads, as many as in domain. That is why `jitr.models.surrogates.familiar` has the last word.
+Every feature has the sign by which more of it means surer, and no weight may be negative. Without that the
+gate balances features against each other on inputs that it knows, and accepts inputs of a kind it has never
+seen. With it, of 1,000 labels of 77 classes at target 0.95, 7% of another assistant's questions pass where
+75% of those in domain do (kernel ridge; linear on MiniLM 10% and 67%, on n-grams 4% and 42%), and at most
+0.4% of sentences of film reviews. With two classes it is not enough: 88% to 99% of such questions pass
+MiniLM's heads, as many as in domain. That is why `jitr.models.surrogates.familiar` may refuse what the gate
+accepts.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _RIDGE = 3.0
 
 
 def probability_features(probs: NDArray[np.float32]) -> Array:
-    """What a row of class probabilities says about its own first choice.
+    """Compute features of each row's most probable class from the class probabilities.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def probability_features(probs: NDArray[np.float32]) -> Array:
 
 
 def first_two(probs: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The most and the second most probable class of each row (the same twice if there is only one)."""
+    """Return the most and the second most probable class of each row; the same twice if there is only one."""
     first = probs.argmax(1).astype(np.int64)
     if probs.shape[1] == 1:
         return first, first
@@ -78,7 +79,7 @@ class ClassAccuracy:
     def fit(
         cls, first: NDArray[np.int64], second: NDArray[np.int64], agrees: Array, classes: int, weights: Array
     ) -> ClassAccuracy:
-        """Count on rows that were predicted out of sample."""
+        """Count agreement on rows that were predicted out of sample."""
         mean = float(np.average(agrees, weights=weights)) if len(agrees) else 1.0
         n = np.bincount(first, weights=weights, minlength=classes)
         s = np.bincount(first, weights=weights * agrees, minlength=classes)
@@ -91,7 +92,7 @@ class ClassAccuracy:
         )
 
     def features(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> Array:
-        """Log-odds of both smoothed rates; shape (n, 2)."""
+        """Return the log-odds of both smoothed rates; shape (n, 2)."""
         base = self.of_class[first]
         s, n = np.zeros(len(first)), np.zeros(len(first))
         if len(self.pairs):
@@ -133,18 +134,18 @@ class Gate:
         weights: Array,
         seed: int = 0,
     ) -> Gate:
-        """Learn from out-of-sample predictions.
+        """Fit a gate on out-of-sample predictions.
 
         Parameters
         ----------
         probs : array of shape (n, classes)
             Predicted without the row itself.
         signals : array of shape (n, k)
-            Whatever else the surrogate tells about its answer; the more, the surer.
+            What else the surrogate tells about its answer; of each signal, more means surer.
         agrees : bool array of shape (n,)
         weights : array of shape (n,)
         seed : int
-            Deals the rows to the folds of the class tables.
+            Assigns rows to the folds of the class tables.
         """
         first, second = first_two(probs)
         ok = agrees.astype(np.float64)
@@ -166,7 +167,7 @@ class Gate:
         )
 
     def score(self, probs: NDArray[np.float32], signals: Array) -> Array:
-        """Probability that the teacher would agree, one per row: the higher, the surer."""
+        """Return the probability that the teacher would agree, one per row."""
         first, second = first_two(probs)
         tables = self.accuracy.features(first, second)
         x = np.hstack([probability_features(probs), np.asarray(signals, np.float64), tables])
@@ -174,7 +175,7 @@ class Gate:
         return np.asarray(1.0 / (1.0 + np.exp(-np.clip(z, -36, 36))))
 
     def arrays(self) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
-        """Everything there is to save."""
+        """Return the arrays that are saved."""
         return {
             "gate.of_class": self.accuracy.of_class,
             "gate.pairs": self.accuracy.pairs,
@@ -187,7 +188,13 @@ class Gate:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]], classes: int, signals: int) -> Gate:
-        """Rebuild a gate, refusing arrays that do not fit each other."""
+        """Make a gate from saved arrays.
+
+        Raises
+        ------
+        ArtifactError
+            An array is missing, or they do not fit each other.
+        """
         try:
             gate = cls(
                 accuracy=ClassAccuracy(
@@ -227,7 +234,7 @@ def cross_fit(
     fold: NDArray[np.int64],
     seed: int = 0,
 ) -> Array:
-    """Scores of rows by gates that have not seen them (nor the rows of their fold)."""
+    """Score each row by a gate that was fitted without the rows of its fold."""
     scores = np.zeros(len(agrees))
     for k in np.unique(fold):
         own = fold == k
@@ -237,7 +244,7 @@ def cross_fit(
 
 
 def rising_logistic(x: Array, y: Array, weights: Array) -> Array:
-    """Logistic regression without negative weights: the most negative one is set to 0 until none is left.
+    """Fit a logistic regression without negative weights: the most negative is set to 0 until none is left.
 
     Examples
     --------
@@ -257,7 +264,7 @@ def rising_logistic(x: Array, y: Array, weights: Array) -> Array:
 
 
 def logistic(x: Array, y: Array, weights: Array, ridge: float = _RIDGE) -> Array:
-    """Ridge-penalised logistic regression by Newton's method; the intercept comes first and is free.
+    """Fit a ridge-penalised logistic regression by Newton's method; the intercept comes first, unpenalised.
 
     Examples
     --------

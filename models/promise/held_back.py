@@ -1,8 +1,9 @@
-"""Proving an agreement on a fixed set of rows: one look, thresholds tried in an order fixed beforehand.
+"""Proof of an agreement on a fixed set of rows: one look, thresholds tried in an order fixed beforehand.
 
-The order comes from training alone. A threshold that passes hands delta to the next, so that it is spent once
-however many there are (fixed sequence; Maurer, Hothorn and Lehmacher, 1995). For rows that come one after
-another see `jitr.models.promise.shadow`.
+The order comes from training alone. A threshold is tested only if the one before passed, each with all of
+delta, so that delta is spent once however many there are (fixed sequence; Maurer, Hothorn and Lehmacher,
+1995). docs/guarantee.md, "Proof on rows held back". For rows that come one after another see
+`jitr.models.promise.shadow`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _ROWS_TO_HOLD, _LEAST_SHARE, _MOST_SHARE = 750, 0.2, 0.35
 
 
 def share_held_back(rows: int) -> float:
-    """Which share of some rows to hold back for a proof: 750 rows, but from a fifth to 35% of them.
+    """Return the share of rows to hold back for a proof: 750 rows, but from a fifth to 35% of them.
 
     With fewer the exact bound lies so far below what is seen that it costs more than these rows would have
     taught: on 77 classes a proof covers 0.87 of calls where a quarter of 3,000 rows is held back, 0.86 with
@@ -44,7 +45,7 @@ class Plan(NamedTuple):
     shares : list of float
         Share of training rows, scored out of sample, that each accepts.
     agreement : list of float
-        Their agreement. Both choose where the walk begins, and prove nothing.
+        Their agreement. Shares and agreement choose the threshold to begin with; they prove nothing.
     """
 
     thresholds: list[float]
@@ -61,7 +62,7 @@ def prove(
     delta: float,
     groups: NDArray[np.int64] | None = None,
 ) -> Proof | None:
-    """The certificate of the largest share that these rows prove, or None.
+    """Return the certificate of the largest share of calls that these rows prove, or None.
 
     Parameters
     ----------
@@ -73,8 +74,9 @@ def prove(
         Made without these rows where kind is ``split``.
     target, delta : float
     groups : int array of shape (n,), optional
-        Group of near-duplicates of each row. They agree together or not at all, so that only the first of
-        each counts (counting all broke 6.5% of certificates in `benchmarks/certificate.py`).
+        Group of near-duplicates of each row. Near-duplicates tend to agree together or not at all, so only
+        the first of each group counts (counting all broke 6.5% of certificates in
+        `benchmarks/certificate.py`).
 
     Examples
     --------
@@ -118,7 +120,7 @@ def prove(
 
 
 def firsts(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first row of each group of near-duplicates, in order: those that count.
+    """Return the first row of each group of near-duplicates, in order.
 
     Examples
     --------
@@ -129,12 +131,12 @@ def firsts(groups: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _start(plan: Plan, rows: int, target: float, delta: float) -> int:
-    """Where the walk begins: the strictest place that is almost as likely to pass as any.
+    """Choose the threshold to begin with: the strictest that is almost as likely to pass as any.
 
-    All of delta begins there. Half of it there and half at the loosest such place, which gains where the
-    first fails by bad luck, loses more where few rows are held back (77 classes, 350 rows: 0.39 of calls
-    covered and not 0.43). How many rows a place will accept is forecast too, and not counted: what the walk
-    does must not hang on the rows that it looks at.
+    It is tested with all of delta. To test it with half, and the loosest such threshold with the other half,
+    gains where the first fails by chance, and loses more where few rows are held back (77 classes, 350 rows:
+    0.39 of calls covered and not 0.43). How many rows a threshold accepts is forecast, not counted: the
+    choice must not depend on the rows that are tested.
     """
     accepted = np.arange(rows + 1)
     most = _most(accepted, target, delta)
@@ -145,7 +147,7 @@ def _start(plan: Plan, rows: int, target: float, delta: float) -> int:
 
 
 def _most(calls: NDArray[np.int64], target: float, delta: float) -> NDArray[np.int64]:
-    """The most disagreements that would be rare (delta) if agreement were just the target; -1: none is."""
+    """Return the most disagreements that have a chance of at most delta at the target; -1: 0 has more."""
     most = binom.ppf(delta, calls, 1 - target)
     most -= binom.cdf(most, calls, 1 - target) > delta
     return np.where(calls > 0, most, -1).astype(np.int64)
@@ -154,7 +156,7 @@ def _most(calls: NDArray[np.int64], target: float, delta: float) -> NDArray[np.i
 def fine_thresholds(
     scores: NDArray[np.float64], agrees: NDArray[np.bool_], weights: NDArray[np.float64], step: float = 0.0025
 ) -> Plan:
-    """Thresholds for shares 0.30, 0.3025 .. 1 of training rows scored out of sample."""
+    """Make a plan of thresholds for shares 0.30, 0.3025 .. 1 of training rows scored out of sample."""
     order = np.argsort(-scores, kind="stable")
     reached, agreed = np.cumsum(weights[order]), np.cumsum(weights[order] * agrees[order])
     shares = np.append(np.arange(0.30, 1.0 - step / 2, step), 1.0)

@@ -1,4 +1,7 @@
-"""A hold: the teacher answers while the surrogate is scored on every accepted call. PROMISE.md, step 11."""
+"""A hold: the teacher answers, and the surrogate is scored on every accepted call.
+
+docs/guarantee.md, "Hold".
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,19 @@ import msgspec
 
 from jitr.models.promise.findings import Monitor
 
-# A looser limit lets drops of 5 points back in.
+# With more slack, surrogates that have dropped by 5 points would resume.
 _SLACK = 0.01
 
 
 class Hold(msgspec.Struct, kw_only=True):
-    """What was scored since the hold began.
+    """Counts what was scored since the hold began, and says when it may end.
 
     Parameters
     ----------
     monitor : str
-        Whose alarm called it.
+        The monitor whose alarm began it.
     scored, disagreed : int
+        Calls that the gate accepted and the teacher answered; those of them on which the answers differ.
 
     Examples
     --------
@@ -33,7 +37,7 @@ class Hold(msgspec.Struct, kw_only=True):
     disagreed: int = 0
 
     def score(self, agreed: bool) -> None:
-        """Learn one scored call."""
+        """Count one scored call."""
         self.scored += 1
         self.disagreed += not agreed
 
@@ -43,5 +47,5 @@ class Hold(msgspec.Struct, kw_only=True):
         return self.disagreed / self.scored if self.scored else 0.0
 
     def may_resume(self, target: float, at_least: int) -> bool:
-        """Whether enough was scored and it disagrees at most 0.01 more than promised."""
+        """Whether ``at_least`` calls were scored and disagree at most 0.01 more than the target allows."""
         return self.scored >= at_least and self.disagreement <= 1 - target + _SLACK + 1e-12

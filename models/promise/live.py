@@ -1,7 +1,7 @@
-"""A live promise: suspicion, hold and court over one surrogate version of one task.
+"""What watches one live surrogate version: CUSUM detector, hold, demotion test, audit rate, lost audits.
 
-Counts are plain, and the audit rate depends on the past alone: weights 1/p belong into reported averages,
-never into a test (they would make proving 23 times slower).
+Each audit counts once in every test. That is fair because the audit rate depends on past calls alone; weights
+of 1/rate belong into reported averages, and would only make the tests slower. docs/guarantee.md, "Audits".
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from jitr.models.promise.hold import Hold
 from jitr.models.promise.suspicion import Suspicion, SuspicionState
 from jitr.schemas.policy import Policy
 
-# While the teacher had no answer to the last audit, so many are asked for that the next tells soon.
+# The least audit rate while the teacher had no answer to the last audit: the next one comes soon.
 _WHILE_FAILED = 0.10
 
 
 class LiveState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a live promise has to remember."""
+    """The state of a `LivePromise`, to be saved; ``over`` after a demotion."""
 
     suspicion: SuspicionState
     court: CourtState
@@ -33,16 +33,16 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LivePromise:
-    """Watches the audits of one live surrogate version and says what they mean.
+    """Watches the audits of one live surrogate version, and finds when to hold, resume and demote it.
 
-    Every method returns the findings that it caused, in order. After `Suspected` the promise is in a hold
-    by itself (whether the routers know it yet or not), after `Convicted` it is over. An audit that comes
-    during a hold is scored there; a held call that comes after one is an audit.
+    Every method returns the findings that it caused, in order. It enters a hold as it returns `Suspected`,
+    before the routers know of it, and is over as it returns `Convicted`. So an audit that comes during a hold
+    is scored in it, and a call that was held is an audit if the hold has ended meanwhile.
 
     Parameters
     ----------
     policy : Policy
-        Target, audit rates, block, horizon, alpha and bars.
+        The target, and the settings of audits, CUSUM detector, hold and demotion test.
     calls, agreed : int
         Accepted shadow calls and how many agreed: ``Proof.calls`` and ``Proof.agreed``.
 
@@ -72,27 +72,27 @@ class LivePromise:
 
     @property
     def audit_rate(self) -> float:
-        """The audit rate to ask for now, in (0, 1]; in a hold, the one to resume with."""
+        """The audit rate that routers should use, in (0, 1]; in a hold, the one for when it ends."""
         rate = self._rate.at(self._suspicion.statistic)
         return max(rate, _WHILE_FAILED) if self._blind.last_failed else rate
 
     @property
     def held(self) -> bool:
-        """Whether it is in a hold."""
+        """Whether a hold is under way."""
         return self._hold is not None
 
     @property
     def suspicion(self) -> float:
-        """The largest CUSUM, in nats."""
+        """The level of the CUSUM detector, in nats; at most the bar at which it alarms."""
         return self._suspicion.statistic
 
     @property
     def wealth(self) -> float:
-        """The court's wealth; it demotes at ``1 / policy.court_alpha``."""
+        """The e-value of the demotion test; the surrogate is demoted at ``1 / policy.court_alpha``."""
         return self._court.wealth
 
     def accepted(self, n: int = 1) -> tuple[Finding, ...]:
-        """The surrogate answered n more calls that its gate accepted, audited or not."""
+        """Count n more calls that the gate accepted, audited or not."""
         if self.over:
             return ()
         self._rate.answered(n)
@@ -100,14 +100,14 @@ class LivePromise:
         return self._changed()
 
     def told(self, time: float, rate: float, audited: bool) -> tuple[Finding, ...]:
-        """An answer of the surrogate is told, as an audit or not; see `Blind.answered`."""
+        """Learn that the surrogate answered a call, audited or not; see `Blind.answered`."""
         if self.over:
             return ()
         self._blind.answered(time, rate, audited)
         return self._look()
 
     def audit(self, agreed: bool) -> tuple[Finding, ...]:
-        """An audit came: the surrogate answered, and the teacher's answer agrees or not."""
+        """Learn an audit: whether the teacher's answer agrees with the surrogate's."""
         if self.over:
             return ()
         self._blind.came()
@@ -124,7 +124,7 @@ class LivePromise:
         return self._changed()
 
     def scored_in_hold(self, agreed: bool) -> tuple[Finding, ...]:
-        """The teacher answered a held call; the surrogate's own answer agrees or not."""
+        """Learn a call scored in a hold: whether the surrogate's answer agrees with the teacher's."""
         if self.over:
             return ()
         if self._hold is None:
@@ -133,20 +133,20 @@ class LivePromise:
         return self._score(agreed)
 
     def audit_failed(self) -> tuple[Finding, ...]:
-        """The teacher had no answer to an audit: that speaks neither for the surrogate nor against it."""
+        """Learn that the teacher had no answer to an audit, which is evidence of nothing."""
         if self.over:
             return ()
         self._blind.failed()
         return self._changed()
 
     def suspect(self, alarm: Suspected) -> tuple[Finding, ...]:
-        """Another monitor (of `jitr.models.drift`) alarms: a hold, unless there is one."""
+        """Begin a hold on the alarm of another monitor (`jitr.models.drift`), unless one is under way."""
         if self.over or self._hold is not None:
             return ()
         return self._enter(alarm)
 
     def state(self) -> LiveState:
-        """Everything, exactly."""
+        """Return the whole state."""
         return LiveState(
             suspicion=self._suspicion.state(),
             court=self._court.state(),
@@ -159,7 +159,7 @@ class LivePromise:
 
     @classmethod
     def from_state(cls, state: LiveState, policy: Policy) -> LivePromise:
-        """The promise as it was when its state was taken."""
+        """Make a live promise from a saved state; the tests keep the settings that they began with."""
         live = cls(policy)
         live._suspicion = Suspicion.from_state(state.suspicion)
         live._court = Court.from_state(state.court)
@@ -177,7 +177,7 @@ class LivePromise:
         ends_block = self._court.score(agreed)
         if self._court.guilty:
             return self._convict()
-        # Only between blocks: no block whose mean is a bet may be cut short because of what is in it.
+        # Only between blocks: whether a block counts must not depend on what is in it.
         if not ends_block or not hold.may_resume(self.policy.target, self.policy.hold_scored):
             return ()
         self._hold = None
@@ -192,7 +192,7 @@ class LivePromise:
 
     def _convict(self) -> tuple[Finding, ...]:
         self.over = True
-        # what the hold saw is what one wants to read; without one, what the court counted
+        # people want to read what the hold saw; without a hold, what the demotion test counted
         seen: Hold | Court = self._hold if self._hold is not None else self._court
         rate = seen.disagreed / seen.scored if seen.scored else 0.0
         return (Convicted(self._court.wealth, self._court.bar, seen.scored, rate),)
@@ -201,7 +201,7 @@ class LivePromise:
         if not self._blind.blind:
             return self._changed()
         level = self._blind.level
-        # The route goes back to the teacher; should somebody approve it again, it is as after a switch.
+        # The route goes back to the teacher; if somebody approves it again, it begins as after a switch.
         self._blind.restart()
         self._rate.restart()
         self._hold = None

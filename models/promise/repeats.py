@@ -1,6 +1,7 @@
-"""Inputs that the teacher is asked again: pairs of independent answers, in bounded memory.
+"""Pairs of independent answers of the teacher to one input, in bounded memory.
 
-Nothing is asked for this: it is what comes by itself on the stream.
+The inputs come again by themselves on the stream; the teacher is asked nothing for this. docs/guarantee.md,
+"Self-agreement".
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from jitr.models.datasets.examples import same_input
 from jitr.models.tasks.agreement import same
 
 MOST = 1024
-# what is longer than this is no answer out of a closed set, and is not kept
+# characters of an answer; a longer one is none of a closed set, and is not kept
 _LONGEST = 500
 
 
 class Repeats(msgspec.Struct):
-    """Inputs that wait for a second answer, as digests, with the first one.
+    """Remembers inputs that wait for a second answer, as digests, with the first answer.
 
-    Each has one place that its digest gives it, and leaves it to the next that is given the same: the longer
-    ago an input was asked, the less likely it is still there, whatever the answers were.
+    The digest of an input says in which of `MOST` places it is kept; the next input with the same place
+    replaces it. So which inputs are forgotten depends on how long ago they were asked, not on their answers.
 
     Every answer is in one pair at most: an input that has been answered twice waits for two more. So the
     pairs are independent, which a test over them needs. Answers of two models are no pair.
@@ -38,7 +39,7 @@ class Repeats(msgspec.Struct):
     waiting: dict[int, tuple[int, str]] = {}
 
     def answered(self, input: str, label: str, teacher: str, tolerance: float = 0.0) -> bool | None:
-        """Learn an answer; whether it agrees with the one it makes a pair with, None where there is none."""
+        """Learn an answer; return whether it agrees with the first of its pair, None if it is the first."""
         if len(label) > _LONGEST:
             return None
         asked = _digest(f"{teacher}\n{same_input(input)}")

@@ -1,9 +1,10 @@
-"""How often the teacher agrees with itself: the target is absolute, and nothing can beat its own noise.
+"""A test of whether the teacher agrees with itself often enough for a surrogate to keep the target.
 
-PROMISE.md, step 15. Two independent answers with the same noise agree s of the time where each agrees with
-the usual answer about sqrt(s): below target^2 no surrogate can keep the target on calls like these. A gate
-may find others among them: so what is measured on all calls explains why nothing was proved and saves
-further trainings, and never stands against a shadow run, which is the same test on accepted calls.
+docs/guarantee.md, "Self-agreement". Two independent answers with the same noise agree s of the time where
+each agrees with the usual answer about sqrt(s) of the time: where s is less than target^2, no surrogate keeps
+the target on all calls. A gate may still choose calls on which one does. So this test keeps further trainings
+from being asked for, and says why; it ends no shadow run, which tests the same on the calls that the gate
+accepts.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import msgspec
 from jitr.models.promise.betting import Mixture
 
 _DROPS = (0.02, 0.05, 0.12, 0.30)
-# how far above the least share it may be, in parts of what is left to 1
+# alternatives above the least share, as parts of the way to 1
 _RISES = (0.3, 0.6, 0.95)
 
 
 class SelfAgreementState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything there is to remember; of the pairs ``past_`` count those before the last refusal."""
+    """The state of a `SelfAgreement`, to be saved.
+
+    ``repeats`` counts pairs, ``agreed`` those that agree, ``past_...`` those of them before the last refusal.
+    """
 
     target: float
     delta: float
@@ -32,17 +36,17 @@ class SelfAgreementState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SelfAgreement:
-    """Tests, at any time, whether repeated teacher calls agree at least target^2 of the time.
+    """Tests, after every pair, whether repeated answers of the teacher agree at least target^2 of the time.
 
-    Once refused, the pairs that follow are tested afresh, both ways, again after each refusal: a teacher that
-    begins to agree with itself is believed, with the same error, and is from then on tested as a new one.
+    After a refusal the pairs that follow are tested on their own, for less and for more than target^2. If
+    they show more, the refusal ends and all counts begin again; the error of either test is delta.
 
     Parameters
     ----------
     target : float
         The agreement to be promised.
     delta : float
-        Chance that a teacher which does agree with itself is refused.
+        Chance that a teacher which agrees with itself often enough is refused.
 
     Examples
     --------
@@ -67,7 +71,7 @@ class SelfAgreement:
         self._above = Mixture(least, [least + r * (1 - least) for r in _RISES])
 
     def update(self, agreed: bool) -> None:
-        """Learn one call that the teacher answered twice, independently."""
+        """Learn a pair of independent answers of the teacher to one input."""
         self.repeats += 1
         self.agreed += agreed
         self._look()
@@ -88,7 +92,7 @@ class SelfAgreement:
         return self.repeats > 0 and self.agreed / self.repeats < self.target
 
     def state(self) -> SelfAgreementState:
-        """Everything, exactly."""
+        """Return the whole state."""
         return SelfAgreementState(
             target=self.target,
             delta=self.delta,
@@ -101,7 +105,7 @@ class SelfAgreement:
 
     @property
     def reason(self) -> str:
-        """What was measured, in words, with its figures."""
+        """What was measured, in a sentence with figures."""
         rate = self.agreed / self.repeats if self.repeats else 0.0
         return (
             f"the teacher gave the same answer to {self.agreed} of {self.repeats} inputs that were asked "
@@ -110,7 +114,7 @@ class SelfAgreement:
 
     @classmethod
     def from_state(cls, state: SelfAgreementState) -> SelfAgreement:
-        """The test as it was when its state was taken."""
+        """Make a test from a saved state."""
         noise = cls(state.target, state.delta)
         noise.repeats, noise.agreed, noise.refused = state.repeats, state.agreed, state.refused
         noise._past = (state.past_repeats, state.past_agreed)
@@ -118,7 +122,7 @@ class SelfAgreement:
 
     @classmethod
     def under(cls, state: SelfAgreementState | None, target: float, delta: float) -> SelfAgreement:
-        """The test as it was, or of the same answers for another promise where that has changed.
+        """Make a test from a saved state, if any; where target or delta have changed, test its counts anew.
 
         Examples
         --------

@@ -1,8 +1,8 @@
-"""The shadow run: proving an agreement on calls that came after training, as they come.
+"""The shadow run: proof of an agreement on calls that came after training, call by call.
 
 Shares and thresholds are fixed before the run and tried strictest first. Each has an e-process against
-"agreement <= target"; the longest run of them that has ever reached 1/delta is proved (fixed sequence, so
-that one delta pays for all). PROMISE.md, steps 1-4.
+"agreement <= target"; the longest run of thresholds whose e-process has ever reached 1/delta is proved. By
+this fixed sequence one delta is enough for all of them. docs/guarantee.md, "Shadow run", has the formulas.
 """
 
 from __future__ import annotations
@@ -16,20 +16,24 @@ import numpy as np
 from jitr.models.promise.betting import Mixture, divergence
 from jitr.schemas.routes import Proof
 
-# Where between the target and 1 the eight untilted bets stand.
+# The eight alternatives that do not depend on the forecast, as parts of the way from the target to 1.
 _GRID = np.array([0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 0.97])
 _WEIGHTS = (*[0.5 / 8] * 8, 0.5)
 _HIGHEST = 0.9975
 _FUTILE_AT = math.log(20.0)
-# A larger share is waited for if it adds this much, and at most as long again as the first proof took.
+# A share that is larger by this much is waited for, at most as long again as the first proof took.
 _WORTH = 0.05
-# A run that takes this many times its forecast was forecast wrongly: train on.
+# A run is given up after this many times its forecast.
 _PATIENCE = 8
 _LEAST_RUN = 500
 
 
 class ShadowState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a shadow run has to remember."""
+    """The state of a `ShadowProof`, to be saved.
+
+    ``scored`` and ``agreed`` count by threshold; ``first_proof`` is the call at which one was proved first,
+    or 0.
+    """
 
     shares: tuple[float, ...]
     thresholds: tuple[float, ...]
@@ -53,8 +57,8 @@ class ShadowProof:
     thresholds : sequence of float
         Scores from which a call is accepted, strictest (highest) first; one per share.
     forecast : sequence of float
-        Smoothed out-of-sample agreement at each share, from training. It chooses where to start and how
-        to bet; it proves nothing.
+        Smoothed out-of-sample agreement at each share, from training. It chooses the threshold to start with
+        and an alternative of each test; it proves nothing.
     target, delta : float
         "Accepted answers agree at least ``target`` of the time" is to be proved with confidence 1-delta.
 
@@ -125,7 +129,7 @@ class ShadowProof:
 
     @property
     def index(self) -> int | None:
-        """Which step is proved: the end of the longest run of reached ones from the start."""
+        """The place of the threshold that is proved: the last that was reached in a row from the start."""
         if not self._reached[self.start]:
             return None
         missed = np.flatnonzero(~self._reached[self.start :])
@@ -151,11 +155,10 @@ class ShadowProof:
 
     @property
     def settled(self) -> bool:
-        """Whether to offer now: proved, and no larger share is worth the wait.
+        """Whether to offer now: a threshold is proved, and no larger share is worth waiting for.
 
-        A share is worth it if it is forecast to keep the target, adds 0.05 or more, and is forecast to be
-        proved before the run is twice as long as the first proof took: then the wait is never longer
-        than the proof was.
+        A share is worth it if it is forecast to keep the target, is larger by 0.05 or more, and is forecast
+        to be proved before the run is twice as long as at the first proof. The wait ends there in any case.
         """
         j = self.index
         if j is None:
@@ -168,7 +171,7 @@ class ShadowProof:
 
     @property
     def futile(self) -> str | None:
-        """Why this candidate will not be proved, or None while there is hope."""
+        """Why this candidate is given up, or None while it may still be proved."""
         if self.index is not None:
             return None
         if math.isinf(self._needs[self.start]):
@@ -192,7 +195,7 @@ class ShadowProof:
         return self._calls
 
     def state(self) -> ShadowState:
-        """Everything, exactly."""
+        """Return the whole state."""
         return ShadowState(
             shares=self.shares,
             thresholds=self.thresholds,
@@ -208,7 +211,7 @@ class ShadowProof:
 
     @classmethod
     def from_state(cls, state: ShadowState) -> ShadowProof:
-        """The run as it was when its state was taken."""
+        """Make a run from a saved state."""
         proof = cls(state.shares, state.thresholds, state.forecast, state.target, state.delta)
         proof._calls = state.calls
         proof._scored[:] = state.scored
@@ -222,16 +225,16 @@ class ShadowProof:
         return 3 / (divergence(q, self.target) * self.shares[j]) if q > self.target else math.inf
 
     def _against(self, null: float, forecast: np.ndarray) -> Mixture:
-        """The nine bets against one null: the grid, and half the mass on the forecast."""
+        """Make the mixture of nine alternatives to one null: the grid, and the forecast at half weight."""
         low = min(null + 0.0025, (null + 1) / 2)
         tilt = np.clip(forecast, low, max(low, self._highest))[..., None]
         grid = np.broadcast_to(null + (1 - null) * _GRID, (*tilt.shape[:-1], len(_GRID)))
         return Mixture(null, np.concatenate([grid, tilt], axis=-1), _WEIGHTS)
 
     def _bound(self, j: int, agreed: int, disagreed: int) -> float:
-        """Highest rate up to which every null is rejected: valid at any time, as each test is.
+        """Return the highest rate, of a grid from the target to 1, such that it and all below are rejected.
 
-        An e-process against "<= m" is one against every lower rate, so that a grid of nulls is enough.
+        An e-process against "<= m" is one against every rate below m, so that a grid is enough.
         """
         bound = self.target
         step = (1 - self.target) / 100

@@ -1,7 +1,7 @@
-"""Suspicion: CUSUMs over audits, against what the surrogate was seen to reach. PROMISE.md, steps 6 and 7.
+"""The CUSUM detector: it alarms when audits disagree more than before. docs/guarantee.md, "CUSUM detector".
 
-It is quick and may be wrong: it sets the audit rate and calls a hold, in which nobody gets a wrong answer
-while the court makes sure.
+It is quick, and may be wrong: its level raises the audit rate and its alarm begins a hold, in which the
+teacher answers everything. It demotes nothing; the demotion test (`jitr.models.promise.court`) does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ _BACK_OFF_CAP = 3.0
 
 
 class SuspicionState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything suspicion has to remember."""
+    """The state of a `Suspicion`, to be saved.
+
+    ``agreed`` and ``disagreed`` are the counts behind what is normal; ``sums`` are the CUSUMs, in nats.
+    """
 
     target: float
     bar: float
@@ -28,16 +31,18 @@ class SuspicionState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Suspicion:
-    """Sums of log-likelihood ratios of a drop below the target to the base rate, never below 0 (Page, 1954).
+    """Sums log-likelihood ratios of three drops below the target to the base rate, each kept at 0 or above.
+
+    That is Page's CUSUM (1954), one for each size of the drop.
 
     Parameters
     ----------
     target : float
         The promised agreement.
     bar : float
-        Alarm when a sum reaches it, in nats; each false hold adds 0.15, at most 3.
+        It alarms when a sum reaches this, in nats; each false hold adds 0.15 to it, at most 3 in all.
     calls, agreed : int
-        Shadow calls that were accepted, and how many of them agreed: what is normal to begin with.
+        Accepted calls of the shadow run, and how many of them agreed: what is normal at the beginning.
 
     Examples
     --------
@@ -56,7 +61,7 @@ class Suspicion:
 
     @property
     def base(self) -> float:
-        """What is normal: the mean of shadow and audits less one standard error, above the target."""
+        """What is normal: mean agreement of shadow run and audits less a standard error; above the target."""
         n = self._agreed + self._disagreed
         mean = (self._agreed + 1) / (n + 2)
         gap = min(0.005, 0.1 * (1 - self.target))
@@ -64,16 +69,16 @@ class Suspicion:
 
     @property
     def bar(self) -> float:
-        """Where it alarms now, in nats."""
+        """The level at which it alarms now, in nats."""
         return self.base_bar + min(_BACK_OFF * self.false_holds, _BACK_OFF_CAP)
 
     @property
     def statistic(self) -> float:
-        """The largest sum, in nats."""
+        """The level: the largest sum, in nats."""
         return max(self._sums)
 
     def update(self, agreed: bool) -> bool:
-        """Learn one audit; True is an alarm."""
+        """Learn one audit; return whether it alarms."""
         base = self.base
         for j, drop in enumerate(self._drops):
             step = math.log(drop / base) if agreed else math.log((1 - drop) / (1 - base))
@@ -82,7 +87,7 @@ class Suspicion:
         return self.statistic >= self.bar
 
     def observe(self, agreed: bool) -> None:
-        """Learn what is normal from one call, and suspect nothing."""
+        """Count one call to what is normal, and leave the sums alone."""
         if agreed:
             self._agreed += 1
         else:
@@ -90,12 +95,12 @@ class Suspicion:
         self._forget()
 
     def reset(self, *, false_hold: bool = False) -> None:
-        """Begin anew; after a false hold with a higher bar."""
+        """Set the sums to 0; after a false hold, raise the bar."""
         self._sums = [0.0] * len(_DROPS)
         self.false_holds += false_hold
 
     def state(self) -> SuspicionState:
-        """Everything, exactly."""
+        """Return the whole state."""
         return SuspicionState(
             target=self.target,
             bar=self.base_bar,
@@ -107,7 +112,7 @@ class Suspicion:
 
     @classmethod
     def from_state(cls, state: SuspicionState) -> Suspicion:
-        """Suspicion as it was when its state was taken."""
+        """Make a detector from a saved state."""
         doubt = cls(state.target, state.bar)
         doubt._agreed, doubt._disagreed = state.agreed, state.disagreed
         doubt._sums = list(state.sums)

@@ -1,4 +1,4 @@
-"""The error budget: what the delta of a certificate is spent on, and what it promises then."""
+"""The error budget: what the delta of a certificate is spent on. docs/guarantee.md, "Error budget"."""
 
 from __future__ import annotations
 

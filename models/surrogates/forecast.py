@@ -1,6 +1,7 @@
 """What out-of-sample scores forecast: thresholds for shares of accepted calls, and the agreement at each.
 
 They fix the order in which the shadow run may prove thresholds; they prove nothing themselves.
+docs/guarantee.md, "Shadow run".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which rows were asked for a proof before, and how often: the error budget that they have spent.
+"""Which rows were asked for a proof before, and how often: docs/guarantee.md, "Error budget".
 
 A row that was looked at once has told something, whether the proof failed or not, and who fits again with
 another seed, target or row more looks again. So it is the rows that remember, not the set of them.

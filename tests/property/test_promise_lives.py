@@ -1,6 +1,6 @@
-"""Simulated lives: how often certificates and courts are wrong, and how soon a drop stops service.
+"""Simulated lives: how often certificates and demotions are wrong, and how soon a drop stops service.
 
-The design's figures come from 1,000 lives of 1,000,000 calls; these are smaller, with room for chance.
+docs/guarantee.md, "What is proved and what is measured", quotes what is asserted here.
 """
 
 import math
@@ -55,6 +55,16 @@ def test_an_easy_task_is_proved_on_nearly_all_calls_after_a_few_hundred() -> Non
     rng = random.Random(13)
     shares = [certified_share(rng, 0.0, 0.99, 0.95, 500) or 0.0 for _ in range(30)]
     assert median(shares) >= 0.95
+
+
+def test_a_margin_of_two_points_is_proved_after_some_five_hundred_calls_at_the_median() -> None:
+    rng, calls = random.Random(18), []
+    for _ in range(100):
+        proof = ShadowProof([1.0], [0.0], [0.97], 0.95, 0.05)
+        while proof.proved is None and proof.futile is None:
+            proof.update(0.5, rng.random() < 0.97)
+        calls.append(proof.calls if proof.proved is not None else math.inf)
+    assert 400 <= median(calls) <= 700
 
 
 @dataclass

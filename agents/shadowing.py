@@ -1,4 +1,7 @@
-"""The shadow run of one task's candidate: which calls it is scored on, and what they prove."""
+"""The shadow run of one task's candidate: which calls it is scored on, and what they prove.
+
+docs/guarantee.md, "Shadow run".
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Count = Annotated[int, Meta(ge=1)]
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The settings of one task's promise and life.
+    """The settings of one task's promise and life; docs/guarantee.md says what each does.
 
     Attributes
     ----------

@@ -2,7 +2,7 @@
 
 There are no next calls, so the proof holds rows back (``split``): the latest, whose near-duplicates do not
 train. ``loo`` trains on all rows and only measures. A surrogate that is proved stays in its folder until
-another one is.
+another one is. docs/guarantee.md, "Proof on rows held back".
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import os
 import threading
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from jitr.router.background import BackgroundLoop
 from jitr.router.decision import new_id
 from jitr.router.drops import Drop
 from jitr.router.events import MOST_CALLS, EventStream
@@ -53,7 +53,7 @@ class Publisher:
         self._handed = 0
         self._lost: Counter[str] = Counter()
         self._parents: Final[list[object]] = []
-        self._closed = False
+        self._closed = self._begun = False
         self._begin()
         # a program that forgets to close still sends its last calls
         atexit.register(self.close)
@@ -119,7 +119,7 @@ class Publisher:
                 if not self._begun:
                     self._begin()
                 self._handed += 1
-                self._loop.call_soon_threadsafe(self._take, call)
+                self._background.call(self._take, call)
         return call.id
 
     @property
@@ -151,17 +151,13 @@ class Publisher:
             self._closed = True
         atexit.unregister(self.close)
         if self._begun:
-            asyncio.run_coroutine_threadsafe(self._stream.stop(deadline_s), self._loop).result()
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
+            self._background.run(self._stream.stop(deadline_s))
+            self._background.close()
 
     def _begin(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._background = BackgroundLoop("jitr-publisher")
         self._stream = EventStream(self._settings, source=self._source)
-        self._thread = threading.Thread(target=self._loop.run_forever, name="jitr-publisher", daemon=True)
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._stream.start(), self._loop).result()
+        self._background.run(self._stream.start())
         self._begun = True
 
     def _take(self, call: Call) -> None:
@@ -172,9 +168,12 @@ class Publisher:
     def _forked(self) -> None:
         # only the thread that forked lives on in a child; sockets and selector are shared with the parent,
         # so what holds them is neither closed here nor collected
+        begun = self._begun
         self._lock, self._handed, self._begun = threading.Lock(), 0, False
         self._stream.abandon()
-        self._parents.append((self._loop, self._stream))
+        if begun:
+            self._background.abandon()
+            self._parents.append((self._background, self._stream))
         self._stream = EventStream(self._settings, source=self._source)
 
     def __enter__(self) -> Publisher:

@@ -105,6 +105,8 @@ class Reason(StrEnum):
     """The surrogate raised an error, or its process ended."""
     UNPUBLISHED = "unpublished"
     """Calls cannot be published: neither Kafka nor the disk takes them, so that no audit could be seen."""
+    CLOSED = "closed"
+    """The program has closed its router."""
     FAILED = "failed"
     """Deciding itself failed; this is a bug, and the log says more."""
     PASSED = "passed"

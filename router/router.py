@@ -11,23 +11,22 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from jitr.models.redaction.calls import length
-from jitr.router.decision import Decision, coin, new_id
+from jitr.router.deciding import Decider, cut_off, scored
+from jitr.router.decision import Decision, new_id
+from jitr.router.events import EventStream
 from jitr.router.frames import Said
 from jitr.router.intake import Intake
 from jitr.router.patience import TeacherTimes, deadline_s
 from jitr.router.reasons import Reason
-from jitr.router.requests import needs_teacher, read_response
+from jitr.router.requests import read_response
 from jitr.router.scoring import BusyError, LoadingError
 from jitr.router.snapshot import Live, Snapshot
-from jitr.schemas.calls import MOST_BYTES, Call, Response, Usage
-from jitr.schemas.labels import has_text
-from jitr.schemas.only_teacher import cut_short
+from jitr.schemas.calls import Call, Response, Usage
 from jitr.schemas.settings import Settings
 
 log = logging.getLogger(__name__)
-# calls of more are worked on by no agent: there must be room for the answers, or no audit is ever seen
-_MOST_ASKED: Final = MOST_BYTES - 50_000
+# what starting waits for the routing table and the surrogates that it names
+WAIT_S: Final = 2.0
 
 
 class Sink(Protocol):
@@ -48,24 +47,24 @@ class Router:
     """Decides about calls from memory, and publishes what became of them.
 
     ``lookup`` finds the task and its route and runs no model. ``answer`` runs the surrogate and the gate
-    too. ``report`` publishes the call with what the teacher said, and must follow each ``answer``. All
-    may be used without the gateway::
+    too. ``report`` publishes the call with what the teacher said, and must follow each ``answer``::
 
-        decision = await router.answer(request)
-        text, body = decision.answer if decision.answered else None, None
-        if text is None or decision.due:  # an audit: in the background, where nobody should wait for it
-            response = await client.chat.completions.create(**request)
-            text, body = text or response.choices[0].message.content, response.model_dump()
-        router.report(decision, body)
+        async with Router.from_settings() as router:
+            decision = await router.answer(request)
+            text, body = decision.answer if decision.answered else None, None
+            if text is None or decision.due:  # an audit: in the background, where nobody should wait for it
+                response = await client.chat.completions.create(**request)
+                text, body = text or response.choices[0].message.content, response.model_dump()
+            router.report(decision, body)
 
     Nothing here raises because of a request, a surrogate or a server: then the teacher answers, and
-    ``decision.reason`` says why.
+    ``decision.reason`` says why. `jitr.SyncRouter` is for programs without an event loop.
 
     Parameters
     ----------
     settings : Settings
     snapshot : Snapshot
-        Started and stopped by the caller.
+        Started and stopped by the caller; `from_settings` makes a router that has its own.
     sink : Sink
         Where calls are published; started and stopped by the caller.
     now : callable
@@ -78,9 +77,59 @@ class Router:
         self._intake: Final = Intake(settings, now)
         self._snapshot: Final = snapshot
         self._sink: Final = sink
-        self._harmless: Final = frozenset(settings.gateway.harmless)
+        self._decider: Final = Decider(settings, snapshot, sink)
+        self._owned: EventStream | None = None
         self._teacher_times: Final = TeacherTimes()
         self._scoring: set[asyncio.Future[Said]] = set()
+
+    @classmethod
+    def from_settings(cls, settings: Settings | None = None, *, source: str = "/jitr/router") -> Router:
+        """A router with a routing snapshot and an event stream of its own, both run by `start` and `close`.
+
+        ``async with`` starts and closes it.
+
+        Parameters
+        ----------
+        settings : Settings, optional
+            By default from the file that ``JITR_CONFIG`` names and from the environment.
+        source : str
+            URI reference of your service, for example ``/checkout``.
+        """
+        settings = settings or Settings.load()
+        events = EventStream(settings, source=source)
+        router = cls(settings, Snapshot(settings), events)
+        router._owned = events
+        return router
+
+    async def start(self, wait_s: float = WAIT_S) -> bool:
+        """Begin to follow the routing table and to publish, where both are the router's own.
+
+        Neither Redis nor Kafka need be there yet: until they are, the teacher answers.
+
+        Parameters
+        ----------
+        wait_s : float
+            Most seconds to wait for the table and its surrogates; see `wait_ready`.
+
+        Returns
+        -------
+        bool
+            Whether they are there.
+        """
+        if self._owned is not None:
+            await self._owned.start()
+            await self._snapshot.start()
+        return await self.wait_ready(wait_s)
+
+    async def wait_ready(self, timeout_s: float) -> bool:
+        """Wait until the routing table is read, and each surrogate it names is loaded or refused.
+
+        Returns
+        -------
+        bool
+            False where that takes longer.
+        """
+        return await self._snapshot.wait_ready(timeout_s)
 
     def lookup(
         self,
@@ -115,7 +164,7 @@ class Router:
         call = self._intake.read(request, id, tenant, task)
         if isinstance(call, Call):
             call = self._intake.redacted(id, call)
-        return call if isinstance(call, Decision) else self._decide(id, call, skip, unproved)[0]
+        return call if isinstance(call, Decision) else self._decider.decide(id, call, skip, unproved)[0]
 
     def unread(self, reason: Reason, why: str, *, tenant: str | None = None, model: str = "") -> Decision:
         """The decision about a request that could not be read: the teacher answers, and its event says why.
@@ -147,7 +196,7 @@ class Router:
         if isinstance(call, Decision):
             return call
         # skeletons and surrogates come from redacted texts
-        decision, live, text = self._decide(id, call, skip, unproved)
+        decision, live, text = self._decider.decide(id, call, skip, unproved)
         if live is None or live.surrogate is None:
             return decision
         asked = decision.reason is Reason.ASK
@@ -168,11 +217,11 @@ class Router:
         except Exception:
             log.exception("surrogate %s failed on decision %s", decision.surrogate, decision.id)
             return replace(decision, target="teacher", reason=Reason.SURROGATE_FAILED)
-        scored = _scored(decision, found)
-        if not scored.accepted:
-            cut = _cut_short(decision, found)
-            return replace(scored, target="teacher", reason=Reason(cut) if cut else Reason.DEFERRED)
-        return replace(scored, reason=Reason.ACCEPTED, due=scored.coin < scored.audit_rate)
+        decided = scored(decision, found)
+        if not decided.accepted:
+            cut = cut_off(decision, found)
+            return replace(decided, target="teacher", reason=Reason(cut) if cut else Reason.DEFERRED)
+        return replace(decided, reason=Reason.ACCEPTED, due=decided.coin < decided.audit_rate)
 
     def report(
         self,
@@ -232,10 +281,29 @@ class Router:
             decision.scoring.add_done_callback(lambda done: self._publish_scored(decision, call, done))
 
     async def close(self, deadline_s: float = 5.0) -> None:
-        """Wait for surrogates that run beside a teacher, so that their scores are published."""
+        """Wait for surrogates that run beside a teacher, so that their scores are published.
+
+        A router of `from_settings` then stops following the table, and sends what waits to be published, or
+        writes it to disk, within the deadline again.
+        """
         if self._scoring:
             await asyncio.wait(self._scoring, timeout=deadline_s)
         self._intake.close()
+        if self._owned is not None:
+            await self._snapshot.stop()
+            await self._owned.stop(deadline_s)
+
+    def abandon(self) -> None:
+        """Let go of what a forked child has of its parent's router: the child must touch none of it."""
+        if self._owned is not None:
+            self._owned.abandon()
+
+    async def __aenter__(self) -> Router:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     def _settled(self, scoring: asyncio.Future[Said]) -> None:
         self._scoring.discard(scoring)
@@ -249,81 +317,5 @@ class Router:
 
     def _publish_scored(self, decision: Decision, call: Call, done: asyncio.Future[Said]) -> None:
         if not done.cancelled() and done.exception() is None:
-            decision = _scored(decision, done.result())
+            decision = scored(decision, done.result())
         self._sink.publish(msgspec.structs.replace(call, decision=decision.stamp()), redacted=True)
-
-    def _decide(self, id: str, call: Call, skip: bool, unproved: bool) -> tuple[Decision, Live | None, str]:
-        try:
-            return self._place(id, call, skip, unproved)
-        except Exception:
-            log.exception("deciding about %s failed; the teacher answers", id)
-            return Decision(id, call, "teacher", Reason.FAILED), None, ""
-
-    def _place(self, id: str, call: Call, skip: bool, unproved: bool) -> tuple[Decision, Live | None, str]:
-        def teacher(reason: Reason, task: str | None = None) -> tuple[Decision, None, str]:
-            return Decision(id, call, "teacher", reason, task=task), None, ""
-
-        view = self._snapshot.view(call.tenant)
-        if isinstance(view, Reason):
-            return teacher(view)
-        match = view.matcher.match(call)
-        if match is None:
-            return teacher(Reason.OPT_OUT if skip else Reason.NO_TASK)
-        if skip:
-            return teacher(Reason.OPT_OUT, match.task_id)
-        unfit = needs_teacher(call, self._harmless) or (Reason.TOO_LONG if _is_too_long(call) else None)
-        if unfit is not None:
-            return teacher(unfit, match.task_id)
-        live = view.routes.get(match.task_id)
-        if live is None:
-            return teacher(Reason.NO_ROUTE, match.task_id)
-        route = live.route
-        decision = Decision(
-            id,
-            call,
-            "surrogate" if live.reason is Reason.ASK else "teacher",
-            live.reason,
-            task=match.task_id,
-            route_version=str(route.version),
-        )
-        if live.surrogate is None or route.surrogate is None:
-            return replace(decision, held=route.state == "hold"), None, ""
-        if unproved and live.reason is Reason.ASK:
-            return replace(decision, target="teacher", reason=Reason.UNPROVED_CALLER), None, ""
-        decision = replace(
-            decision,
-            surrogate=route.surrogate.version,
-            threshold=live.threshold,
-            audit_rate=route.audit_rate,
-            coin=coin(id),
-            held=route.state == "hold",
-        )
-        if live.reason is Reason.ASK and not self._sink.keeping:
-            # an audit of its answer would not be seen, nor a lost one missed
-            return replace(decision, target="teacher", reason=Reason.UNPUBLISHED), None, ""
-        if live.reason is Reason.ASK and coin(id, "canary") >= route.share:
-            decision = replace(decision, target="teacher", reason=Reason.CANARY)
-        return decision, live, match.input
-
-
-def _is_too_long(call: Call) -> bool:
-    """Whether a call's event would be dead-lettered: then its audits would be lost and nobody would know."""
-    # a character is six bytes at most
-    if 6 * length(call) <= _MOST_ASKED:
-        return False
-    return len(msgspec.json.encode(call)) > _MOST_ASKED
-
-
-def _scored(decision: Decision, found: Said) -> Decision:
-    # whatever a gate says: an answer without text is none
-    accepted = decision.threshold is not None and found.score >= decision.threshold and has_text(found.text)
-    # nor is one at which the teacher would have had to stop
-    accepted = accepted and not _cut_short(decision, found)
-    return replace(
-        decision, label=found.label, answer=found.text, score=float(found.score), accepted=accepted
-    )
-
-
-def _cut_short(decision: Decision, found: Said) -> str:
-    call = decision.call
-    return cut_short(found.text, call.max_tokens, call.stop) if call is not None else ""

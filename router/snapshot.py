@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from jitr.models.tasks.matcher import Matcher
 from jitr.router.artifacts import Refusal, Shelf, Surrogate
 from jitr.router.fetch import local_path
+from jitr.router.flush import covers, overlay, token
 from jitr.router.reasons import Reason
 from jitr.router.redis import connect, why
 from jitr.router.scoring import Scorers
@@ -122,6 +123,7 @@ class Snapshot:
         for name in sorted(names):
             self.follow(name)
         self._reachable = True
+        self._built: Final = asyncio.Event()
 
     def follow(self, tenant: str) -> None:
         """Read one more tenant's table too, from now on."""
@@ -149,6 +151,30 @@ class Snapshot:
         if not self.ready:
             return float("inf")
         return self._clock() - min(self._tenants[name].checked_at for name in self._configured)
+
+    async def wait_ready(self, timeout_s: float) -> bool:
+        """Wait until the table of every tenant is read, and each surrogate it names is loaded or refused.
+
+        Returns
+        -------
+        bool
+            False where that takes longer than so many seconds.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not self.ready or self._loading:
+                    self._built.clear()
+                    await self._built.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    @property
+    def _loading(self) -> bool:
+        routes = [
+            live for state in self._tenants.values() if state.view for live in state.view.routes.values()
+        ]
+        return any(live.reason is Reason.ARTIFACT_LOADING for live in routes)
 
     async def start(self) -> None:
         """Begin to follow; returns at once, so that calls pass through before a table is read."""
@@ -205,14 +231,14 @@ class Snapshot:
         state.loaded_at = self._clock()
         for line in rows.broken:
             log.error("routing table of %s: %s; the teacher answers", state.name, line)
-        if state.before_flush is None and _token(rows.epoch) != _token(state.rows.epoch) and state.rows.epoch:
+        if state.before_flush is None and token(rows.epoch) != token(state.rows.epoch) and state.rows.epoch:
             log.warning("the routing table of %s was flushed; its last snapshot serves meanwhile", state.name)
             state.before_flush, state.flushed_at = state.rows, self._clock()
         if state.before_flush is not None:
-            if self._grace_ended(state) or _covers(rows, state.before_flush):
+            if self._grace_ended(state) or covers(rows, state.before_flush):
                 state.before_flush = None
             else:
-                rows = _overlay(state.before_flush, rows)
+                rows = overlay(state.before_flush, rows)
         matched = {task.id: _matching_part(task) for task in rows.tasks.values()}
         matcher = state.view.matcher if state.view and matched == state.matched else None
         if matcher is None:
@@ -230,6 +256,7 @@ class Snapshot:
         before = state.view.routes if state.view is not None else {}
         routes = {task: self._live(route, before.get(task)) for task, route in state.rows.routes.items()}
         state.view = View(matcher=matcher, routes=routes, read_at=state.loaded_at)
+        self._built.set()
 
     def _live(self, route: Route, before: Live | None) -> Live:
         if route.state not in SERVING:
@@ -270,23 +297,6 @@ def _may_stay(before: Live, route: Route) -> bool:
     )
 
 
-def _token(epoch: str | None) -> str:
-    return "" if epoch is None else epoch.partition(".")[0]
-
-
 def _matching_part(task: Task) -> Any:
     # counters, labels and names move often, and change no match
     return task.version, task.status, task.signature, task.skeletons, task.caller_name
-
-
-def _covers(rows: Rows, before: Rows) -> bool:
-    return rows.routes.keys() >= before.routes.keys() and rows.tasks.keys() >= before.tasks.keys()
-
-
-def _overlay(before: Rows, rows: Rows) -> Rows:
-    routes = dict(before.routes)
-    for task, route in rows.routes.items():
-        # while the table is written again, old rows of a replay may come before new ones
-        if task not in routes or route.version >= routes[task].version:
-            routes[task] = route
-    return replace(rows, routes=routes, tasks={**before.tasks, **rows.tasks})

@@ -228,7 +228,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ----------
         file : Path, optional
             TOML, or JSON where its name ends so; ``${NAME}`` in a string is taken from the environment, so
-            that no secret stands in it.
+            that no secret stands in it. By default the file that ``JITR_CONFIG`` names, if it does.
         flags : mapping, optional
             Dotted keys such as ``kafka.bootstrap``; None values are no flags.
         environ : mapping, optional
@@ -242,6 +242,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             Naming the source, the key and the mend.
         """
         env = os.environ if environ is None else environ
+        if file is None and env.get("JITR_CONFIG"):
+            file = Path(env["JITR_CONFIG"])
         merged: dict[str, Any] = {}
         if file is not None:
             _merge_tree(merged, _read(file, env), str(file))

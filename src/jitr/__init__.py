@@ -12,16 +12,18 @@ if TYPE_CHECKING:
     from jitr.offline.scan import scan as scan
     from jitr.router.publisher import Publisher as Publisher
     from jitr.router.router import Router as Router
+    from jitr.router.sync_router import SyncRouter as SyncRouter
     from jitr.schemas.settings import Settings as Settings
 
 __version__ = "0.1.0"
-__all__ = ["Publisher", "Router", "Settings", "Surrogate", "__version__", "fit", "scan"]
+__all__ = ["Publisher", "Router", "Settings", "Surrogate", "SyncRouter", "__version__", "fit", "scan"]
 
 _HOMES = {
     "Publisher": "jitr.router.publisher",
     "Router": "jitr.router.router",
     "Settings": "jitr.schemas.settings",
     "Surrogate": "jitr.models.surrogates.runtime",
+    "SyncRouter": "jitr.router.sync_router",
     "fit": "jitr.offline.fit",
     "scan": "jitr.offline.scan",
 }

@@ -22,7 +22,7 @@ def test_importing_jitr_loads_nothing_but_itself() -> None:
     assert not {name for name in loaded if "." not in name} - sys.stdlib_module_names - {"jitr"}
 
 
-@pytest.mark.parametrize("name", ["Router", "Publisher", "Settings"])
+@pytest.mark.parametrize("name", ["Router", "SyncRouter", "Publisher", "Settings"])
 def test_a_client_loads_nothing_that_trains(name: str) -> None:
     assert not HEAVY & {module.partition(".")[0] for module in loaded_by(f"from jitr import {name}")}
 

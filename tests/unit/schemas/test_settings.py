@@ -95,3 +95,13 @@ def test_what_would_give_the_upstreams_key_to_everybody_is_refused(tmp_path: Pat
 def test_a_list_in_the_environment_is_its_words() -> None:
     environ = {"JITR_GATEWAY__ALLOWED_HOSTS": "a.example, b.example:80"}
     assert Settings.load(environ=environ).gateway.allowed_hosts == ("a.example", "b.example:80")
+
+
+def test_the_environment_may_name_the_file_and_a_file_that_is_given_counts_before_it(tmp_path):
+    named, given = tmp_path / "named.toml", tmp_path / "given.toml"
+    named.write_text('log_level = "DEBUG"')
+    given.write_text('log_level = "ERROR"')
+    environ = {"JITR_CONFIG": str(named)}
+    assert Settings.load(environ=environ).log_level == "DEBUG"
+    assert Settings.load(given, environ=environ).log_level == "ERROR"
+    assert Settings.load(environ={**environ, "LOG_LEVEL": "INFO"}).log_level == "INFO"

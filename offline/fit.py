@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -23,7 +23,7 @@ from jitr.models.surrogates.offline import Fit, fit_offline
 from jitr.models.surrogates.train import Recipe
 from jitr.models.tasks.extract import space_of
 from jitr.offline.left_out import no_labels
-from jitr.offline.lines import Log, as_log, name_of
+from jitr.offline.lines import Line, Log, as_log, name_of
 from jitr.offline.teaching import Teaching, read
 from jitr.schemas.errors import ArtifactError, ConfigError, NotFoundError
 from jitr.schemas.settings import Settings
@@ -88,7 +88,7 @@ class Material:
 
 
 def fit(
-    log: str | Path | Iterable[bytes | str | Mapping[str, Any]],
+    log: str | Path | Iterable[Line],
     out: str | Path = "surrogate",
     *,
     task: str | None = None,
@@ -110,7 +110,7 @@ def fit(
     Parameters
     ----------
     log : str, Path or iterable
-        A file of JSON lines, plain or gzip'd, or its lines, as JSON or as objects. A line is an input with
+        A file of JSON lines, plain or gzip'd, or its lines: JSON, objects, or `Call`. A line is an input with
         its answer (``input``, ``answer``) or a call (``messages``, ``response``; an OpenAI pair too).
     out : str or Path
         Folder of the surrogate. A certified one that it holds already is replaced only by another one.

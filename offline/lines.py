@@ -28,8 +28,10 @@ _LOOK = 200
 _YEARS_S = 10 * 365 * 86_400.0
 # editors on Windows put it before the first line of UTF-8
 _MARK = b"\xef\xbb\xbf"
-Log: TypeAlias = Path | Iterable[bytes | str | Mapping[str, Any]]
-"""A file, plain or gzip'd, or its lines: JSON, or objects that would be written as JSON."""
+Line: TypeAlias = bytes | str | Mapping[str, Any] | Call
+"""One call: as JSON, as an object that JSON would hold, or as jitr's own record."""
+Log: TypeAlias = Path | Iterable[Line]
+"""A file, plain or gzip'd, or its lines."""
 
 
 def name_of(log: Log) -> str:
@@ -43,7 +45,7 @@ def name_of(log: Log) -> str:
     return str(log) if isinstance(log, Path) else "log"
 
 
-def as_log(given: str | Path | Iterable[bytes | str | Mapping[str, Any]]) -> Log:
+def as_log(given: str | Path | Iterable[Line]) -> Log:
     """A log as people name it: a text is a path.
 
     Lines are held, as a log may be read more than once.
@@ -92,7 +94,7 @@ def raw_lines(log: Log, progress: Callable[[int], None] | None = None) -> Iterat
                 yield number, line
 
 
-def _line(given: bytes | str | Mapping[str, Any]) -> bytes:
+def _line(given: Line) -> bytes:
     if isinstance(given, bytes):
         return given
     return given.encode("utf-8", "surrogatepass") if isinstance(given, str) else msgspec.json.encode(given)

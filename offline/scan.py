@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -18,7 +17,7 @@ from jitr.models.tasks.kinds import are_numbers
 from jitr.models.tasks.scan import Scan
 from jitr.models.tasks.scan import scan as scan_calls
 from jitr.offline.left_out import no_labels, only_llm
-from jitr.offline.lines import A_TIME, Log, as_log, call_lines, name_of
+from jitr.offline.lines import A_TIME, Line, Log, as_log, call_lines, name_of
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.scan import Potential, Refused, ScanReport, ScanTask
@@ -30,7 +29,7 @@ Progress = Callable[[str, float], None]
 
 
 def scan(
-    log: str | Path | Iterable[bytes | str | Mapping[str, Any]],
+    log: str | Path | Iterable[Line],
     *,
     settings: Settings | None = None,
     support: int | None = None,
@@ -48,7 +47,7 @@ def scan(
     Parameters
     ----------
     log : str, Path or iterable
-        A file of JSON lines, plain or gzip'd, or its lines, as JSON or as objects. A line is a call
+        A file of JSON lines, plain or gzip'd, or its lines: JSON, objects, or `Call`. A line is a call
         (``model``, ``messages``, ``response``) or an OpenAI pair (``request``, ``response``).
     settings : Settings, optional
         By default from the environment. Its policy says support, target, delta and tolerance.

@@ -1,7 +1,10 @@
 """The router in a program without an event loop: threads share one, and forked children may use it too.
 
-export JITR_CONFIG=.jitr/up/jitr.json OPENAI_API_KEY=...
-python examples/router_threads.py "the film was superb" "the plot was dull"
+A thread of the router's own follows the routing table and publishes. Without Redis or Kafka the LLM answers
+everything:
+
+    export JITR_CONFIG=.jitr/up/jitr.json OPENAI_API_KEY=...
+    python examples/router_threads.py "the film was superb" "the plot was dull"
 """
 
 import os

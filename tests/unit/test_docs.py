@@ -11,11 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
 import pytest
 
-from jitr.cli.main import VERBS, cli
 from jitr.cli.reference import pages
 from jitr.models.promise import audits, blind, court, hold, shadow, suspicion
 from jitr.router.drops import Drop
@@ -37,27 +35,6 @@ WRITTEN = ("card.md",)
 
 def test_the_reference_of_the_command_is_current() -> None:
     assert (ROOT / "docs" / "cli.md").read_text() == pages(), "run `make docs`"
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_every_verb_and_option_that_is_named_exists(page: Path) -> None:
-    code = re.findall(r"`(jitr [^`]*)`", page.read_text()) + re.findall(
-        r"^(jitr .*)$", page.read_text(), re.M
-    )
-    root = click.Context(cli, info_name="jitr")
-    for line in code:
-        words = line.partition("#")[0].split()[1:]
-        if not words or words[0].startswith("-"):
-            continue
-        assert words[0] in VERBS, line
-        command = cli.get_command(root, words[0])
-        if isinstance(command, click.Group) and len(words) > 1 and words[1][0].isalpha():
-            command = command.get_command(root, words[1])
-        assert command is not None, line
-        known = {
-            option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
-        }
-        assert {w for w in words if w.startswith("--")} <= known | {"--help"}, line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

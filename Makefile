@@ -36,6 +36,7 @@ lint: $(VENV)/full
 
 types: $(VENV)/full
 	$(BIN)/mypy -p jitr
+	$(BIN)/mypy examples
 
 bench: $(VENV)/full .venv-peers/done  ## run every benchmark (DATA=DIR adds public data, ARGS=--quick is short)
 	@for b in benchmarks/[a-z]*.py; do echo "== $$b"; $(BIN)/python $$b $(if $(DATA),--data $(DATA)) $(ARGS) || exit 1; done

@@ -151,7 +151,7 @@ def fit(
         Too few rows, answers that are not closed, or no candidate within the limits.
     """
     settings = settings or Settings.load()
-    log = as_log(log)
+    log = as_log(log if isinstance(log, str | Path) else list(log))  # it is read more than once
     tolerance = tolerance_of(settings, task or file_name(log), tolerance)
     taught = read(log, task, Redaction(settings), settings.gateway.harmless)
     material = from_log(log, task, taught, tolerance)

@@ -48,16 +48,12 @@ def name_of(log: Log) -> str:
 def as_log(given: str | Path | Iterable[Line]) -> Log:
     """A log as people name it: a text is a path.
 
-    Lines are held, as a log may be read more than once.
-
     Examples
     --------
-    >>> as_log("calls.jsonl"), as_log(iter(["{}"]))
+    >>> as_log("calls.jsonl"), as_log(["{}"])
     (PosixPath('calls.jsonl'), ['{}'])
     """
-    if isinstance(given, str | Path):
-        return Path(given)
-    return given if isinstance(given, list | tuple) else list(given)
+    return Path(given) if isinstance(given, str | Path) else given
 
 
 def raw_lines(log: Log, progress: Callable[[int], None] | None = None) -> Iterator[tuple[int, bytes | str]]:

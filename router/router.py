@@ -290,8 +290,10 @@ class Router:
             await asyncio.wait(self._scoring, timeout=deadline_s)
         self._intake.close()
         if self._owned is not None:
-            await self._snapshot.stop()
-            await self._owned.stop(deadline_s)
+            try:
+                await self._snapshot.stop()
+            finally:
+                await self._owned.stop(deadline_s)
 
     def abandon(self) -> None:
         """Let go of what a forked child has of its parent's router: the child must touch none of it."""
@@ -299,7 +301,11 @@ class Router:
             self._owned.abandon()
 
     async def __aenter__(self) -> Router:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

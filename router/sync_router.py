@@ -149,8 +149,8 @@ class SyncRouter:
             self._background.close()
 
     def _begin(self, wait_s: float) -> None:
-        self._background = BackgroundLoop("jitr-router")
         self._router = Router.from_settings(self._settings, source=self._source)
+        self._background = BackgroundLoop("jitr-router")
         self._begun = True
         self._background.run(self._router.start(wait_s))
 
@@ -172,7 +172,7 @@ class SyncRouter:
     def _forked(self) -> None:
         # only the thread that forked lives on in a child; sockets and selector are shared with the parent,
         # so what holds them is neither closed here nor collected
-        begun = self._begun
+        begun = self._begun and not self._closed
         self._lock, self._begun = threading.Lock(), False
         if begun:
             self._router.abandon()

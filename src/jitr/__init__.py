@@ -3,7 +3,6 @@
 Everything named here is loaded when it is first used, so that importing ``jitr`` costs next to nothing.
 """
 
-from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,8 +33,10 @@ if not TYPE_CHECKING:  # a type checker would take this for leave to import any 
         home = _HOMES.get(name)
         if home is None:
             raise AttributeError(f"module 'jitr' has no attribute {name!r}")
+        from importlib import import_module
+
         try:
-            found = getattr(_import_module(home), name)
+            found = getattr(import_module(home), name)
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("jitr"):
                 raise

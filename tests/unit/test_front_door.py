@@ -49,3 +49,11 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         jitr.Ruoter  # noqa: B018
     with pytest.raises(ImportError):
         from jitr import Ruoter  # noqa: F401
+
+
+def test_what_is_not_installed_is_named_with_the_extra_that_brings_it() -> None:
+    code = "import sys; sys.modules['sklearn'] = None; from jitr import scan"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ImportError: jitr.scan needs the package sklearn")
+    assert last.endswith("pip install 'jitr[agents]'")

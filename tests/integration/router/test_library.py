@@ -83,6 +83,15 @@ async def test_it_is_ready_only_when_the_surrogates_are_loaded(served: Settings)
     await router.close()
 
 
+async def test_a_start_that_is_given_up_leaves_nothing_behind(served: Settings) -> None:
+    router = Router.from_settings(served)
+    before = asyncio.all_tasks()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.001), router:
+            pytest.fail("it was ready at once")
+    assert asyncio.all_tasks() == before
+
+
 async def test_threads_share_a_router_that_needs_no_event_loop(served: Settings) -> None:
     def work() -> tuple[list[str], list[str]]:
         with SyncRouter(served) as router:

@@ -11,12 +11,12 @@ import msgspec
 from jitr.agents.shadowing import Shadowing, ShadowingState
 from jitr.agents.spending import spent
 from jitr.models import lifecycle
+from jitr.models.answers.agreement import same
 from jitr.models.drift.base import MonitorState
 from jitr.models.drift.margin import MarginMonitor
 from jitr.models.money import add, cpu_usd
 from jitr.models.promise.findings import Cleared, Convicted, Finding, RateChanged, Suspected
 from jitr.models.promise.live import LivePromise, LiveState
-from jitr.models.tasks.agreement import same
 from jitr.schemas.evidence import Alarm, AuditWindow, Certified, Evidence, Futile, Resume, Verdict
 from jitr.schemas.money import Money
 from jitr.schemas.only_teacher import cut_short

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from jitr.models.answers.kinds import are_numbers
 from jitr.models.redaction.redaction import Redaction
 from jitr.models.saving import saving, total
 from jitr.models.surrogates.potential import potential
 from jitr.models.tasks.finder import FinderPolicy
-from jitr.models.tasks.kinds import are_numbers
 from jitr.models.tasks.scan import Scan
 from jitr.models.tasks.scan import scan as scan_calls
 from jitr.offline.left_out import no_labels, only_llm

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from jitr.agents.taskcalls import task_call
+from jitr.models.answers.normalize import normal
 from jitr.models.datasets.examples import Example
 from jitr.models.redaction.redaction import Redaction
-from jitr.models.tasks.answers import normal
 from jitr.models.tasks.extract import LabelSpace
 from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.offline.lines import Log, call_lines, name_of, raw_lines

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import process_time
 
 from detection.streams import Prompt
-from jitr.models.tasks.answers import terse
+from jitr.models.answers.normalize import terse
 from jitr.models.tasks.miner import Miner
 from jitr.models.tasks.text import normalise
 

@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from jitr.models.answers.agreement import same
+from jitr.models.answers.kinds import are_numbers, in_kind
 from jitr.models.datasets.groups import near_duplicate_groups
 from jitr.models.datasets.soft import drawn, soft_labels
-from jitr.models.tasks.agreement import same
-from jitr.models.tasks.kinds import are_numbers, in_kind
 from jitr.schemas.labels import has_text
 from jitr.schemas.tasks import OutputKind
 

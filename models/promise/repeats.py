@@ -10,8 +10,8 @@ from hashlib import blake2b
 
 import msgspec
 
+from jitr.models.answers.agreement import same
 from jitr.models.datasets.examples import same_input
-from jitr.models.tasks.agreement import same
 
 MOST = 1024
 # characters of an answer; a longer one is none of a closed set, and is not kept

@@ -22,10 +22,10 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from jitr.models.answers.styles import Style
 from jitr.models.surrogates.budget import Budget as Budget  # for who saves an artifact
 from jitr.models.surrogates.confusion import Confusion
 from jitr.models.surrogates.fields import FieldSpec
-from jitr.models.tasks.styles import Style
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.tasks import OutputKind
 

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.tasks.lists import members_of
-from jitr.models.tasks.numbers import plain
+from jitr.models.answers.lists import members_of
+from jitr.models.answers.numbers import plain
 from jitr.schemas.errors import TrainingError
 
 ABSENT = ""

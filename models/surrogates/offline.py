@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from jitr.models.answers.agreement import same
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.splits import later_split
@@ -35,7 +36,6 @@ from jitr.models.surrogates.looks import Looks
 from jitr.models.surrogates.place import place_of
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import CODE, Recipe, TrainingResult, save
-from jitr.models.tasks.agreement import same
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
 

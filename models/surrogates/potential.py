@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jitr.models.answers.agreement import same
+from jitr.models.answers.kinds import are_numbers, in_kind
 from jitr.models.bases.ngrams import NgramBase
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.splits import later_split
@@ -19,9 +21,7 @@ from jitr.models.surrogates.base import Features
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fields import fields_of
 from jitr.models.surrogates.fit import fit_model
-from jitr.models.tasks.agreement import same
 from jitr.models.tasks.extract import LabelSpace
-from jitr.models.tasks.kinds import are_numbers, in_kind
 from jitr.models.tasks.sample import Answered
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.scan import Potential

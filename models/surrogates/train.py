@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 
 import jitr
+from jitr.models.answers.kinds import in_kind
+from jitr.models.answers.styles import style_of
 from jitr.models.bases.paired import PairedEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
@@ -32,8 +34,6 @@ from jitr.models.surrogates.artifact import (
 from jitr.models.surrogates.base import Features
 from jitr.models.surrogates.card import pages
 from jitr.models.surrogates.runtime import model_arrays
-from jitr.models.tasks.kinds import in_kind
-from jitr.models.tasks.styles import style_of
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.routes import SurrogateRef
 from jitr.schemas.tasks import OutputKind

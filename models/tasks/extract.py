@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from jitr.models.tasks.answers import json_of, normal
-from jitr.models.tasks.kinds import (
+from jitr.models.answers.kinds import (
     MOST_LABELS,
     LabelState,
     counts_of,
@@ -18,9 +17,10 @@ from jitr.models.tasks.kinds import (
     lists_several,
     members,
 )
-from jitr.models.tasks.lists import members_of
-from jitr.models.tasks.numbers import quantity_of
-from jitr.models.tasks.renderings import render
+from jitr.models.answers.lists import members_of
+from jitr.models.answers.normalize import json_of, normal
+from jitr.models.answers.numbers import quantity_of
+from jitr.models.answers.renderings import render
 from jitr.models.tasks.text import readable
 from jitr.schemas.tasks import OutputKind, Task
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from jitr.models.tasks.answers import terse
+from jitr.models.answers.normalize import terse
 from jitr.models.tasks.evidence import opens_only
 from jitr.models.tasks.handwork import Handwork
 from jitr.models.tasks.items import shorten

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from jitr.models.answers.kinds import LabelState
 from jitr.models.tasks.catalogue import MinerPolicy
 from jitr.models.tasks.extract import LabelSpace
 from jitr.models.tasks.items import items_of
-from jitr.models.tasks.kinds import LabelState
 from jitr.models.tasks.mined import Mined
 from jitr.models.tasks.miner import Miner
 from jitr.models.tasks.registry import Case

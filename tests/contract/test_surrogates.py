@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jitr.models.answers.lists import canonical_list
 from jitr.models.bases.cache import FeatureCache
 from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.onnx_encoder import OnnxEncoder
@@ -25,7 +26,6 @@ from jitr.models.surrogates.fit import Fitted, fit_model
 from jitr.models.surrogates.runtime import HEADS, Surrogate, model_arrays
 from jitr.models.surrogates.together import answer_together
 from jitr.models.surrogates.train import Recipe, TrainingResult, save
-from jitr.models.tasks.lists import canonical_list
 from jitr.schemas.errors import WeightsError
 from jitr.schemas.trainings import Limits
 

@@ -21,9 +21,9 @@ import redis as redis_client
 from aiokafka import AIOKafkaConsumer
 from scipy.stats import beta
 
+from jitr.models.answers.agreement import same
 from jitr.models.money import saved_usd
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.tasks.agreement import same
 from jitr.models.tasks.matcher import Matcher
 from jitr.sandbox.demo.driver import Driver
 from jitr.sandbox.demo.report import Report, build

@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jitr.models.answers.agreement import same
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.splits import group_folds, later_split
-from jitr.models.tasks.agreement import same
 
 NOUNS = [
     "card",

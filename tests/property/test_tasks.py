@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jitr.models.answers.normalize import normal, terse
 from jitr.models.redaction.redaction import Redaction
-from jitr.models.tasks.answers import normal, terse
 from jitr.models.tasks.catalogue import MinerPolicy
 from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.items import items_of, shorten

@@ -81,7 +81,7 @@ FOUND = list(uses())
 
 def test_the_patterns_of_the_project_are_all_seen() -> None:
     assert len(FOUND) > 25
-    assert {"jitr.models.tasks.answers._FENCE", "jitr.models.tasks.numbers._QUANTITY"} <= {
+    assert {"jitr.models.answers.normalize._FENCE", "jitr.models.answers.numbers._QUANTITY"} <= {
         n for n, *_ in FOUND
     }
 

@@ -16,14 +16,14 @@ from jitr.cli import fit as command
 from jitr.cli.card import card
 from jitr.cli.eject import eject
 from jitr.cli.fit import fit
+from jitr.models.answers.kinds import in_kind
+from jitr.models.answers.normalize import normal
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import list_parts, write_parts
 from jitr.models.redaction.redaction import Redaction
 from jitr.models.search.prior import Prior
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import Recipe, train_dataset
-from jitr.models.tasks.answers import normal
-from jitr.models.tasks.kinds import in_kind
 from jitr.offline.teaching import read
 from jitr.router.table import Rows
 from jitr.schemas.errors import ArtifactError, ConfigError, NotFoundError, TrainingError, UnavailableError

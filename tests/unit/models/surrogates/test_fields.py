@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jitr.models.answers.styles import JsonStyle
 from jitr.models.surrogates.fields import FieldSpec, canonical, fields_of, join_label, split_label
-from jitr.models.tasks.styles import JsonStyle
 from jitr.schemas.errors import TrainingError
 
 values = st.recursive(

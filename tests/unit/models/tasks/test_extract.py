@@ -1,7 +1,7 @@
 import pytest
 
-from jitr.models.tasks.agreement import same
-from jitr.models.tasks.answers import normal
+from jitr.models.answers.agreement import same
+from jitr.models.answers.normalize import normal
 from jitr.models.tasks.extract import LabelSpace, input_of, label_of, space_of
 from jitr.schemas.tasks import Signature, Task
 

@@ -13,9 +13,9 @@ from itertools import product
 
 import msgspec
 
-from jitr.models.tasks.answers import json_of
-from jitr.models.tasks.lists import DASHES, SEPARATORS, canonical_list, members_of, parts_of
-from jitr.models.tasks.numbers import quantity_of
+from jitr.models.answers.lists import DASHES, SEPARATORS, canonical_list, members_of, parts_of
+from jitr.models.answers.normalize import json_of
+from jitr.models.answers.numbers import quantity_of
 
 _TRIED = 50
 _LAYOUTS = (

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from jitr.models.tasks.lists import members_of, parts_of, set_of
-from jitr.models.tasks.numbers import quantity_of
+from jitr.models.answers.lists import members_of, parts_of, set_of
+from jitr.models.answers.numbers import quantity_of
 from jitr.schemas.tasks import OutputKind
 
 MOST_LABELS = 300

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jitr.models.tasks.agreement import same
+from jitr.models.answers.agreement import same
+from jitr.models.answers.kinds import in_kind
+from jitr.models.answers.lists import canonical_list, members_of, set_of
+from jitr.models.answers.numbers import quantity_of
+from jitr.models.answers.styles import ListStyle, NumberStyle
 from jitr.models.tasks.extract import label_of, space_of
-from jitr.models.tasks.kinds import in_kind
-from jitr.models.tasks.lists import canonical_list, members_of, set_of
-from jitr.models.tasks.numbers import quantity_of
-from jitr.models.tasks.styles import ListStyle, NumberStyle
 from jitr.schemas.tasks import Signature, Task
 
 NAMES = ["Sports", "Politics", "Tech", "Art", "Law"]

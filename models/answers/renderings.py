@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jitr.models.tasks.answers import json_of
-from jitr.models.tasks.styles import style_of
+from jitr.models.answers.normalize import json_of
+from jitr.models.answers.styles import style_of
 
 
 def render(label: str, renderings: Mapping[str, str]) -> str:

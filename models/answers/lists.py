@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from jitr.models.tasks.answers import normal, unfenced
+from jitr.models.answers.normalize import normal, unfenced
 
 SEPARATORS = ("\n", ";", " |", ",")
 DASHES = ("- ", "* ", "• ")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from jitr.models.tasks.answers import canonical_json, json_of, normal
-from jitr.models.tasks.lists import members_of, set_of
-from jitr.models.tasks.numbers import close, quantity_of
+from jitr.models.answers.lists import members_of, set_of
+from jitr.models.answers.normalize import canonical_json, json_of, normal
+from jitr.models.answers.numbers import close, quantity_of
 
 
 def same(first: str, second: str, tolerance: float = 0.0) -> bool:

@@ -18,7 +18,7 @@ from jitr.agents.handler import Delivery, Output, Place, StatefulHandler
 from jitr.models import lifecycle
 from jitr.models.datasets.examples import Example
 from jitr.models.datasets.parts import GRID, cell_of, digest_of, since_of, write_parts
-from jitr.models.worth import said, worth
+from jitr.models.economics.worth import said, worth
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.events import Event
 from jitr.schemas.evidence import Tick, Withheld

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import fsspec
 import msgspec
 
-from jitr.models.pace import Pace
+from jitr.models.economics.pace import Pace
 from jitr.models.promise.repeats import Repeats
 from jitr.models.promise.self_agreement import SelfAgreement, SelfAgreementState
 from jitr.schemas.policy import Policy

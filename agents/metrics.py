@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from jitr.models.economics.money import saved_usd
 from jitr.models.lifecycle import shadow_run
-from jitr.models.money import saved_usd
 from jitr.router.supervisor import Loops
 from jitr.schemas.metrics import MetricsWindow
 from jitr.schemas.routes import Route

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jitr.models.money import cpu_usd
+from jitr.models.economics.money import cpu_usd
 from jitr.schemas.money import Money
 from jitr.schemas.routes import SurrogateRef
 from jitr.schemas.tasks import TaskCall

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from hashlib import blake2b
 
 from jitr.agents.handler import Output
-from jitr.models.bills import bill
+from jitr.models.economics.bills import bill
 from jitr.models.tasks.extract import input_of, label_of
 from jitr.models.tasks.signature import text_of
 from jitr.models.tasks.skeleton import Pattern

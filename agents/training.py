@@ -18,7 +18,7 @@ import msgspec
 import psutil
 
 from jitr.agents.orphans import end_with
-from jitr.models.money import cpu_usd
+from jitr.models.economics.money import cpu_usd
 from jitr.schemas.errors import JitrError
 from jitr.schemas.evidence import Trained, TrainingFailed
 from jitr.schemas.routes import SurrogateRef

@@ -14,7 +14,7 @@ from jitr.models import lifecycle
 from jitr.models.answers.agreement import same
 from jitr.models.drift.base import MonitorState
 from jitr.models.drift.margin import MarginMonitor
-from jitr.models.money import add, cpu_usd
+from jitr.models.economics.money import add, cpu_usd
 from jitr.models.promise.findings import Cleared, Convicted, Finding, RateChanged, Suspected
 from jitr.models.promise.live import LivePromise, LiveState
 from jitr.schemas.evidence import Alarm, AuditWindow, Certified, Evidence, Futile, Resume, Verdict

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from jitr.cli.output import usd
+from jitr.models.economics.money import instead_usd, saved_interval, saved_usd
 from jitr.models.lifecycle import shadow_run
-from jitr.models.money import instead_usd, saved_interval, saved_usd
 from jitr.schemas.routes import Route
 
 

@@ -13,7 +13,7 @@ from jitr.cli.curate import merge, split
 from jitr.cli.options import json_option, tenant_option, with_settings
 from jitr.cli.output import console, moment, plain, print_json, table, usd
 from jitr.cli.table import find, route_of, rows
-from jitr.models.money import saved_usd
+from jitr.models.economics.money import saved_usd
 from jitr.models.tasks.curation import pattern_of
 from jitr.models.tasks.extract import LabelSpace
 from jitr.router.table import Rows

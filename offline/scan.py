@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from jitr.models.answers.kinds import are_numbers
+from jitr.models.economics.saving import saving, total
 from jitr.models.redaction.redaction import Redaction
-from jitr.models.saving import saving, total
 from jitr.models.surrogates.potential import potential
 from jitr.models.tasks.finder import FinderPolicy
 from jitr.models.tasks.scan import Scan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from jitr.models import money
+from jitr.models.economics import money
 from jitr.models.lifecycle.rows import (
     ANSWERING,
     Step,

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from jitr.models import money
+from jitr.models.economics import money
 from jitr.schemas.money import Money
 from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Route, RouteState, ShadowRun, SurrogateRef, SurrogateTarget, TeacherTarget

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import sqrt
 
-from jitr.models.bills import Bill, bill
+from jitr.models.economics.bills import Bill, bill
 from jitr.models.tasks.extract import LabelSpace, input_of
 from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.sample import Answered, Sample

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 
 import msgspec
 
-from jitr.models.money import saved_interval, saved_usd, total_saved_interval
+from jitr.models.economics.money import saved_interval, saved_usd, total_saved_interval
 from jitr.models.promise.bounds import lower_bound
 from jitr.sandbox.demo.driver import Outcome
 from jitr.sandbox.demo.watch import Watch

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from jitr.models.money import saved_usd
+from jitr.models.economics.money import saved_usd
 from jitr.sandbox.demo.story import Story
 from jitr.schemas.routes import Route
 

@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaConsumer
 from scipy.stats import beta
 
 from jitr.models.answers.agreement import same
-from jitr.models.money import saved_usd
+from jitr.models.economics.money import saved_usd
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.tasks.matcher import Matcher
 from jitr.sandbox.demo.driver import Driver

@@ -13,7 +13,7 @@ from jitr.models.bases.cache import FeatureCache
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Example
 from jitr.models.datasets.parts import read_parts, write_parts
-from jitr.models.money import cpu_usd
+from jitr.models.economics.money import cpu_usd
 from jitr.models.search.prior import Prior
 from jitr.models.surrogates.artifact import RaceEntry
 from jitr.schemas.errors import ArtifactError, WeightsError

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable
 from statistics import NormalDist
 
-from jitr.models.money import cpu_usd
+from jitr.models.economics.money import cpu_usd
 from jitr.schemas.scan import Interval
 
 CONFIDENCE = 0.95
-# as in `jitr.models.money.training_pays`
+# as in `jitr.models.economics.money.training_pays`
 AUDIT_SHARE = 0.02
 ANSWER_CORE_S = 0.01
 TRAIN_CORE_S = 600.0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jitr.models.bills import bill, usage_of
+from jitr.models.economics.bills import bill, usage_of
 from jitr.schemas.calls import Call, DecisionStamp, Message, Response, Usage
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.prices import DEFAULT_PRICES, Price, price_for, price_of

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from jitr.models.pace import Pace
+from jitr.models.economics.pace import Pace
 
 
 def paced(times):

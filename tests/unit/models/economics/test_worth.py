@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from jitr.models.pace import Pace
-from jitr.models.worth import coverage_ahead, last_trained, said, worth
+from jitr.models.economics.pace import Pace
+from jitr.models.economics.worth import coverage_ahead, last_trained, said, worth
 from jitr.schemas.policy import DEMO, Policy
 from jitr.schemas.routes import Proof, Route, SurrogateRef
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
-from jitr.models.money import Payback, training_pays
-from jitr.models.pace import Pace
+from jitr.models.economics.money import Payback, training_pays
+from jitr.models.economics.pace import Pace
 from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Route, SurrogateRef
 

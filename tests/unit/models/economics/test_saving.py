@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jitr.models.saving import saving, total
+from jitr.models.economics.saving import saving, total
 from jitr.schemas.scan import Interval
 
 

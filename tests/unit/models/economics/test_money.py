@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from jitr.models.closed_form import ClosedForm
-from jitr.models.money import (
+from jitr.models.economics.closed_form import ClosedForm
+from jitr.models.economics.money import (
     actual_usd,
     add,
     instead_usd,

@@ -17,7 +17,7 @@ from jitr.agents.delivery import Agent
 from jitr.agents.handler import Delivery, Handler, Output
 from jitr.agents.taskcalls import as_output, coin, task_call
 from jitr.models.redaction.redaction import Redaction
-from jitr.models.tasks.matcher import Matcher
+from jitr.models.tasks.matching.matcher import Matcher
 from jitr.schemas.calls import MOST_BYTES, Call
 from jitr.schemas.dialects import read_call
 from jitr.schemas.errors import RecordError

@@ -7,9 +7,9 @@ from hashlib import blake2b
 
 from jitr.agents.handler import Output
 from jitr.models.economics.bills import bill
-from jitr.models.tasks.extract import input_of, label_of
-from jitr.models.tasks.signature import text_of
-from jitr.models.tasks.skeleton import Pattern
+from jitr.models.tasks.matching.inputs import input_of, label_of
+from jitr.models.tasks.matching.pattern import Pattern
+from jitr.models.tasks.matching.signature import text_of
 from jitr.schemas.bounds import MOST_WEIGHT
 from jitr.schemas.calls import Call
 from jitr.schemas.labels import NoLabel, label_text, no_label

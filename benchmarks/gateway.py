@@ -34,7 +34,7 @@ from harness.options import Options, parse
 from harness.report import Report
 from request_path import bursts, placement, rates, surrogate
 
-from jitr.models.tasks.matcher import Matcher
+from jitr.models.tasks.matching.matcher import Matcher
 from jitr.router.table import RouteTable
 from jitr.sandbox.processes import Processes
 from jitr.sandbox.stack import Stack

@@ -21,7 +21,7 @@ from jitr.models.surrogates.certificate import Certificate
 from jitr.models.surrogates.looks import Looks
 from jitr.models.surrogates.offline import Fit, fit_offline
 from jitr.models.surrogates.train import Recipe
-from jitr.models.tasks.extract import space_of
+from jitr.models.tasks.matching.inputs import space_of
 from jitr.offline.left_out import no_labels
 from jitr.offline.lines import Line, Log, as_log, name_of
 from jitr.offline.teaching import Teaching, read

@@ -13,7 +13,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from jitr.models.tasks.matcher import Matcher
+from jitr.models.tasks.matching.matcher import Matcher
 from jitr.router.artifacts import Refusal, Shelf, Surrogate
 from jitr.router.fetch import local_path
 from jitr.router.flush import covers, overlay, token

@@ -10,8 +10,8 @@ from time import process_time
 
 from detection.streams import Prompt
 from jitr.models.answers.normalize import terse
+from jitr.models.tasks.matching.text import normalise
 from jitr.models.tasks.miner import Miner
-from jitr.models.tasks.text import normalise
 
 
 @dataclass(slots=True)

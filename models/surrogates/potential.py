@@ -21,7 +21,7 @@ from jitr.models.surrogates.base import Features
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fields import fields_of
 from jitr.models.surrogates.fit import fit_model
-from jitr.models.tasks.extract import LabelSpace
+from jitr.models.tasks.matching.inputs import LabelSpace
 from jitr.models.tasks.sample import Answered
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.scan import Potential
@@ -65,7 +65,7 @@ def potential(
 
     Examples
     --------
-    >>> from jitr.models.tasks.extract import space_of
+    >>> from jitr.models.tasks.matching.inputs import space_of
     >>> words = "ant bee cat cow dog elk fox gnu hen jay kid owl pig ram yak".split()
     >>> texts = [f"{size} {a} {b}" for a in words for b in words for size in ("tall", "small") if a != b]
     >>> calls = [Answered(text, float(i), text, "Long" if "tall" in text else "Short")

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from jitr.models.tasks.skeleton import Pattern
+from jitr.models.tasks.matching.pattern import Pattern
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.tasks import Skeleton, Task
 

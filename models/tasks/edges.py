@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from jitr.models.tasks.text import CUT, DELIMITERS, MARKS, SENTENCE_EDGE, head_of, tail_of, weight
+from jitr.models.tasks.matching.text import CUT, DELIMITERS, MARKS, SENTENCE_EDGE, head_of, tail_of, weight
 
 STRONG, WEAK, NONE = 2, 1, 0
 _LEAD = re.compile(r"[\s.?!,;。？！，；।]*[.?!,;。？！，；।]")

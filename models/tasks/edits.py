@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
+from jitr.models.tasks.matching.pattern import Pattern
+from jitr.models.tasks.matching.text import WORD
 from jitr.models.tasks.registry import Case
-from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import WORD
 
 _ALIKE = 0.7
 _MISSED = 3.0

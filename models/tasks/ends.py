@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from jitr.models.tasks.edges import STRONG, cut_left, cut_right, edge, left_edge, right_edge, trim
-from jitr.models.tasks.text import ALNUM, CUT, MARKS, tail_of, weight
+from jitr.models.tasks.matching.text import ALNUM, CUT, MARKS, tail_of, weight
 
 _FIRM = "\n:" + MARKS  # edges that close an instruction, and not a sentence of the payload
 _LINE = "\n" + MARKS

@@ -8,8 +8,8 @@ from jitr.models.tasks.asked import closed
 from jitr.models.tasks.build import Draft, common_gaps
 from jitr.models.tasks.edges import NONE, STRONG, WEAK, edge, left_edge, right_edge
 from jitr.models.tasks.ends import common_ends
-from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import ASSISTANT, MARKS, USER, WORD, weight
+from jitr.models.tasks.matching.pattern import Pattern
+from jitr.models.tasks.matching.text import ASSISTANT, MARKS, USER, WORD, weight
 from jitr.models.tasks.window import Entry
 
 _NEVER = 1 << 30

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from jitr.models.tasks.evidence import vocabulary
+from jitr.models.tasks.matching.pattern import Pattern
+from jitr.models.tasks.matching.text import weight
 from jitr.models.tasks.mined import Mined
 from jitr.models.tasks.shelf import Shelf
-from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import weight
 from jitr.models.tasks.window import Entry
 
 _KEPT = 64

@@ -4,8 +4,8 @@ import msgspec
 
 from jitr.models.tasks.catalogue import Event
 from jitr.models.tasks.lineage import Found, Lineage
+from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.registry import ended, task_id
-from jitr.models.tasks.skeleton import Pattern
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.tasks import Change
 

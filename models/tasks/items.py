@@ -2,7 +2,7 @@
 
 from itertools import accumulate
 
-from jitr.models.tasks.text import ALNUM, CUT, DELIMITERS, HEAD, MARKS, TAIL, clauses
+from jitr.models.tasks.matching.text import ALNUM, CUT, DELIMITERS, HEAD, MARKS, TAIL, clauses
 
 MOST_CLAUSES = 48
 LONGEST_CLAUSE = 300

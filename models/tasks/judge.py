@@ -2,6 +2,7 @@
 
 from jitr.models.tasks.build import Draft
 from jitr.models.tasks.frames import Dissolved
+from jitr.models.tasks.matching.text import HEAD, TAIL, weight
 from jitr.models.tasks.mined import Mined
 from jitr.models.tasks.objections import (
     few_neighbours,
@@ -11,7 +12,6 @@ from jitr.models.tasks.objections import (
     telling,
 )
 from jitr.models.tasks.shelf import Shelf
-from jitr.models.tasks.text import HEAD, TAIL, weight
 
 _ENDS = HEAD + TAIL
 _LONG_RUN = 12

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from jitr.models.tasks.edges import edge
 from jitr.models.tasks.items import items_of
-from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import BREAKS, CLAUSE, MARKS, tail_of
+from jitr.models.tasks.matching.pattern import Pattern
+from jitr.models.tasks.matching.text import BREAKS, CLAUSE, MARKS, tail_of
 from jitr.models.tasks.window import Entry
 
 MEMBERS = 40

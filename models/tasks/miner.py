@@ -11,10 +11,10 @@ from jitr.models.tasks.evidence import opens_or_ends, support_needed
 from jitr.models.tasks.frames import Dissolved, is_frame
 from jitr.models.tasks.items import is_word, items_of, shorten
 from jitr.models.tasks.judge import Judge
+from jitr.models.tasks.matching.text import HEAD, TAIL
 from jitr.models.tasks.mined import MEMBERS, YOUNG, Mined
 from jitr.models.tasks.refine import format_drafts, split_drafts
 from jitr.models.tasks.short import SUPPORT, may_be_short, short_family
-from jitr.models.tasks.text import HEAD, TAIL
 from jitr.models.tasks.window import FEWEST, MOST_HOLDERS, Entry
 
 _ENDS = HEAD + TAIL

@@ -2,7 +2,7 @@
 
 import re
 
-from jitr.models.tasks.text import MARKS
+from jitr.models.tasks.matching.text import MARKS
 
 _WORD = re.compile(r"[^\W_]+")
 _PLAIN = frozenset(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from jitr.models.tasks.build import Draft
 from jitr.models.tasks.evidence import terse
 from jitr.models.tasks.items import is_word
-from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import CUT, HEAD, TAIL, weight
+from jitr.models.tasks.matching.pattern import Pattern
+from jitr.models.tasks.matching.text import CUT, HEAD, TAIL, weight
 from jitr.models.tasks.window import FEWEST
 
 _NOTHING = " \n" + CUT

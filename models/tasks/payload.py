@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Container, Mapping
 
-from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import as_payload, clauses, weight
+from jitr.models.tasks.matching.pattern import Pattern
+from jitr.models.tasks.matching.text import as_payload, clauses, weight
 
 _LONG_ENOUGH = 12
 _MOST_OWNERS = 6

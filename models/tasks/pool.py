@@ -7,10 +7,10 @@ from jitr.models.tasks.evidence import opens_only
 from jitr.models.tasks.handwork import Handwork
 from jitr.models.tasks.items import shorten
 from jitr.models.tasks.lineage import MOST_REPEATS, Found, Waiting
+from jitr.models.tasks.matching.signature import SignatureKey
 from jitr.models.tasks.mined import Mined
 from jitr.models.tasks.miner import Miner
 from jitr.models.tasks.registry import Case, record
-from jitr.models.tasks.signature import SignatureKey
 from jitr.schemas.calls import Call
 from jitr.schemas.labels import label_text
 from jitr.schemas.tasks import Task

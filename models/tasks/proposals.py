@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import WORD
+from jitr.models.tasks.matching.pattern import Pattern
+from jitr.models.tasks.matching.text import WORD
 from jitr.schemas.tasks import Task
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]

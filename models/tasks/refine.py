@@ -8,10 +8,10 @@ from itertools import chain
 from jitr.models.tasks.build import Draft, common_items, draft
 from jitr.models.tasks.edges import STRONG, left_edge, right_edge
 from jitr.models.tasks.ends import shows_examples
+from jitr.models.tasks.matching.pattern import Pattern
+from jitr.models.tasks.matching.text import ALNUM, DELIMITERS, HEAD, TAIL, clauses, head_of, tail_of, weight
 from jitr.models.tasks.mined import Mined
 from jitr.models.tasks.shelf import Shelf
-from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import ALNUM, DELIMITERS, HEAD, TAIL, clauses, head_of, tail_of, weight
 from jitr.models.tasks.window import Entry
 
 FEWEST = 5

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from math import sqrt
 
 from jitr.models.economics.bills import Bill, bill
-from jitr.models.tasks.extract import LabelSpace, input_of
 from jitr.models.tasks.finder import Finder, FinderPolicy
+from jitr.models.tasks.matching.inputs import LabelSpace, input_of
+from jitr.models.tasks.matching.pattern import Pattern
+from jitr.models.tasks.matching.signature import text_of
 from jitr.models.tasks.sample import Answered, Sample
-from jitr.models.tasks.signature import text_of
-from jitr.models.tasks.skeleton import Pattern
 from jitr.schemas.calls import Call
 from jitr.schemas.checks import INVALID, PARAMETER
 from jitr.schemas.labels import label_text, no_label

@@ -2,10 +2,10 @@
 
 from collections.abc import Container, Sequence
 
-from jitr.models.tasks.index import Index
+from jitr.models.tasks.matching.index import Index
+from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.mined import Mined
 from jitr.models.tasks.payload import SlotMemory
-from jitr.models.tasks.skeleton import Pattern
 
 _TASK_SIZE = 20
 

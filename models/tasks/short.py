@@ -8,8 +8,8 @@ begin or end so, while of ad-hoc questions with one opening a good part goes on 
 from collections.abc import Collection, Iterable, Sequence
 
 from jitr.models.tasks.build import tolerance
-from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import ALNUM, clauses
+from jitr.models.tasks.matching.pattern import Pattern
+from jitr.models.tasks.matching.text import ALNUM, clauses
 
 SUPPORT = 30
 _WORDS = 3  # of what fills a slot

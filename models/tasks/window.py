@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from jitr.models.tasks.text import HEAD, TAIL
+from jitr.models.tasks.matching.text import HEAD, TAIL
 
 # the sizes of a posting list at which its holders are looked at
 _LOOKS = frozenset([6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64])

@@ -24,7 +24,7 @@ from scipy.stats import beta
 from jitr.models.answers.agreement import same
 from jitr.models.economics.money import saved_usd
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.tasks.matcher import Matcher
+from jitr.models.tasks.matching.matcher import Matcher
 from jitr.sandbox.demo.driver import Driver
 from jitr.sandbox.demo.report import Report, build
 from jitr.sandbox.demo.watch import Watch

@@ -36,7 +36,7 @@ def test_the_base_install_runs_without_the_heavy_packages(wheel: Path, tmp_path:
 import importlib.util as u
 absent = [m for m in ("torch", "faust", "river", "scipy", "sklearn", "transformers") if u.find_spec(m)]
 assert not absent, absent
-import jitr.schemas.dialects, jitr.schemas.settings, jitr.models.tasks.matcher
+import jitr.schemas.dialects, jitr.schemas.settings, jitr.models.tasks.matching.matcher
 import jitr.models.surrogates.runtime, jitr.models.promise.gate
 import jitr.router.router, jitr.router.gateway, jitr.router.publisher, jitr.cli.main
 """

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from jitr.models.tasks.finder import Finder, FinderPolicy
-from jitr.models.tasks.matcher import Matcher
+from jitr.models.tasks.matching.matcher import Matcher
 from jitr.schemas.calls import Call, Message, Response
 from jitr.schemas.errors import JitrError
 from jitr.schemas.tasks import Skeleton, Task, TaskCommand

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jitr.models.tasks.finder import Finder, FinderPolicy
-from jitr.models.tasks.matcher import Matcher
+from jitr.models.tasks.matching.matcher import Matcher
 from jitr.schemas.calls import Call, Message, Response
 
 few = settings(max_examples=6, suppress_health_check=list(HealthCheck))

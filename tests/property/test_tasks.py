@@ -12,10 +12,10 @@ from jitr.models.redaction.redaction import Redaction
 from jitr.models.tasks.catalogue import MinerPolicy
 from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.items import items_of, shorten
-from jitr.models.tasks.matcher import Matcher
+from jitr.models.tasks.matching.matcher import Matcher
+from jitr.models.tasks.matching.pattern import Pattern
+from jitr.models.tasks.matching.text import normalise
 from jitr.models.tasks.miner import Miner
-from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import normalise
 from jitr.schemas.calls import Call, Message, Response
 from jitr.schemas.settings import Settings
 

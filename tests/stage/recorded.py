@@ -13,7 +13,7 @@ import msgspec
 from jitr.models import lifecycle
 from jitr.models.redaction.redaction import Redaction
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.tasks.matcher import Matcher
+from jitr.models.tasks.matching.matcher import Matcher
 from jitr.router.decision import Decision, coin
 from jitr.router.reasons import Reason
 from jitr.router.table import Rows

@@ -395,7 +395,7 @@ async def test_what_a_surrogate_may_not_answer_goes_to_the_teacher(
     if "functions" in fields:  # a task of its own kind: tools are part of a task's signature
         row = (await world.table.load("default")).tasks["t1"]
         tools = msgspec.json.encode(fields["functions"], order="deterministic").decode()
-        from jitr.models.tasks.signature import digest
+        from jitr.models.tasks.matching.signature import digest
 
         signature = msgspec.structs.replace(row.signature, tools=digest(tools))
         await world.table.apply_tasks([msgspec.structs.replace(row, version=2, signature=signature)])

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from jitr.models.redaction.redaction import Redaction
-from jitr.models.tasks.matcher import Matcher
+from jitr.models.tasks.matching.matcher import Matcher
 from jitr.router import intake as module
 from jitr.router.events import EventStream
 from jitr.router.intake import LONG, LONGEST, MOST_LONG

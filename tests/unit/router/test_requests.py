@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jitr.models.tasks.matcher import Matcher
+from jitr.models.tasks.matching.matcher import Matcher
 from jitr.router.reasons import Reason
 from jitr.router.requests import needs_teacher
 from jitr.router.router import Router

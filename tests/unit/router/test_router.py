@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jitr.models.tasks.matcher import Matcher
+from jitr.models.tasks.matching.matcher import Matcher
 from jitr.router.decision import coin, new_id
 from jitr.router.place import SurrogateError
 from jitr.router.process import ScorerEndedError

@@ -27,7 +27,7 @@ from jitr.models.surrogates.fit import fit_model
 from jitr.models.surrogates.offline import fit_offline
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import Recipe, save, train_dataset
-from jitr.models.tasks.extract import space_of
+from jitr.models.tasks.matching.inputs import space_of
 from jitr.schemas.errors import WeightsError
 from jitr.schemas.trainings import Limits
 

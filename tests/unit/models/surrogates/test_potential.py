@@ -5,7 +5,7 @@ import random
 import pytest
 
 from jitr.models.surrogates.potential import potential
-from jitr.models.tasks.extract import space_of
+from jitr.models.tasks.matching.inputs import space_of
 from jitr.models.tasks.sample import Answered
 
 # fmt: off

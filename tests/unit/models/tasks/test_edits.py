@@ -2,8 +2,8 @@ import pytest
 
 from jitr.models.tasks.edits import likeness
 from jitr.models.tasks.finder import Finder, FinderPolicy
-from jitr.models.tasks.matcher import Matcher
-from jitr.models.tasks.skeleton import Pattern
+from jitr.models.tasks.matching.matcher import Matcher
+from jitr.models.tasks.matching.pattern import Pattern
 
 BEFORE = "Decide whether the following remark is polite. Answer yes or no.\nRemark: "
 AFTER = "Decide whether the following customer's remark is polite or not. Answer only yes or no.\nRemark: "

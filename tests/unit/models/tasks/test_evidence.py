@@ -3,9 +3,9 @@ from itertools import pairwise
 from jitr.models.tasks.build import common_items, draft
 from jitr.models.tasks.evidence import opens_or_ends
 from jitr.models.tasks.items import items_of
+from jitr.models.tasks.matching.text import CUT
 from jitr.models.tasks.miner import Miner
 from jitr.models.tasks.objections import few_neighbours
-from jitr.models.tasks.text import CUT
 from jitr.models.tasks.window import Entry
 
 # fmt: off

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from jitr.models.tasks.finder import Finder, FinderPolicy
-from jitr.models.tasks.matcher import Matcher
+from jitr.models.tasks.matching.matcher import Matcher
 from jitr.schemas.errors import RecordError
 
 ASK = "Decide whether the following remark is polite. Answer yes or no.\nRemark: "

@@ -1,8 +1,8 @@
 from jitr.models.tasks.build import Draft, common_items, draft
 from jitr.models.tasks.items import items_of, shorten
+from jitr.models.tasks.matching.pattern import Pattern
+from jitr.models.tasks.matching.text import CUT
 from jitr.models.tasks.objections import few_neighbours
-from jitr.models.tasks.skeleton import Pattern
-from jitr.models.tasks.text import CUT
 from jitr.models.tasks.window import Entry
 
 DOCUMENT = ", ".join([f"the {i}th line of a long and worn example" for i in range(200)])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from jitr.models.tasks.matching.text import normalise
 from jitr.models.tasks.miner import Miner
-from jitr.models.tasks.text import normalise
 
 DATA = os.environ.get("JITR_DATA")
 pytestmark = [

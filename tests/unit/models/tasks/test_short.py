@@ -5,7 +5,7 @@ import random
 import pytest
 
 from jitr.models.tasks.finder import Finder
-from jitr.models.tasks.matcher import Matcher
+from jitr.models.tasks.matching.matcher import Matcher
 from jitr.models.tasks.miner import Miner
 from jitr.models.tasks.state import load_miner, save_miner
 from jitr.schemas.calls import Call, Message

@@ -1,5 +1,5 @@
-from jitr.models.tasks.index import Index
-from jitr.models.tasks.skeleton import Pattern
+from jitr.models.tasks.matching.index import Index
+from jitr.models.tasks.matching.pattern import Pattern
 
 
 def test_slots_are_what_stands_between_the_runs():

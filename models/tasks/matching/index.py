@@ -2,7 +2,7 @@
 
 from typing import Generic, TypeVar
 
-from jitr.models.tasks.skeleton import Pattern
+from jitr.models.tasks.matching.pattern import Pattern
 
 LENGTHS = (400, 130, 48, 24, 12, 6, 3)
 _SHORTEST = 3

@@ -1,8 +1,8 @@
 import msgspec
 import pytest
 
-from jitr.models.tasks.matcher import Matcher
-from jitr.models.tasks.signature import digest
+from jitr.models.tasks.matching.matcher import Matcher
+from jitr.models.tasks.matching.signature import digest
 from jitr.schemas.tasks import Signature, Skeleton, Task
 
 TASK = Task(

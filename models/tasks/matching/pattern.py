@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from jitr.models.tasks.text import GAP, WORD, readable, weight
+from jitr.models.tasks.matching.text import GAP, WORD, readable, weight
 from jitr.schemas.tasks import Skeleton
 
 

@@ -1,7 +1,7 @@
 import random
 
-from jitr.models.tasks.index import Index
-from jitr.models.tasks.skeleton import Pattern
+from jitr.models.tasks.matching.index import Index
+from jitr.models.tasks.matching.pattern import Pattern
 
 
 def test_the_longest_match_wins_over_prefixes_suffixes_and_inner_runs():

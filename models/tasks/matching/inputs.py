@@ -21,7 +21,7 @@ from jitr.models.answers.lists import members_of
 from jitr.models.answers.normalize import json_of, normal
 from jitr.models.answers.numbers import quantity_of
 from jitr.models.answers.renderings import render
-from jitr.models.tasks.text import readable
+from jitr.models.tasks.matching.text import readable
 from jitr.schemas.tasks import OutputKind, Task
 
 SEPARATOR = "\n"

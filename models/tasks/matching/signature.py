@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
-from jitr.models.tasks.text import render
+from jitr.models.tasks.matching.text import render
 from jitr.schemas.calls import Call, Message
 from jitr.schemas.tasks import Signature
 

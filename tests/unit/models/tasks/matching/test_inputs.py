@@ -2,7 +2,7 @@ import pytest
 
 from jitr.models.answers.agreement import same
 from jitr.models.answers.normalize import normal
-from jitr.models.tasks.extract import LabelSpace, input_of, label_of, space_of
+from jitr.models.tasks.matching.inputs import LabelSpace, input_of, label_of, space_of
 from jitr.schemas.tasks import Signature, Task
 
 

@@ -1,4 +1,4 @@
-from jitr.models.tasks.text import normalise, readable, render, weight
+from jitr.models.tasks.matching.text import normalise, readable, render, weight
 from jitr.schemas.calls import Message
 
 

@@ -12,7 +12,7 @@ from harness.report import Report
 from detection.one_liners import topical
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.models.tasks.matching.text import normalise
-from jitr.models.tasks.miner import Miner
+from jitr.models.tasks.mining.miner import Miner
 from jitr.schemas.calls import Call, Message
 from jitr.schemas.tasks import Signature, Skeleton, Task
 

@@ -11,7 +11,7 @@ from time import process_time
 from detection.streams import Prompt
 from jitr.models.answers.normalize import terse
 from jitr.models.tasks.matching.text import normalise
-from jitr.models.tasks.miner import Miner
+from jitr.models.tasks.mining.miner import Miner
 
 
 @dataclass(slots=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from jitr.models.tasks import curation, state
-from jitr.models.tasks.catalogue import MinerPolicy
 from jitr.models.tasks.lineage import Found, Waiting
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import SignatureKey, key_of, named_of, text_of
 from jitr.models.tasks.matching.text import MARKS
-from jitr.models.tasks.miner import Miner
+from jitr.models.tasks.mining.catalogue import MinerPolicy
+from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.named import Named
 from jitr.models.tasks.pool import Pool
 from jitr.models.tasks.registry import Case, record

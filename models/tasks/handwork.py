@@ -2,9 +2,9 @@
 
 import msgspec
 
-from jitr.models.tasks.catalogue import Event
 from jitr.models.tasks.lineage import Found, Lineage
 from jitr.models.tasks.matching.pattern import Pattern
+from jitr.models.tasks.mining.catalogue import Event
 from jitr.models.tasks.registry import ended, task_id
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.tasks import Change

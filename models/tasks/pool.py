@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from jitr.models.answers.normalize import terse
-from jitr.models.tasks.evidence import opens_only
 from jitr.models.tasks.handwork import Handwork
-from jitr.models.tasks.items import shorten
 from jitr.models.tasks.lineage import MOST_REPEATS, Found, Waiting
 from jitr.models.tasks.matching.signature import SignatureKey
-from jitr.models.tasks.mined import Mined
-from jitr.models.tasks.miner import Miner
+from jitr.models.tasks.mining.cluster import Mined
+from jitr.models.tasks.mining.items import shorten
+from jitr.models.tasks.mining.miner import Miner
+from jitr.models.tasks.mining.support import opens_only
 from jitr.models.tasks.registry import Case, record
 from jitr.schemas.calls import Call
 from jitr.schemas.labels import label_text

@@ -5,15 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from jitr.models.answers.kinds import LabelState
-from jitr.models.tasks.catalogue import MinerPolicy
-from jitr.models.tasks.items import items_of
 from jitr.models.tasks.matching.inputs import LabelSpace
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import SignatureKey
-from jitr.models.tasks.mined import Mined
-from jitr.models.tasks.miner import Miner
+from jitr.models.tasks.mining.catalogue import MinerPolicy
+from jitr.models.tasks.mining.cluster import Mined
+from jitr.models.tasks.mining.items import items_of
+from jitr.models.tasks.mining.miner import Miner
+from jitr.models.tasks.mining.window import Entry
 from jitr.models.tasks.registry import Case
-from jitr.models.tasks.window import Entry
 from jitr.schemas.calls import Call
 from jitr.schemas.tasks import Task
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from jitr.models.answers.normalize import normal, terse
 from jitr.models.redaction.redaction import Redaction
-from jitr.models.tasks.catalogue import MinerPolicy
 from jitr.models.tasks.finder import Finder, FinderPolicy
-from jitr.models.tasks.items import items_of, shorten
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import normalise
-from jitr.models.tasks.miner import Miner
+from jitr.models.tasks.mining.catalogue import MinerPolicy
+from jitr.models.tasks.mining.items import items_of, shorten
+from jitr.models.tasks.mining.miner import Miner
 from jitr.schemas.calls import Call, Message, Response
 from jitr.schemas.settings import Settings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jitr.models.tasks.matching.text import normalise
-from jitr.models.tasks.miner import Miner
+from jitr.models.tasks.mining.miner import Miner
 
 DATA = os.environ.get("JITR_DATA")
 pytestmark = [

@@ -4,8 +4,8 @@ from collections.abc import Container, Sequence
 
 from jitr.models.tasks.matching.index import Index
 from jitr.models.tasks.matching.pattern import Pattern
-from jitr.models.tasks.mined import Mined
-from jitr.models.tasks.payload import SlotMemory
+from jitr.models.tasks.mining.cluster import Mined
+from jitr.models.tasks.mining.slot_memory import SlotMemory
 
 _TASK_SIZE = 20
 

@@ -1,9 +1,9 @@
-from jitr.models.tasks.build import Draft, common_items, draft
-from jitr.models.tasks.items import items_of, shorten
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import CUT
-from jitr.models.tasks.objections import few_neighbours
-from jitr.models.tasks.window import Entry
+from jitr.models.tasks.mining.draft import Draft, common_items, draft
+from jitr.models.tasks.mining.items import items_of, shorten
+from jitr.models.tasks.mining.objections import few_neighbours
+from jitr.models.tasks.mining.window import Entry
 
 DOCUMENT = ", ".join([f"the {i}th line of a long and worn example" for i in range(200)])
 END = "\nNow write the title of the next document in five words.\nDocument: "

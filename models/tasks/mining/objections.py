@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from jitr.models.tasks.build import Draft
-from jitr.models.tasks.evidence import terse
-from jitr.models.tasks.items import is_word
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import CUT, HEAD, TAIL, weight
-from jitr.models.tasks.window import FEWEST
+from jitr.models.tasks.mining.draft import Draft
+from jitr.models.tasks.mining.items import is_word
+from jitr.models.tasks.mining.support import terse
+from jitr.models.tasks.mining.window import FEWEST
 
 _NOTHING = " \n" + CUT
 

@@ -1,6 +1,6 @@
-from jitr.models.tasks.asked import closed, other_labels, same_labels
-from jitr.models.tasks.miner import Miner
-from jitr.models.tasks.window import Entry
+from jitr.models.tasks.mining.asked import closed, other_labels, same_labels
+from jitr.models.tasks.mining.miner import Miner
+from jitr.models.tasks.mining.window import Entry
 
 
 def answered(*answers):

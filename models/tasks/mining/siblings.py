@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import ALNUM, WORD
-from jitr.models.tasks.mined import Mined
+from jitr.models.tasks.mining.cluster import Mined
 
 _MOST_KEYS = 40_000
 _MOST_WORDS = 40

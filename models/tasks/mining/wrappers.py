@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from jitr.models.tasks.evidence import vocabulary
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import weight
-from jitr.models.tasks.mined import Mined
-from jitr.models.tasks.shelf import Shelf
-from jitr.models.tasks.window import Entry
+from jitr.models.tasks.mining.cluster import Mined
+from jitr.models.tasks.mining.cluster_store import Shelf
+from jitr.models.tasks.mining.support import vocabulary
+from jitr.models.tasks.mining.window import Entry
 
 _KEPT = 64
 YOUNGEST, OLDEST = 64, 1300

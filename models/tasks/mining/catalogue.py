@@ -6,16 +6,16 @@ from typing import Literal
 
 import msgspec
 
-from jitr.models.tasks.absorb import absorbs, covered
-from jitr.models.tasks.asked import other_labels, same_labels
-from jitr.models.tasks.build import Draft
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import HEAD, TAIL, clauses
-from jitr.models.tasks.mined import MEMBERS, Mined
-from jitr.models.tasks.payload import SlotMemory
-from jitr.models.tasks.shelf import Shelf
-from jitr.models.tasks.siblings import Siblings
-from jitr.models.tasks.window import Entry, Window
+from jitr.models.tasks.mining.absorb import absorbs, covered
+from jitr.models.tasks.mining.asked import other_labels, same_labels
+from jitr.models.tasks.mining.cluster import MEMBERS, Mined
+from jitr.models.tasks.mining.cluster_store import Shelf
+from jitr.models.tasks.mining.draft import Draft
+from jitr.models.tasks.mining.siblings import Siblings
+from jitr.models.tasks.mining.slot_memory import SlotMemory
+from jitr.models.tasks.mining.window import Entry, Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from jitr.models.tasks.edges import STRONG, left_edge, right_edge
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import ALNUM, clauses, tail_of, weight
-from jitr.models.tasks.mined import Mined
+from jitr.models.tasks.mining.cluster import Mined
+from jitr.models.tasks.mining.edges import STRONG, left_edge, right_edge
 
 
 def covered(pattern: Pattern, others: Iterable[Mined]) -> list[Mined]:

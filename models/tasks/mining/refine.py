@@ -5,14 +5,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from jitr.models.tasks.build import Draft, common_items, draft
-from jitr.models.tasks.edges import STRONG, left_edge, right_edge
-from jitr.models.tasks.ends import shows_examples
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import ALNUM, DELIMITERS, HEAD, TAIL, clauses, head_of, tail_of, weight
-from jitr.models.tasks.mined import Mined
-from jitr.models.tasks.shelf import Shelf
-from jitr.models.tasks.window import Entry
+from jitr.models.tasks.mining.cluster import Mined
+from jitr.models.tasks.mining.cluster_store import Shelf
+from jitr.models.tasks.mining.draft import Draft, common_items, draft
+from jitr.models.tasks.mining.edges import STRONG, left_edge, right_edge
+from jitr.models.tasks.mining.ends import shows_examples
+from jitr.models.tasks.mining.window import Entry
 
 FEWEST = 5
 _MOST_SEEDS = 24

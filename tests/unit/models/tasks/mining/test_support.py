@@ -1,12 +1,12 @@
 from itertools import pairwise
 
-from jitr.models.tasks.build import common_items, draft
-from jitr.models.tasks.evidence import opens_or_ends
-from jitr.models.tasks.items import items_of
 from jitr.models.tasks.matching.text import CUT
-from jitr.models.tasks.miner import Miner
-from jitr.models.tasks.objections import few_neighbours
-from jitr.models.tasks.window import Entry
+from jitr.models.tasks.mining.draft import common_items, draft
+from jitr.models.tasks.mining.items import items_of
+from jitr.models.tasks.mining.miner import Miner
+from jitr.models.tasks.mining.objections import few_neighbours
+from jitr.models.tasks.mining.support import opens_or_ends
+from jitr.models.tasks.mining.window import Entry
 
 # fmt: off
 GIFTS = [

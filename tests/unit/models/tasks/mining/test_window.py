@@ -1,5 +1,5 @@
-from jitr.models.tasks.items import items_of
-from jitr.models.tasks.window import MOST_HOLDERS, Entry, Window
+from jitr.models.tasks.mining.items import items_of
+from jitr.models.tasks.mining.window import MOST_HOLDERS, Entry, Window
 
 
 def entry(seq, text):

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jitr.models.tasks.asked import closed
-from jitr.models.tasks.build import Draft, common_gaps
-from jitr.models.tasks.edges import NONE, STRONG, WEAK, edge, left_edge, right_edge
-from jitr.models.tasks.ends import common_ends
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import ASSISTANT, MARKS, USER, WORD, weight
-from jitr.models.tasks.window import Entry
+from jitr.models.tasks.mining.asked import closed
+from jitr.models.tasks.mining.draft import Draft, common_gaps
+from jitr.models.tasks.mining.edges import NONE, STRONG, WEAK, edge, left_edge, right_edge
+from jitr.models.tasks.mining.ends import common_ends
+from jitr.models.tasks.mining.window import Entry
 
 _NEVER = 1 << 30
 _LONG_OPENING, _LONG_END = 4, 6

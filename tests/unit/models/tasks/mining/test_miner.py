@@ -1,5 +1,5 @@
-from jitr.models.tasks.catalogue import MinerPolicy
-from jitr.models.tasks.miner import Miner
+from jitr.models.tasks.mining.catalogue import MinerPolicy
+from jitr.models.tasks.mining.miner import Miner
 
 ASK = "Decide whether the following remark is polite.\nRemark: "
 OTHER = "Translate this remark into French, keep its tone.\nRemark: "

@@ -3,19 +3,19 @@
 from collections.abc import Iterable, Sequence
 from zlib import crc32
 
-from jitr.models.tasks.absorb import absorbs, covered
-from jitr.models.tasks.asked import closed
-from jitr.models.tasks.build import Draft, draft, holders_of, tolerance
-from jitr.models.tasks.catalogue import Catalogue, Event, MinerPolicy
-from jitr.models.tasks.evidence import opens_or_ends, support_needed
-from jitr.models.tasks.frames import Dissolved, is_frame
-from jitr.models.tasks.items import is_word, items_of, shorten
-from jitr.models.tasks.judge import Judge
 from jitr.models.tasks.matching.text import HEAD, TAIL
-from jitr.models.tasks.mined import MEMBERS, YOUNG, Mined
-from jitr.models.tasks.refine import format_drafts, split_drafts
-from jitr.models.tasks.short import SUPPORT, may_be_short, short_family
-from jitr.models.tasks.window import FEWEST, MOST_HOLDERS, Entry
+from jitr.models.tasks.mining.absorb import absorbs, covered
+from jitr.models.tasks.mining.acceptance import Judge
+from jitr.models.tasks.mining.asked import closed
+from jitr.models.tasks.mining.catalogue import Catalogue, Event, MinerPolicy
+from jitr.models.tasks.mining.cluster import MEMBERS, YOUNG, Mined
+from jitr.models.tasks.mining.draft import Draft, draft, holders_of, tolerance
+from jitr.models.tasks.mining.items import is_word, items_of, shorten
+from jitr.models.tasks.mining.refine import format_drafts, split_drafts
+from jitr.models.tasks.mining.short import SUPPORT, may_be_short, short_family
+from jitr.models.tasks.mining.support import opens_or_ends, support_needed
+from jitr.models.tasks.mining.window import FEWEST, MOST_HOLDERS, Entry
+from jitr.models.tasks.mining.wrappers import Dissolved, is_frame
 
 _ENDS = HEAD + TAIL
 _MOST_SEEN = 30_000

@@ -7,9 +7,9 @@ begin or end so, while of ad-hoc questions with one opening a good part goes on 
 
 from collections.abc import Collection, Iterable, Sequence
 
-from jitr.models.tasks.build import tolerance
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import ALNUM, clauses
+from jitr.models.tasks.mining.draft import tolerance
 
 SUPPORT = 30
 _WORDS = 3  # of what fills a slot

@@ -1,17 +1,17 @@
 """Whether a draft is believed: all that speaks against it, the cheap reasons first."""
 
-from jitr.models.tasks.build import Draft
-from jitr.models.tasks.frames import Dissolved
 from jitr.models.tasks.matching.text import HEAD, TAIL, weight
-from jitr.models.tasks.mined import Mined
-from jitr.models.tasks.objections import (
+from jitr.models.tasks.mining.cluster import Mined
+from jitr.models.tasks.mining.cluster_store import Shelf
+from jitr.models.tasks.mining.draft import Draft
+from jitr.models.tasks.mining.objections import (
     few_neighbours,
     repeated_items,
     same_payload,
     stands_at_an_end,
     telling,
 )
-from jitr.models.tasks.shelf import Shelf
+from jitr.models.tasks.mining.wrappers import Dissolved
 
 _ENDS = HEAD + TAIL
 _LONG_RUN = 12

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from jitr.models.tasks.edges import edge
-from jitr.models.tasks.items import items_of
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import BREAKS, CLAUSE, MARKS, tail_of
-from jitr.models.tasks.window import Entry
+from jitr.models.tasks.mining.edges import edge
+from jitr.models.tasks.mining.items import items_of
+from jitr.models.tasks.mining.window import Entry
 
 MEMBERS = 40
 YOUNG = 1200

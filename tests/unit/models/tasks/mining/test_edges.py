@@ -1,5 +1,5 @@
-from jitr.models.tasks.edges import NONE, STRONG, WEAK, edge, right_edge, trim
-from jitr.models.tasks.items import LONGEST_TEXT, shorten
+from jitr.models.tasks.mining.edges import NONE, STRONG, WEAK, edge, right_edge, trim
+from jitr.models.tasks.mining.items import LONGEST_TEXT, shorten
 
 
 def test_sentences_end_strongly_clauses_weakly_and_words_not_at_all():

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from jitr.models.tasks.edges import cut_left, cut_right, trim
-from jitr.models.tasks.ends import common_end, common_ends, common_start, payload_start
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import ALNUM, CUT, GAP, HEAD, TAIL, WORD, weight
-from jitr.models.tasks.window import Entry
+from jitr.models.tasks.mining.edges import cut_left, cut_right, trim
+from jitr.models.tasks.mining.ends import common_end, common_ends, common_start, payload_start
+from jitr.models.tasks.mining.window import Entry
 
 _ENDS = HEAD + TAIL
 _GAP_TEXT = 4000

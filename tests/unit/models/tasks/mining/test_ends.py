@@ -2,8 +2,8 @@
 
 import pytest
 
-from jitr.models.tasks.ends import payload_start
-from jitr.models.tasks.miner import Miner
+from jitr.models.tasks.mining.ends import payload_start
+from jitr.models.tasks.mining.miner import Miner
 
 CHAT = "User: hi\nBot: hello\nUser: bye\nBot: ciao\nUser:"
 RULES = "Rule: be brief.\nRule: no lists.\nRule:"

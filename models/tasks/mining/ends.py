@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from jitr.models.tasks.edges import STRONG, cut_left, cut_right, edge, left_edge, right_edge, trim
 from jitr.models.tasks.matching.text import ALNUM, CUT, MARKS, tail_of, weight
+from jitr.models.tasks.mining.edges import STRONG, cut_left, cut_right, edge, left_edge, right_edge, trim
 
 _FIRM = "\n:" + MARKS  # edges that close an instruction, and not a sentence of the payload
 _LINE = "\n" + MARKS

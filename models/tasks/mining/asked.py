@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from jitr.models.tasks.window import Entry
+from jitr.models.tasks.mining.window import Entry
 
 _FEW, _FEWEST = 6, 12
 _LABELS = 3  # two prompts with two labels may well be opposites: yes and no answer anything

@@ -17,7 +17,7 @@ from mode.utils.logging import get_logger
 from numpy.typing import NDArray
 
 from jitr.agents.orphans import end_with
-from jitr.models.tasks.proposals import instruction, propose
+from jitr.models.tasks.records.proposals import instruction, propose
 from jitr.schemas.errors import WeightsError
 from jitr.schemas.tasks import MergeProposal, Task
 

@@ -19,7 +19,7 @@ from jitr.agents.handler import Delivery, Output, StatefulHandler
 from jitr.agents.likening import Embedder, Likening
 from jitr.agents.taskcalls import as_output, task_call
 from jitr.models.tasks.finder import Finder, FinderPolicy
-from jitr.models.tasks.lineage import Found
+from jitr.models.tasks.records.lineage import Found
 from jitr.schemas.calls import Call
 from jitr.schemas.events import Event
 from jitr.schemas.evidence import Command

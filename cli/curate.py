@@ -13,7 +13,7 @@ from jitr.cli.output import print_json
 from jitr.cli.speaker import speaker
 from jitr.cli.table import find, rows
 from jitr.cli.topic import producer
-from jitr.models.tasks import curation
+from jitr.models.tasks.records import curation
 from jitr.router.table import Rows
 from jitr.schemas.errors import ConfigError, NotFoundError
 from jitr.schemas.events import encode_batch

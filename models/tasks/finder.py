@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from jitr.models.tasks import curation, state
-from jitr.models.tasks.lineage import Found, Waiting
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import SignatureKey, key_of, named_of, text_of
 from jitr.models.tasks.matching.text import MARKS
 from jitr.models.tasks.mining.catalogue import MinerPolicy
 from jitr.models.tasks.mining.miner import Miner
-from jitr.models.tasks.named import Named
-from jitr.models.tasks.pool import Pool
-from jitr.models.tasks.registry import Case, record
+from jitr.models.tasks.records import curation, state
+from jitr.models.tasks.records.lineage import Found, Waiting
+from jitr.models.tasks.records.named import Named
+from jitr.models.tasks.records.pool import Pool
+from jitr.models.tasks.records.task_record import Case, record
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError, NotFoundError, RecordError
 from jitr.schemas.tasks import Change, Task, TaskCommand
@@ -134,7 +134,7 @@ class Finder:
         return found
 
     def obey(self, command: TaskCommand) -> list[Found]:
-        """Do what a person says of tasks; see `jitr.models.tasks.curation`.
+        """Do what a person says of tasks; see `jitr.models.tasks.records.curation`.
 
         Raises
         ------

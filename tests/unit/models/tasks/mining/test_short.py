@@ -7,7 +7,7 @@ import pytest
 from jitr.models.tasks.finder import Finder
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.models.tasks.mining.miner import Miner
-from jitr.models.tasks.state import load_miner, save_miner
+from jitr.models.tasks.records.state import load_miner, save_miner
 from jitr.schemas.calls import Call, Message
 from jitr.schemas.tasks import Skeleton
 

@@ -47,7 +47,7 @@ def propose(tasks: Iterable[Task], encode: Encode, least: float = LEAST) -> list
     payload is about the same, whatever is asked. A pair has one signature, one kind of answer and, where
     answers are closed, at least half of its labels in common. Opposite questions are nearer in meaning than
     paraphrases are, so a pair that differs in a word or two put in others' places is none (`opposed`). It is
-    a proposal: what merges is a person's word (`jitr.models.tasks.curation.merge`).
+    a proposal: what merges is a person's word (`jitr.models.tasks.records.curation.merge`).
 
     Parameters
     ----------

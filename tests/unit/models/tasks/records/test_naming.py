@@ -1,4 +1,4 @@
-from jitr.models.tasks.naming import name_of
+from jitr.models.tasks.records.naming import name_of
 
 
 def test_a_name_is_made_of_telling_words():

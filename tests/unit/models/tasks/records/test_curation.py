@@ -1,12 +1,12 @@
 import msgspec
 import pytest
 
-from jitr.models.tasks.curation import bring_back, merge, narrowed, split
 from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.mining.miner import Miner
-from jitr.models.tasks.registry import Case
+from jitr.models.tasks.records.curation import bring_back, merge, narrowed, split
+from jitr.models.tasks.records.task_record import Case
 from jitr.schemas.errors import ConfigError, NotFoundError
 from jitr.schemas.tasks import Signature, Skeleton, Task, TaskCommand
 

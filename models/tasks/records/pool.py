@@ -3,14 +3,14 @@
 from collections.abc import Callable
 
 from jitr.models.answers.normalize import terse
-from jitr.models.tasks.handwork import Handwork
-from jitr.models.tasks.lineage import MOST_REPEATS, Found, Waiting
 from jitr.models.tasks.matching.signature import SignatureKey
 from jitr.models.tasks.mining.cluster import Mined
 from jitr.models.tasks.mining.items import shorten
 from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.mining.support import opens_only
-from jitr.models.tasks.registry import Case, record
+from jitr.models.tasks.records.lineage import MOST_REPEATS, Found, Waiting
+from jitr.models.tasks.records.manual_edits import Handwork
+from jitr.models.tasks.records.task_record import Case, record
 from jitr.schemas.calls import Call
 from jitr.schemas.labels import label_text
 from jitr.schemas.tasks import Task

@@ -2,16 +2,16 @@
 
 import msgspec
 
-from jitr.models.tasks.lineage import Found, Lineage
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.mining.catalogue import Event
-from jitr.models.tasks.registry import ended, task_id
+from jitr.models.tasks.records.lineage import Found, Lineage
+from jitr.models.tasks.records.task_record import ended, task_id
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.tasks import Change
 
 
 class Handwork(Lineage):
-    """The cases of one signature, as people may change them; see `jitr.models.tasks.curation`."""
+    """The cases of one signature, as people may change them; see `jitr.models.tasks.records.curation`."""
 
     def join(self, into: int, other: int, word: Change) -> None:
         """Let a task go on in another because a person says so; each keeps matching by its own skeleton."""

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import msgspec
 
-from jitr.models.tasks.edits import predecessor
 from jitr.models.tasks.matching.inputs import input_of
 from jitr.models.tasks.matching.signature import SignatureKey, text_of
 from jitr.models.tasks.mining.catalogue import Event
 from jitr.models.tasks.mining.cluster import Mined
 from jitr.models.tasks.mining.miner import Miner
-from jitr.models.tasks.registry import Case, ended, task_id
+from jitr.models.tasks.records.edits import predecessor
+from jitr.models.tasks.records.task_record import Case, ended, task_id
 from jitr.schemas.calls import Call
 from jitr.schemas.tasks import Change, Task
 

@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import WORD
-from jitr.models.tasks.registry import Case
+from jitr.models.tasks.records.task_record import Case
 
 _ALIKE = 0.7
 _MISSED = 3.0

@@ -8,7 +8,7 @@ import msgspec
 from jitr.models.tasks.matching.inputs import LabelSpace
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import SignatureKey, digest, record_of
-from jitr.models.tasks.naming import name_of
+from jitr.models.tasks.records.naming import name_of
 from jitr.schemas.calls import Call
 from jitr.schemas.labels import label_text
 from jitr.schemas.tasks import Change, Skeleton, Task

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from jitr.models.tasks.lineage import Found
 from jitr.models.tasks.matching.inputs import input_of
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import SignatureKey, text_of
 from jitr.models.tasks.mining.draft import common_items, draft
 from jitr.models.tasks.mining.items import items_of, shorten
 from jitr.models.tasks.mining.window import Entry
-from jitr.models.tasks.registry import Case, record
+from jitr.models.tasks.records.lineage import Found
+from jitr.models.tasks.records.task_record import Case, record
 from jitr.schemas.calls import Call
 
 

@@ -1,9 +1,9 @@
 import pytest
 
-from jitr.models.tasks.edits import likeness
 from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.models.tasks.matching.pattern import Pattern
+from jitr.models.tasks.records.edits import likeness
 
 BEFORE = "Decide whether the following remark is polite. Answer yes or no.\nRemark: "
 AFTER = "Decide whether the following customer's remark is polite or not. Answer only yes or no.\nRemark: "

@@ -13,7 +13,7 @@ from jitr.models.tasks.mining.cluster import Mined
 from jitr.models.tasks.mining.items import items_of
 from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.mining.window import Entry
-from jitr.models.tasks.registry import Case
+from jitr.models.tasks.records.task_record import Case
 from jitr.schemas.calls import Call
 from jitr.schemas.tasks import Task
 

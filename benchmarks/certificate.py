@@ -23,10 +23,10 @@ from harness.report import Report
 from jitr.models.promise.bounds import lower_bound, upper_bound
 from jitr.models.promise.held_back import fine_thresholds, prove
 from jitr.models.promise.shadow import ShadowProof
-from jitr.models.surrogates.base import Encoded, Features
 from jitr.models.surrogates.candidates import Candidate
-from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.surrogates.fit import Fitted, fit_model
+from jitr.models.surrogates.heads.base import Encoded, Features
+from jitr.models.surrogates.heads.fields import FieldSpec
 
 TARGET, DELTA = 0.90, 0.05
 RESAMPLES, QUICK_RESAMPLES = 1_000, 40

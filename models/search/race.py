@@ -16,8 +16,8 @@ from jitr.models.search.shortlist import shortlist
 from jitr.models.search.track import Clock, Track
 from jitr.models.surrogates.artifact import RaceEntry
 from jitr.models.surrogates.candidates import Candidate, candidates
-from jitr.models.surrogates.fields import fields_of
 from jitr.models.surrogates.fit import Fitted
+from jitr.models.surrogates.heads.fields import fields_of
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
 

@@ -15,11 +15,11 @@ from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.splits import group_folds
 from jitr.models.search.tuning import Tuning
-from jitr.models.surrogates.base import Encoded, Features, Prediction
 from jitr.models.surrogates.candidates import Candidate
-from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.surrogates.fit import Fitted, fit_model
-from jitr.models.surrogates.linear import LinearHead
+from jitr.models.surrogates.heads.base import Encoded, Features, Prediction
+from jitr.models.surrogates.heads.fields import FieldSpec
+from jitr.models.surrogates.heads.linear import LinearHead
 from jitr.schemas.errors import WeightsError
 from jitr.schemas.trainings import Limits
 

@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.tuned import TUNED_LAYERS, TunedEncoder
 from jitr.models.bases.weights import Weights
-from jitr.models.surrogates.base import Encoded, Features, Head, Prediction
-from jitr.models.surrogates.constant import ConstantHead
-from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.surrogates.fit import Fitted, with_gates
-from jitr.models.surrogates.linear import LinearHead
+from jitr.models.surrogates.heads.base import Encoded, Features, Head, Prediction
+from jitr.models.surrogates.heads.constant import ConstantHead
+from jitr.models.surrogates.heads.fields import FieldSpec
+from jitr.models.surrogates.heads.linear import LinearHead
 from jitr.schemas.errors import TrainingError, WeightsError
 from jitr.schemas.trainings import Limits
 
 if TYPE_CHECKING:
-    from jitr.models.surrogates.tuned_fit import Tuned, Tuner
+    from jitr.models.surrogates.heads.tuned_fit import Tuned, Tuner
 
 LEAST_ROWS = 300
 _NEEDED = ("torch", "sklearn")
@@ -181,7 +181,7 @@ class Tuning:
     def _begun(self) -> Tuner:
         """The tuner; with it torch is imported."""
         if self._tuner is None:
-            from jitr.models.surrogates.tuned_fit import Tuner
+            from jitr.models.surrogates.heads.tuned_fit import Tuner
 
             spec = self._weights.spec(self._name).upper
             assert spec is not None

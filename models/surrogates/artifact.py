@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from jitr.models.answers.styles import Style
 from jitr.models.surrogates.budget import Budget as Budget  # for who saves an artifact
 from jitr.models.surrogates.confusion import Confusion
-from jitr.models.surrogates.fields import FieldSpec
+from jitr.models.surrogates.heads.fields import FieldSpec
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.tasks import OutputKind
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from jitr.models.surrogates.ridge_fit import MAX_ROWS
+from jitr.models.surrogates.heads.ridge_fit import MAX_ROWS
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.surrogates.fields import ABSENT, PRESENT, FieldSpec
+from jitr.models.surrogates.heads.fields import ABSENT, PRESENT, FieldSpec
 
 _WORST_LABELS = 8
 _LONGEST_NAME = 80

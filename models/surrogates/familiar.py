@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.surrogates.base import Arrays, Encoded, Features
-from jitr.models.surrogates.ridge import from_steps, in_steps
+from jitr.models.surrogates.heads.base import Arrays, Encoded, Features
+from jitr.models.surrogates.heads.ridge import from_steps, in_steps
 from jitr.schemas.errors import ArtifactError
 
 _MOST_ROWS = 512

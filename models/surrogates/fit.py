@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 from jitr.models.datasets.splits import group_folds
 from jitr.models.promise.gate import Gate, cross_fit
-from jitr.models.surrogates.base import Encoded, Features, Head, Prediction
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.confusion import Confusion, Pair, confusion, most_confused
-from jitr.models.surrogates.constant import ConstantHead
 from jitr.models.surrogates.familiar import Familiar
-from jitr.models.surrogates.fields import FieldSpec
 from jitr.models.surrogates.forecast import Forecast, forecast
-from jitr.models.surrogates.linear import LinearHead
-from jitr.models.surrogates.linear_fit import fit_linear
-from jitr.models.surrogates.mixture_fit import fit_mixture
+from jitr.models.surrogates.heads.base import Encoded, Features, Head, Prediction
+from jitr.models.surrogates.heads.constant import ConstantHead
+from jitr.models.surrogates.heads.fields import FieldSpec
+from jitr.models.surrogates.heads.linear import LinearHead
+from jitr.models.surrogates.heads.linear_fit import fit_linear
+from jitr.models.surrogates.heads.mixture_fit import fit_mixture
+from jitr.models.surrogates.heads.number_fit import fit_number
+from jitr.models.surrogates.heads.ridge_fit import fit_ridge
 from jitr.models.surrogates.model import FieldModel, Model, joint_signals
-from jitr.models.surrogates.number_fit import fit_number
-from jitr.models.surrogates.ridge_fit import fit_ridge
 
 _FOLDS = 5
 _GATE_FOLDS = 10

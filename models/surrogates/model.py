@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.promise.gate import Gate
-from jitr.models.surrogates.base import Encoded, Features, Head, ViewsOf
 from jitr.models.surrogates.familiar import Familiar
-from jitr.models.surrogates.fields import FieldSpec, join_label
+from jitr.models.surrogates.heads.base import Encoded, Features, Head, ViewsOf
+from jitr.models.surrogates.heads.fields import FieldSpec, join_label
 
 
 @dataclass(frozen=True)

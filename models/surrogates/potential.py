@@ -17,10 +17,10 @@ from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.splits import later_split
 from jitr.models.promise.bounds import lower_bound
 from jitr.models.promise.held_back import fine_thresholds, firsts, prove
-from jitr.models.surrogates.base import Features
 from jitr.models.surrogates.candidates import Candidate
-from jitr.models.surrogates.fields import fields_of
 from jitr.models.surrogates.fit import fit_model
+from jitr.models.surrogates.heads.base import Features
+from jitr.models.surrogates.heads.fields import fields_of
 from jitr.models.tasks.matching.inputs import LabelSpace
 from jitr.models.tasks.sample import Answered
 from jitr.schemas.errors import TrainingError

@@ -30,13 +30,13 @@ from jitr.models.surrogates.artifact import (
     read_payload,
     read_threshold,
 )
-from jitr.models.surrogates.base import ClassHead, Features, Head, ViewsOf
-from jitr.models.surrogates.constant import ConstantHead
 from jitr.models.surrogates.familiar import Familiar
-from jitr.models.surrogates.linear import LinearHead
+from jitr.models.surrogates.heads.base import ClassHead, Features, Head, ViewsOf
+from jitr.models.surrogates.heads.constant import ConstantHead
+from jitr.models.surrogates.heads.linear import LinearHead
+from jitr.models.surrogates.heads.number import NumberHead
+from jitr.models.surrogates.heads.ridge import RidgeHead
 from jitr.models.surrogates.model import FieldModel, Model
-from jitr.models.surrogates.number import NumberHead
-from jitr.models.surrogates.ridge import RidgeHead
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.labels import has_text
 

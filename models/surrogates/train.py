@@ -31,8 +31,8 @@ from jitr.models.surrogates.artifact import (
     read_payload,
     write_artifact,
 )
-from jitr.models.surrogates.base import Features
 from jitr.models.surrogates.card import pages
+from jitr.models.surrogates.heads.base import Features
 from jitr.models.surrogates.runtime import model_arrays
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.routes import SurrogateRef

@@ -19,10 +19,10 @@ from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.search.race import Race
 from jitr.models.search.tuning import LEAST_ROWS, Tuning
 from jitr.models.surrogates.artifact import Lineage, read_payload
-from jitr.models.surrogates.base import Features
 from jitr.models.surrogates.candidates import Candidate
-from jitr.models.surrogates.fields import fields_of
 from jitr.models.surrogates.fit import Fitted, fit_model
+from jitr.models.surrogates.heads.base import Features
+from jitr.models.surrogates.heads.fields import fields_of
 from jitr.models.surrogates.runtime import HEADS, Surrogate, model_arrays
 from jitr.models.surrogates.together import answer_together
 from jitr.models.surrogates.train import Recipe, TrainingResult, save

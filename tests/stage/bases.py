@@ -13,7 +13,7 @@ from jitr.models.bases.base import Cost
 from jitr.models.bases.registry import BaseSpec, WeightFile
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.search.track import Track
-from jitr.models.surrogates.fields import fields_of
+from jitr.models.surrogates.heads.fields import fields_of
 
 
 class Encoder:

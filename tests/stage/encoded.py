@@ -10,10 +10,10 @@ from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.search.race import Race
 from jitr.models.surrogates.artifact import Lineage
-from jitr.models.surrogates.base import Features
 from jitr.models.surrogates.candidates import Candidate
-from jitr.models.surrogates.fields import fields_of
 from jitr.models.surrogates.fit import fit_model
+from jitr.models.surrogates.heads.base import Features
+from jitr.models.surrogates.heads.fields import fields_of
 from jitr.models.surrogates.train import Recipe, TrainingResult, save
 
 

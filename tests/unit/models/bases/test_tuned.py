@@ -112,7 +112,7 @@ def test_more_layers_are_not_left_out_than_the_base_names(weights: Weights) -> N
 def test_an_export_that_answers_otherwise_is_refused(
     weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jitr.models.surrogates import tuned_export, tuned_fit
+    from jitr.models.surrogates.heads import tuned_export, tuned_fit
 
     lower, spec = weights.encoder("tiny", below=3), weights.spec("tiny").upper
     assert spec is not None

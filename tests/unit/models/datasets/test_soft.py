@@ -13,7 +13,7 @@ from jitr.models.datasets.parts import read_parts, write_part
 from jitr.models.datasets.soft import soft_label
 from jitr.models.search.track import Track
 from jitr.models.surrogates.candidates import Candidate
-from jitr.models.surrogates.fields import fields_of
+from jitr.models.surrogates.heads.fields import fields_of
 from jitr.schemas.dialects import OpenAIPair
 from jitr.schemas.dialects.base import Origin
 

@@ -137,7 +137,7 @@ def test_a_tuned_surrogate_goes_through_training_to_answers(
 def test_tuned_layers_are_a_second_opinion_beside_frozen_features(
     weights: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jitr.models.surrogates.tuned_fit import Tuner
+    from jitr.models.surrogates.heads.tuned_fit import Tuner
 
     tunings = []
     fit = Tuner.fit
@@ -226,7 +226,7 @@ def test_without_torch_the_race_goes_on_and_says_how_to_get_it(tiny_base: Path) 
 def test_a_tuning_that_fails_is_told_and_the_race_goes_on(
     weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jitr.models.surrogates import tuned_export, tuned_fit
+    from jitr.models.surrogates.heads import tuned_export, tuned_fit
 
     only(monkeypatch, Candidate("linear", True, None), TUNED)
     monkeypatch.setattr(tuned_export, "_LARGEST_MB", 0.001)

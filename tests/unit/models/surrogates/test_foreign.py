@@ -18,11 +18,11 @@ from jitr.models.bases.cache import FeatureCache
 from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.surrogates.base import Encoded, Features
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.familiar import Familiar
-from jitr.models.surrogates.fields import fields_of
 from jitr.models.surrogates.fit import Fitted, fit_model
+from jitr.models.surrogates.heads.base import Encoded, Features
+from jitr.models.surrogates.heads.fields import fields_of
 from jitr.schemas.errors import ArtifactError, WeightsError
 
 DATA = os.environ.get("JITR_DATA")

@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.surrogates.base import Head, Prediction
-from jitr.models.surrogates.fields import FieldSpec
-from jitr.models.surrogates.number import NumberHead, Spans
+from jitr.models.surrogates.heads.base import Head, Prediction
+from jitr.models.surrogates.heads.fields import FieldSpec
+from jitr.models.surrogates.heads.number import NumberHead, Spans
 
 _MOST_VALUES = 2000
 _MOST_CLASSES = 120

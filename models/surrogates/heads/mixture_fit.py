@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.surrogates.base import Encoded, Prediction, softmax
-from jitr.models.surrogates.linear import LinearHead, layer_means
-from jitr.models.surrogates.linear_fit import csr, fit_logistic, out_of_fold
+from jitr.models.surrogates.heads.base import Encoded, Prediction, softmax
+from jitr.models.surrogates.heads.linear import LinearHead, layer_means
+from jitr.models.surrogates.heads.linear_fit import csr, fit_logistic, out_of_fold
 
 _STRENGTHS_LAYERS = (0.3, 1.0, 3.0)
 _STRENGTHS_NGRAMS = (1.0, 4.0, 16.0)

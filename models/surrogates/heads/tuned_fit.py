@@ -29,9 +29,9 @@ from jitr.models.bases.registry import UpperSpec
 from jitr.models.bases.tuned import TUNED_FOLDS, TUNED_LAYERS, TunedEncoder
 from jitr.models.bases.upper import STEP, Upper, padded, read_upper
 from jitr.models.datasets.splits import group_folds
-from jitr.models.surrogates.base import Prediction, best_temperature
-from jitr.models.surrogates.linear import LinearHead
-from jitr.models.surrogates.tuned_export import exported
+from jitr.models.surrogates.heads.base import Prediction, best_temperature
+from jitr.models.surrogates.heads.linear import LinearHead
+from jitr.models.surrogates.heads.tuned_export import exported
 
 EPOCHS = 8
 _LEAST_SEEN = 5_000  # few rows are gone through more often

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from jitr.models.bases.sparse import SparseRows
-from jitr.models.surrogates.base import Encoded, Prediction
-from jitr.models.surrogates.linear import LinearHead
+from jitr.models.surrogates.heads.base import Encoded, Prediction
+from jitr.models.surrogates.heads.linear import LinearHead
 
 _STRENGTHS = (1.0, 4.0, 16.0)
 _SMOOTHING = 0.1

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from jitr.models.surrogates.base import Encoded
-from jitr.models.surrogates.ridge import RidgeHead
-from jitr.models.surrogates.ridge_fit import fit_ridge
+from jitr.models.surrogates.heads.base import Encoded
+from jitr.models.surrogates.heads.ridge import RidgeHead
+from jitr.models.surrogates.heads.ridge_fit import fit_ridge
 from jitr.schemas.errors import ArtifactError
 
 CLASSES, DIM = 4, 16

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.surrogates.base import Arrays, Encoded, Features, Prediction, softmax, top_two
-from jitr.models.surrogates.linear import LinearHead
+from jitr.models.surrogates.heads.base import Arrays, Encoded, Features, Prediction, softmax, top_two
+from jitr.models.surrogates.heads.linear import LinearHead
 from jitr.schemas.errors import ArtifactError
 
 GAMMA_SENTENCE = 4.0

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.surrogates.base import Arrays, ClassHead, Encoded, Features, Head, Prediction
-from jitr.models.surrogates.fields import Scale
+from jitr.models.surrogates.heads.base import Arrays, ClassHead, Encoded, Features, Head, Prediction
+from jitr.models.surrogates.heads.fields import Scale
 from jitr.schemas.errors import ArtifactError
 
 OWN_SIGNALS = 3

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.surrogates.base import Arrays, Encoded, Features, Prediction
+from jitr.models.surrogates.heads.base import Arrays, Encoded, Features, Prediction
 from jitr.schemas.errors import ArtifactError
 
 

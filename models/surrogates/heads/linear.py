@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.surrogates.base import Arrays, Encoded, Features, Prediction, softmax, top_two
+from jitr.models.surrogates.heads.base import Arrays, Encoded, Features, Prediction, softmax, top_two
 from jitr.schemas.errors import ArtifactError
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jitr.models.answers.styles import JsonStyle
-from jitr.models.surrogates.fields import FieldSpec, canonical, fields_of, join_label, split_label
+from jitr.models.surrogates.heads.fields import FieldSpec, canonical, fields_of, join_label, split_label
 from jitr.schemas.errors import TrainingError
 
 values = st.recursive(

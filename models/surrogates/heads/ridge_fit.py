@@ -13,10 +13,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.linalg import eigh, lapack
 
-from jitr.models.surrogates.base import Encoded, Prediction, best_temperature
-from jitr.models.surrogates.linear import LinearHead
-from jitr.models.surrogates.linear_fit import csr
-from jitr.models.surrogates.ridge import (
+from jitr.models.surrogates.heads.base import Encoded, Prediction, best_temperature
+from jitr.models.surrogates.heads.linear import LinearHead
+from jitr.models.surrogates.heads.linear_fit import csr
+from jitr.models.surrogates.heads.ridge import (
     GAMMA_LAYERS,
     GAMMA_SENTENCE,
     Memory,

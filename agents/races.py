@@ -9,7 +9,7 @@ import fsspec
 import msgspec
 
 from jitr.models.search.prior import Prior
-from jitr.models.surrogates.artifact import RaceEntry
+from jitr.models.surrogates.artifact.artifact import RaceEntry
 from jitr.schemas.trainings import Training
 
 

@@ -10,10 +10,10 @@ from rich.markdown import Markdown
 
 from jitr.cli.options import json_option
 from jitr.cli.output import console, print_json
-from jitr.models.surrogates.artifact import CARD, read_manifest, read_measured, read_payload
-from jitr.models.surrogates.certificate import read_certificate
-from jitr.models.surrogates.looks import Looks
-from jitr.models.surrogates.plots import plot_link, plots
+from jitr.models.surrogates.artifact.artifact import CARD, read_manifest, read_measured, read_payload
+from jitr.models.surrogates.artifact.certificate import read_certificate
+from jitr.models.surrogates.artifact.plots import plot_link, plots
+from jitr.models.surrogates.artifact.proof_history import Looks
 from jitr.schemas.errors import ArtifactError
 
 _CERTIFICATE = "\n## Certificate\n"

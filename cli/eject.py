@@ -14,9 +14,9 @@ from jitr.cli.output import console, print_json
 from jitr.cli.table import find, route_of, rows
 from jitr.models.bases.weights import Weights
 from jitr.models.lifecycle.rows import live, on_offer
-from jitr.models.surrogates.artifact import MANIFEST, read_measured
-from jitr.models.surrogates.certificate import of_route
-from jitr.models.surrogates.eject import eject as write
+from jitr.models.surrogates.artifact.artifact import MANIFEST, read_measured
+from jitr.models.surrogates.artifact.certificate import of_route
+from jitr.models.surrogates.artifact.eject import eject as write
 from jitr.router.fetch import local_path
 from jitr.schemas.errors import NotFoundError, UnavailableError
 from jitr.schemas.routes import SurrogateRef

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from jitr import Surrogate, fit
-from jitr.models.surrogates.eject import eject
+from jitr.models.surrogates.artifact.eject import eject
 
 file, folder = Path(sys.argv[1]), Path(sys.argv[2])
 report = fit(file, folder / "surrogate", target=0.9)

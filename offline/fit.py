@@ -16,9 +16,9 @@ from jitr.models.datasets.parts import list_parts, read_parts
 from jitr.models.redaction.redaction import Redaction
 from jitr.models.search.prior import Prior, prior_of
 from jitr.models.search.race import Progress
-from jitr.models.surrogates.artifact import read_manifest
-from jitr.models.surrogates.certificate import Certificate
-from jitr.models.surrogates.looks import Looks
+from jitr.models.surrogates.artifact.artifact import read_manifest
+from jitr.models.surrogates.artifact.certificate import Certificate
+from jitr.models.surrogates.artifact.proof_history import Looks
 from jitr.models.surrogates.offline import Fit, fit_offline
 from jitr.models.surrogates.train import Recipe
 from jitr.models.tasks.matching.inputs import space_of

@@ -12,7 +12,7 @@ from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.search.race import Race
-from jitr.models.surrogates.artifact import Lineage
+from jitr.models.surrogates.artifact.artifact import Lineage
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fit import fit_model
 from jitr.models.surrogates.heads.base import Features

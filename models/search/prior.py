@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jitr.models.search.runner import Runner
-from jitr.models.surrogates.artifact import RaceEntry, read_manifest, read_measured
+from jitr.models.surrogates.artifact.artifact import RaceEntry, read_manifest, read_measured
 from jitr.models.surrogates.candidates import Candidate
 
 _LEAST_ROWS = 300

@@ -14,7 +14,7 @@ from jitr.models.search.prior import Prior
 from jitr.models.search.runner import Runner
 from jitr.models.search.shortlist import shortlist
 from jitr.models.search.track import Clock, Track
-from jitr.models.surrogates.artifact import RaceEntry
+from jitr.models.surrogates.artifact.artifact import RaceEntry
 from jitr.models.surrogates.candidates import Candidate, candidates
 from jitr.models.surrogates.fit import Fitted
 from jitr.models.surrogates.heads.fields import fields_of

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from jitr.models.surrogates.artifact import RaceEntry
+from jitr.models.surrogates.artifact.artifact import RaceEntry
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fit import Fitted
 from jitr.models.surrogates.model import Model

@@ -23,8 +23,9 @@ from jitr.models.promise.held_back import fine_thresholds, firsts, prove, share_
 from jitr.models.search.prior import Prior
 from jitr.models.search.race import LEAST_ROWS, Progress, race
 from jitr.models.search.track import Clock
-from jitr.models.surrogates.artifact import Budget, Lineage
-from jitr.models.surrogates.certificate import (
+from jitr.models.surrogates.artifact.artifact import Budget, Lineage
+from jitr.models.surrogates.artifact.atomic_folder import place_of
+from jitr.models.surrogates.artifact.certificate import (
     Certificate,
     LookedAt,
     read_certificate,
@@ -32,8 +33,7 @@ from jitr.models.surrogates.certificate import (
     slices,
     write_certificate,
 )
-from jitr.models.surrogates.looks import Looks
-from jitr.models.surrogates.place import place_of
+from jitr.models.surrogates.artifact.proof_history import Looks
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import CODE, Recipe, TrainingResult, save
 from jitr.schemas.errors import TrainingError

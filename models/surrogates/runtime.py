@@ -21,7 +21,7 @@ from jitr.models.bases.paired import PairedEncoder
 from jitr.models.bases.tuned import TunedEncoder, TunedLayers
 from jitr.models.bases.weights import Weights as Weights  # for who loads many surrogates
 from jitr.models.promise.gate import Gate
-from jitr.models.surrogates.artifact import (
+from jitr.models.surrogates.artifact.artifact import (
     EncoderRef,
     Manifest,
     Measured,

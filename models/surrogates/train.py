@@ -19,7 +19,7 @@ from jitr.models.datasets.parts import digest_of, read_parts
 from jitr.models.search.prior import Prior
 from jitr.models.search.race import Progress, Race, race
 from jitr.models.search.track import Clock
-from jitr.models.surrogates.artifact import (
+from jitr.models.surrogates.artifact.artifact import (
     Budget,
     EncoderRef,
     FieldEntry,
@@ -31,7 +31,7 @@ from jitr.models.surrogates.artifact import (
     read_payload,
     write_artifact,
 )
-from jitr.models.surrogates.card import pages
+from jitr.models.surrogates.artifact.card import pages
 from jitr.models.surrogates.heads.base import Features
 from jitr.models.surrogates.runtime import model_arrays
 from jitr.schemas.errors import ArtifactError

@@ -18,7 +18,7 @@ from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.search.race import Race
 from jitr.models.search.tuning import LEAST_ROWS, Tuning
-from jitr.models.surrogates.artifact import Lineage, read_payload
+from jitr.models.surrogates.artifact.artifact import Lineage, read_payload
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fit import Fitted, fit_model
 from jitr.models.surrogates.heads.base import Features

@@ -14,7 +14,7 @@ from stage.kafka import PARTITIONS, Kafka
 from stage.recorded import TENANT, Gateway, Part
 from stage.workers import WorkerProcess
 
-from jitr.models.surrogates.artifact import read_manifest
+from jitr.models.surrogates.artifact.artifact import read_manifest
 from jitr.router.table import RouteTable, Rows
 from jitr.schemas.events import Event
 from jitr.schemas.routes import Route

@@ -15,7 +15,7 @@ from jitr.agents.taskcalls import coin
 from jitr.agents.training import run_training
 from jitr.models import lifecycle
 from jitr.models.datasets.parts import read_parts
-from jitr.models.surrogates.artifact import read_manifest
+from jitr.models.surrogates.artifact.artifact import read_manifest
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.sandbox.traffic.workload import Workload
 from jitr.schemas.calls import DecisionStamp, Response

@@ -15,7 +15,7 @@ from jitr.models.datasets.examples import Example
 from jitr.models.datasets.parts import read_parts, write_parts
 from jitr.models.economics.money import cpu_usd
 from jitr.models.search.prior import Prior
-from jitr.models.surrogates.artifact import RaceEntry
+from jitr.models.surrogates.artifact.artifact import RaceEntry
 from jitr.schemas.errors import ArtifactError, WeightsError
 from jitr.schemas.evidence import Trained, TrainingFailed
 from jitr.schemas.trainings import Limits, Training

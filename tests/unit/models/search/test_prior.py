@@ -12,7 +12,7 @@ from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.search.prior import Prior
 from jitr.models.search.race import Race, race
 from jitr.models.search.shortlist import shortlist
-from jitr.models.surrogates.artifact import RaceEntry
+from jitr.models.surrogates.artifact.artifact import RaceEntry
 from jitr.models.surrogates.candidates import Candidate
 from jitr.schemas.trainings import Limits
 

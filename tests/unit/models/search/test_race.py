@@ -16,7 +16,7 @@ from jitr.models.datasets.parts import write_parts
 from jitr.models.search.race import decide, race
 from jitr.models.search.runner import Runner
 from jitr.models.surrogates import train as training
-from jitr.models.surrogates.artifact import RaceEntry
+from jitr.models.surrogates.artifact.artifact import RaceEntry
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.forecast import SHARES
 from jitr.models.surrogates.runtime import Surrogate

@@ -20,8 +20,8 @@ from jitr.models.search import race as racing
 from jitr.models.search.race import Race, race
 from jitr.models.search.runner import Runner
 from jitr.models.search.tuning import LEAST_ROWS
+from jitr.models.surrogates.artifact.eject import eject
 from jitr.models.surrogates.candidates import Candidate
-from jitr.models.surrogates.eject import eject
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import Recipe, TrainingResult, train
 from jitr.schemas.trainings import Limits

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.surrogates.artifact import read_manifest
-from jitr.models.surrogates.certificate import read_certificate, write_certificate
-from jitr.models.surrogates.eject import eject
-from jitr.models.surrogates.looks import Looks
+from jitr.models.surrogates.artifact.artifact import read_manifest
+from jitr.models.surrogates.artifact.certificate import read_certificate, write_certificate
+from jitr.models.surrogates.artifact.eject import eject
+from jitr.models.surrogates.artifact.plots import plots
+from jitr.models.surrogates.artifact.proof_history import Looks
 from jitr.models.surrogates.offline import Fit, fit_offline
-from jitr.models.surrogates.plots import plots
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import Recipe
 from jitr.schemas.errors import ArtifactError, ConfigError, TrainingError

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Collection
 
 from jitr.models.datasets.examples import Dataset
-from jitr.models.surrogates.artifact import CARD, Manifest, Measured
+from jitr.models.surrogates.artifact.artifact import CARD, Manifest, Measured
+from jitr.models.surrogates.artifact.plots import plot_link, plots
 from jitr.models.surrogates.fit import Fitted
-from jitr.models.surrogates.plots import plot_link, plots
 
 _WORST = 10
 _MUCH_MB = 15.0

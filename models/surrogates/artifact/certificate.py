@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.promise.bounds import lower_bound
-from jitr.models.surrogates.artifact import CERTIFICATE
-from jitr.models.surrogates.looks import Looks
+from jitr.models.surrogates.artifact.artifact import CERTIFICATE
+from jitr.models.surrogates.artifact.proof_history import Looks
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.routes import Proof, SurrogateRef
 
@@ -37,7 +37,7 @@ class LookedAt(msgspec.Struct, frozen=True, kw_only=True):
 
     Candidates are chosen on training rows, which spends nothing of delta; thresholds share one delta by
     their fixed order; a look at rows of which any was looked at before has half of the delta before it
-    (`jitr.models.surrogates.looks`).
+    (`jitr.models.surrogates.artifact.proof_history`).
 
     Attributes
     ----------

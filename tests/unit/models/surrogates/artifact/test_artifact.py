@@ -14,7 +14,7 @@ import safetensors.numpy
 
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.surrogates.artifact import _sha256
+from jitr.models.surrogates.artifact.artifact import _sha256
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.surrogates.train import Recipe, train_dataset
 from jitr.schemas.errors import ArtifactError, WeightsError

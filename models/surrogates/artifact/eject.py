@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 
 from jitr.models.bases.weights import Weights
-from jitr.models.surrogates.artifact import read_manifest, read_payload
-from jitr.models.surrogates.certificate import Certificate, read_certificate, write_certificate
+from jitr.models.surrogates.artifact.artifact import read_manifest, read_payload
+from jitr.models.surrogates.artifact.certificate import Certificate, read_certificate, write_certificate
 from jitr.schemas.errors import ArtifactError, ConfigError
 
 _ROOT = "jitr.models.surrogates.runtime"

@@ -18,9 +18,9 @@ from jitr.models.bases.paired import PairedEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.search.race import Race
-from jitr.models.surrogates.artifact import Lineage
+from jitr.models.surrogates.artifact.artifact import Lineage
+from jitr.models.surrogates.artifact.eject import eject
 from jitr.models.surrogates.candidates import Candidate
-from jitr.models.surrogates.eject import eject
 from jitr.models.surrogates.fit import fit_model
 from jitr.models.surrogates.heads.base import Features
 from jitr.models.surrogates.heads.fields import fields_of

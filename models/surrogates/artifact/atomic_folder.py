@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from jitr.models.surrogates.artifact import ARRAYS, CARD, CERTIFICATE, GRAMS, MANIFEST, MEASURED
-from jitr.models.surrogates.certificate import read_certificate
+from jitr.models.surrogates.artifact.artifact import ARRAYS, CARD, CERTIFICATE, GRAMS, MANIFEST, MEASURED
+from jitr.models.surrogates.artifact.certificate import read_certificate
 from jitr.schemas.errors import ConfigError
 
 # stands in a folder that is about to be replaced: one that a person named `.old` has none

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 from jitr.cli.card import card
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.surrogates.artifact import Measured, RaceEntry, read_manifest, read_measured
-from jitr.models.surrogates.card import size_line
+from jitr.models.surrogates.artifact.artifact import Measured, RaceEntry, read_manifest, read_measured
+from jitr.models.surrogates.artifact.card import size_line
+from jitr.models.surrogates.artifact.plots import plots
 from jitr.models.surrogates.confusion import Confusion, confusion
 from jitr.models.surrogates.heads.fields import PRESENT, FieldSpec
-from jitr.models.surrogates.plots import plots
 from jitr.models.surrogates.train import Recipe, train_dataset
 from jitr.schemas.trainings import Limits
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from html import escape
 
-from jitr.models.surrogates.artifact import Manifest, Measured
+from jitr.models.surrogates.artifact.artifact import Manifest, Measured
 from jitr.models.surrogates.confusion import Confusion
 
 _WIDE, _HIGH, _EDGE = 460, 280, 46

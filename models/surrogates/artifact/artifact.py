@@ -23,7 +23,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from jitr.models.answers.styles import Style
-from jitr.models.surrogates.budget import Budget as Budget  # for who saves an artifact
+from jitr.models.surrogates.artifact.budget import Budget as Budget  # for who saves an artifact
 from jitr.models.surrogates.confusion import Confusion
 from jitr.models.surrogates.heads.fields import FieldSpec
 from jitr.schemas.errors import ArtifactError

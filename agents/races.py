@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 import fsspec
 import msgspec
 
-from jitr.models.search.prior import Prior
 from jitr.models.surrogates.artifact.artifact import RaceEntry
+from jitr.models.training.search.prior import Prior
 from jitr.schemas.trainings import Training
 
 

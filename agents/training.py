@@ -49,7 +49,7 @@ async def run_training(training: Training, root: str, memory_mb: int) -> Trained
     """
     # forked from a process that has imported what training needs, and has one thread
     context = get_context("forkserver")
-    context.set_forkserver_preload([__name__, "jitr.models.surrogates.train"])
+    context.set_forkserver_preload([__name__, "jitr.models.training.train"])
     ours, theirs = context.Pipe()
     child = context.Process(target=_child, args=(theirs, msgspec.json.encode(training), root), daemon=True)
     with _one_thread():
@@ -168,7 +168,7 @@ def _train(training: Training, root: str) -> SurrogateRef:
     from jitr.agents.races import keep_race, race_before
     from jitr.models.bases.cache import FeatureCache
     from jitr.models.bases.weights import Weights
-    from jitr.models.surrogates.train import Recipe, train
+    from jitr.models.training.train import Recipe, train
 
     recipe = Recipe(
         task=training.task,

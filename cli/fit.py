@@ -13,7 +13,7 @@ from jitr.cli.output import console, name_lines, print_json, progress
 from jitr.cli.table import route_of, rows
 from jitr.models.bases.weights import Weights
 from jitr.models.redaction.redaction import Redaction
-from jitr.models.search.prior import prior_of
+from jitr.models.training.search.prior import prior_of
 from jitr.offline.fit import FitReport, Material, fit_material, from_collected, from_log, tolerance_of
 from jitr.offline.left_out import no_labels, only_llm
 from jitr.offline.teaching import read

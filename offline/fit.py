@@ -14,14 +14,14 @@ from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.parts import list_parts, read_parts
 from jitr.models.redaction.redaction import Redaction
-from jitr.models.search.prior import Prior, prior_of
-from jitr.models.search.race import Progress
 from jitr.models.surrogates.artifact.artifact import read_manifest
 from jitr.models.surrogates.artifact.certificate import Certificate
 from jitr.models.surrogates.artifact.proof_history import Looks
-from jitr.models.surrogates.offline import Fit, fit_offline
-from jitr.models.surrogates.train import Recipe
 from jitr.models.tasks.matching.inputs import space_of
+from jitr.models.training.offline import Fit, fit_offline
+from jitr.models.training.search.prior import Prior, prior_of
+from jitr.models.training.search.race import Progress
+from jitr.models.training.train import Recipe
 from jitr.offline.left_out import no_labels
 from jitr.offline.lines import Line, Log, as_log, name_of
 from jitr.offline.teaching import Teaching, read

@@ -12,10 +12,10 @@ import msgspec
 from jitr.models.answers.kinds import are_numbers
 from jitr.models.economics.saving import saving, total
 from jitr.models.redaction.redaction import Redaction
-from jitr.models.surrogates.potential import potential
 from jitr.models.tasks.finder import FinderPolicy
 from jitr.models.tasks.scan import Scan
 from jitr.models.tasks.scan import scan as scan_calls
+from jitr.models.training.potential import potential
 from jitr.offline.left_out import no_labels, only_llm
 from jitr.offline.lines import A_TIME, Line, Log, as_log, call_lines, name_of
 from jitr.schemas.calls import Call

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.surrogates.train import Recipe, train_dataset
+from jitr.models.training.train import Recipe, train_dataset
 from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateRef, SurrogateTarget
 from jitr.schemas.tasks import Signature, Skeleton, Task
 from jitr.schemas.trainings import Limits

@@ -16,11 +16,11 @@ from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.groups import near_duplicate_groups
 from jitr.models.promise.held_back import fine_thresholds, prove
 from jitr.models.promise.shadow import ShadowProof
-from jitr.models.search.race import race
 from jitr.models.surrogates.artifact.artifact import Lineage, RaceEntry
 from jitr.models.surrogates.fit import Fitted
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import Recipe, TrainingResult, save
+from jitr.models.training.search.race import race
+from jitr.models.training.train import Recipe, TrainingResult, save
 from jitr.schemas.trainings import Limits
 from labelled.sets import LabelledSet
 

@@ -11,13 +11,13 @@ import redis.asyncio as aioredis
 from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.search.race import Race
 from jitr.models.surrogates.artifact.artifact import Lineage
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fit import fit_model
 from jitr.models.surrogates.heads.base import Features
 from jitr.models.surrogates.heads.fields import fields_of
-from jitr.models.surrogates.train import Recipe, save
+from jitr.models.training.search.race import Race
+from jitr.models.training.train import Recipe, save
 from jitr.router.table import RouteTable
 from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateTarget
 from jitr.schemas.settings import Settings

@@ -16,8 +16,6 @@ from jitr.models.bases.onnx_encoder import OnnxEncoder
 from jitr.models.bases.paired import PairedEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.search.race import Race
-from jitr.models.search.tuning import LEAST_ROWS, Tuning
 from jitr.models.surrogates.artifact.artifact import Lineage, read_payload
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fit import Fitted, fit_model
@@ -25,7 +23,9 @@ from jitr.models.surrogates.heads.base import Features
 from jitr.models.surrogates.heads.fields import fields_of
 from jitr.models.surrogates.runtime import HEADS, Surrogate, model_arrays
 from jitr.models.surrogates.together import answer_together
-from jitr.models.surrogates.train import Recipe, TrainingResult, save
+from jitr.models.training.search.race import Race
+from jitr.models.training.search.tuning import LEAST_ROWS, Tuning
+from jitr.models.training.train import Recipe, TrainingResult, save
 from jitr.schemas.errors import WeightsError
 from jitr.schemas.trainings import Limits
 

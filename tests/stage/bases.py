@@ -12,8 +12,8 @@ import numpy as np
 from jitr.models.bases.base import Cost
 from jitr.models.bases.registry import BaseSpec, WeightFile
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.search.track import Track
 from jitr.models.surrogates.heads.fields import fields_of
+from jitr.models.training.search.race_data import Track
 
 
 class Encoder:

@@ -7,7 +7,7 @@ import numpy as np
 from redis.asyncio import Redis
 
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.surrogates.train import Recipe, train_dataset
+from jitr.models.training.train import Recipe, train_dataset
 from jitr.router.table import RouteTable
 from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateTarget
 from jitr.schemas.tasks import Signature, Skeleton, Task

@@ -18,7 +18,7 @@ from multidict import CIMultiDict
 from redis.asyncio import Redis
 
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.surrogates.train import Recipe, TrainingResult, train_dataset
+from jitr.models.training.train import Recipe, TrainingResult, train_dataset
 from jitr.router.credentials import identity
 from jitr.router.gateway import Gateway
 from jitr.router.snapshot import Snapshot

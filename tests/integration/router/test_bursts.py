@@ -15,7 +15,7 @@ import pytest
 from stage.encoded import encoder_surrogate
 
 from jitr.models.bases.weights import Weights
-from jitr.models.surrogates.train import TrainingResult
+from jitr.models.training.train import TrainingResult
 from jitr.router import patience
 from jitr.schemas.errors import WeightsError
 from jitr.schemas.routes import Route, SurrogateTarget

@@ -14,8 +14,8 @@ from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Example
 from jitr.models.datasets.parts import read_parts, write_parts
 from jitr.models.economics.money import cpu_usd
-from jitr.models.search.prior import Prior
 from jitr.models.surrogates.artifact.artifact import RaceEntry
+from jitr.models.training.search.prior import Prior
 from jitr.schemas.errors import ArtifactError, WeightsError
 from jitr.schemas.evidence import Trained, TrainingFailed
 from jitr.schemas.trainings import Limits, Training

@@ -8,7 +8,7 @@ import pytest
 from jitr.agents.watch import Scored, Watch
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.promise.shadow import ShadowProof
-from jitr.models.surrogates.train import Recipe, train_dataset
+from jitr.models.training.train import Recipe, train_dataset
 from jitr.schemas.calls import DecisionStamp
 from jitr.schemas.evidence import Alarm, AuditWindow, Certified, Futile, Resume, Verdict
 from jitr.schemas.policy import Policy

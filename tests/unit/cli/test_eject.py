@@ -15,7 +15,7 @@ from jitr.cli import eject as command
 from jitr.cli.card import card
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.surrogates.artifact.certificate import read_certificate
-from jitr.models.surrogates.train import Recipe, train_dataset
+from jitr.models.training.train import Recipe, train_dataset
 from jitr.router.table import Rows
 from jitr.schemas.errors import ArtifactError, NotFoundError, UnavailableError
 from jitr.schemas.routes import Proof, Route, SurrogateRef

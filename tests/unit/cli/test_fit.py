@@ -21,9 +21,9 @@ from jitr.models.answers.normalize import normal
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import list_parts, write_parts
 from jitr.models.redaction.redaction import Redaction
-from jitr.models.search.prior import Prior
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import Recipe, train_dataset
+from jitr.models.training.search.prior import Prior
+from jitr.models.training.train import Recipe, train_dataset
 from jitr.offline.teaching import read
 from jitr.router.table import Rows
 from jitr.schemas.errors import ArtifactError, ConfigError, NotFoundError, TrainingError, UnavailableError

@@ -11,10 +11,10 @@ import pytest
 from jitr.models.bases.static import DIM, distil, lookup_graph, reduced
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.search.race import race
 from jitr.models.surrogates.artifact.artifact import Lineage
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import Recipe, save
+from jitr.models.training.search.race import race
+from jitr.models.training.train import Recipe, save
 from jitr.schemas.errors import WeightsError
 from jitr.schemas.settings import Settings
 from jitr.schemas.trainings import Limits

@@ -11,9 +11,9 @@ from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import read_parts, write_part
 from jitr.models.datasets.soft import soft_label
-from jitr.models.search.track import Track
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.heads.fields import fields_of
+from jitr.models.training.search.race_data import Track
 from jitr.schemas.dialects import OpenAIPair
 from jitr.schemas.dialects.base import Origin
 

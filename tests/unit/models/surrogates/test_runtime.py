@@ -12,7 +12,7 @@ import pytest
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import Recipe, train_dataset
+from jitr.models.training.train import Recipe, train_dataset
 from jitr.schemas.trainings import Limits
 
 HEAVY = (

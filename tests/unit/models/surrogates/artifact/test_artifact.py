@@ -16,7 +16,7 @@ from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.surrogates.artifact.artifact import _sha256
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import Recipe, train_dataset
+from jitr.models.training.train import Recipe, train_dataset
 from jitr.schemas.errors import ArtifactError, WeightsError
 from jitr.schemas.trainings import Limits
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.surrogates import offline
 from jitr.models.surrogates.artifact.atomic_folder import place_of
 from jitr.models.surrogates.artifact.certificate import read_certificate
-from jitr.models.surrogates.offline import fit_offline
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import Recipe
+from jitr.models.training import offline
+from jitr.models.training.offline import fit_offline
+from jitr.models.training.train import Recipe
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.trainings import Limits
 

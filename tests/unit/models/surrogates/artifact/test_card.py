@@ -17,7 +17,7 @@ from jitr.models.surrogates.artifact.card import size_line
 from jitr.models.surrogates.artifact.plots import plots
 from jitr.models.surrogates.confusion import Confusion, confusion
 from jitr.models.surrogates.heads.fields import PRESENT, FieldSpec
-from jitr.models.surrogates.train import Recipe, train_dataset
+from jitr.models.training.train import Recipe, train_dataset
 from jitr.schemas.trainings import Limits
 
 WON = RaceEntry(candidate="big ridge", rows=9_000, accuracy=0.94, coverage=0.96)

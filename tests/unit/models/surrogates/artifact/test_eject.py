@@ -17,17 +17,17 @@ from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.paired import PairedEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.search.race import Race
 from jitr.models.surrogates.artifact.artifact import Lineage
 from jitr.models.surrogates.artifact.eject import eject
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fit import fit_model
 from jitr.models.surrogates.heads.base import Features
 from jitr.models.surrogates.heads.fields import fields_of
-from jitr.models.surrogates.offline import fit_offline
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import Recipe, save, train_dataset
 from jitr.models.tasks.matching.inputs import space_of
+from jitr.models.training.offline import fit_offline
+from jitr.models.training.search.race import Race
+from jitr.models.training.train import Recipe, save, train_dataset
 from jitr.schemas.errors import WeightsError
 from jitr.schemas.trainings import Limits
 

@@ -16,9 +16,6 @@ from jitr.models.bases.paired import PairedEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.parts import digest_of, read_parts
-from jitr.models.search.prior import Prior
-from jitr.models.search.race import Progress, Race, race
-from jitr.models.search.track import Clock
 from jitr.models.surrogates.artifact.artifact import (
     Budget,
     EncoderRef,
@@ -34,6 +31,9 @@ from jitr.models.surrogates.artifact.artifact import (
 from jitr.models.surrogates.artifact.card import pages
 from jitr.models.surrogates.heads.base import Features
 from jitr.models.surrogates.runtime import model_arrays
+from jitr.models.training.search.prior import Prior
+from jitr.models.training.search.race import Progress, Race, race
+from jitr.models.training.search.race_data import Clock
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.routes import SurrogateRef
 from jitr.schemas.tasks import OutputKind

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from jitr.models.surrogates.potential import potential
 from jitr.models.tasks.matching.inputs import space_of
 from jitr.models.tasks.sample import Answered
+from jitr.models.training.potential import potential
 
 # fmt: off
 WORDS = [

@@ -1,7 +1,7 @@
 """How much of a task a quick surrogate could take: n-grams and a linear head, proved on later calls.
 
 It is what `jitr scan` shows on the first day, in a second or two a task. The race of a real training
-(`jitr.models.search.race`) has better candidates, so this is a floor rather than a forecast of that.
+(`jitr.models.training.search.race`) has better candidates, so this is a floor rather than a forecast of that.
 """
 
 from __future__ import annotations

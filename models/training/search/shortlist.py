@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jitr.models.search.logme import logme
-from jitr.models.search.pool import choose
-from jitr.models.search.track import Clock, Track
 from jitr.models.surrogates.candidates import Candidate
+from jitr.models.training.search.halving import choose
+from jitr.models.training.search.logme import logme
+from jitr.models.training.search.race_data import Clock, Track
 from jitr.schemas.trainings import Limits
 
 _ROUNDS = (250, 500)

@@ -14,12 +14,12 @@ from jitr.models.bases.paired import PairedEncoder, side_by_side
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.splits import group_folds
-from jitr.models.search.tuning import Tuning
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fit import Fitted, fit_model
 from jitr.models.surrogates.heads.base import Encoded, Features, Prediction
 from jitr.models.surrogates.heads.fields import FieldSpec
 from jitr.models.surrogates.heads.linear import LinearHead
+from jitr.models.training.search.tuning import Tuning
 from jitr.schemas.errors import WeightsError
 from jitr.schemas.trainings import Limits
 

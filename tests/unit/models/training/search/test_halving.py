@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from stage.bases import ManyBases, ticking, track_of
 
-from jitr.models.search.logme import logme
-from jitr.models.search.pool import choose
-from jitr.models.search.shortlist import shortlist
+from jitr.models.training.search.halving import choose
+from jitr.models.training.search.logme import logme
+from jitr.models.training.search.shortlist import shortlist
 from jitr.schemas.trainings import Limits
 
 # Poodle's pool (arXiv 2512.05525, re-run of 2026): accuracy when trained in full, by a probe on 500 labels,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jitr.models.search.runner import Runner
 from jitr.models.surrogates.artifact.artifact import RaceEntry, read_manifest, read_measured
 from jitr.models.surrogates.candidates import Candidate
+from jitr.models.training.search.runner import Runner
 
 _LEAST_ROWS = 300
 _ERRORS = 3.0

@@ -15,15 +15,15 @@ import pytest
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import write_parts
-from jitr.models.search import heat
-from jitr.models.search import race as racing
-from jitr.models.search.race import Race, race
-from jitr.models.search.runner import Runner
-from jitr.models.search.tuning import LEAST_ROWS
 from jitr.models.surrogates.artifact.eject import eject
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import Recipe, TrainingResult, train
+from jitr.models.training.search import race as racing
+from jitr.models.training.search import tuned_stage as heat
+from jitr.models.training.search.race import Race, race
+from jitr.models.training.search.runner import Runner
+from jitr.models.training.search.tuning import LEAST_ROWS
+from jitr.models.training.train import Recipe, TrainingResult, train
 from jitr.schemas.trainings import Limits
 
 ROOMY = Limits(max_train_s=500.0, max_latency_ms=1e6, max_ram_mb=1e6)

@@ -20,9 +20,6 @@ from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.splits import later_split
 from jitr.models.promise.held_back import fine_thresholds, firsts, prove, share_held_back
-from jitr.models.search.prior import Prior
-from jitr.models.search.race import LEAST_ROWS, Progress, race
-from jitr.models.search.track import Clock
 from jitr.models.surrogates.artifact.artifact import Budget, Lineage
 from jitr.models.surrogates.artifact.atomic_folder import place_of
 from jitr.models.surrogates.artifact.certificate import (
@@ -35,7 +32,10 @@ from jitr.models.surrogates.artifact.certificate import (
 )
 from jitr.models.surrogates.artifact.proof_history import Looks
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import CODE, Recipe, TrainingResult, save
+from jitr.models.training.search.prior import Prior
+from jitr.models.training.search.race import LEAST_ROWS, Progress, race
+from jitr.models.training.search.race_data import Clock
+from jitr.models.training.train import CODE, Recipe, TrainingResult, save
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
 

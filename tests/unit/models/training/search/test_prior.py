@@ -9,11 +9,11 @@ import pytest
 from stage.bases import ManyBases, ticking, track_of
 
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.search.prior import Prior
-from jitr.models.search.race import Race, race
-from jitr.models.search.shortlist import shortlist
 from jitr.models.surrogates.artifact.artifact import RaceEntry
 from jitr.models.surrogates.candidates import Candidate
+from jitr.models.training.search.prior import Prior
+from jitr.models.training.search.race import Race, race
+from jitr.models.training.search.shortlist import shortlist
 from jitr.schemas.trainings import Limits
 
 ROOMY = Limits(max_train_s=1e6, max_latency_ms=1e6, max_ram_mb=1e6)
@@ -95,7 +95,7 @@ def test_who_was_beaten_runs_where_the_one_that_beat_it_falls_out(monkeypatch: p
     found, _ = run(prior, Limits(max_ram_mb=1e6, max_train_s=1e6, max_latency_ms=1e-3), ticking(1e-9))
     assert "e linear" in lost(found) and "beaten" not in lost(found)["e linear"]
 
-    from jitr.models.search.runner import Runner
+    from jitr.models.training.search.runner import Runner
 
     outside = Runner.outside
     monkeypatch.setattr(
@@ -185,7 +185,7 @@ def test_seconds_of_encoding_are_forecast_by_the_rows_that_are_missing(known: bo
 def test_who_was_beaten_runs_even_if_the_one_that_beat_it_falls_out_late(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from jitr.models.search.runner import Runner
+    from jitr.models.training.search.runner import Runner
 
     outside = Runner.outside
 
@@ -206,8 +206,8 @@ def test_who_was_beaten_runs_even_if_the_one_that_beat_it_falls_out_late(
 
 
 def test_a_pair_takes_no_place_of_another() -> None:
-    from jitr.models.search.race import _halve
-    from jitr.models.search.runner import Runner
+    from jitr.models.training.search.race import _halve
+    from jitr.models.training.search.runner import Runner
 
     def runner(candidate: Candidate, accuracy: float) -> Runner:
         return Runner(candidate, RaceEntry(candidate=candidate.name, rows=300, accuracy=accuracy))
@@ -219,8 +219,8 @@ def test_a_pair_takes_no_place_of_another() -> None:
 
 
 def test_a_second_opinion_joins_the_ridge_of_its_own_encoder_and_no_pair() -> None:
-    from jitr.models.search.heat import heat
-    from jitr.models.search.runner import Runner
+    from jitr.models.training.search.runner import Runner
+    from jitr.models.training.search.tuned_stage import heat
 
     pair = Candidate("ridge", True, "c", "e")
     standing = [Runner(pair, RaceEntry(candidate=pair.name, rows=400, coverage=0.5))]
@@ -231,8 +231,8 @@ def test_a_second_opinion_joins_the_ridge_of_its_own_encoder_and_no_pair() -> No
 
 
 def test_those_left_out_hold_their_places_so_that_nobody_else_is_out_sooner() -> None:
-    from jitr.models.search.race import _halve
-    from jitr.models.search.runner import Runner
+    from jitr.models.training.search.race import _halve
+    from jitr.models.training.search.runner import Runner
 
     def runners(*accuracies: float) -> list[Runner]:
         return [Runner(C, RaceEntry(candidate=str(a), rows=300, accuracy=a)) for a in accuracies]

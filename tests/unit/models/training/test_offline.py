@@ -16,9 +16,9 @@ from jitr.models.surrogates.artifact.certificate import read_certificate, write_
 from jitr.models.surrogates.artifact.eject import eject
 from jitr.models.surrogates.artifact.plots import plots
 from jitr.models.surrogates.artifact.proof_history import Looks
-from jitr.models.surrogates.offline import Fit, fit_offline
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import Recipe
+from jitr.models.training.offline import Fit, fit_offline
+from jitr.models.training.train import Recipe
 from jitr.schemas.errors import ArtifactError, ConfigError, TrainingError
 from jitr.schemas.trainings import Limits
 

@@ -13,14 +13,14 @@ from jitr.models.bases.registry import registry
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import write_parts
-from jitr.models.search.race import decide, race
-from jitr.models.search.runner import Runner
-from jitr.models.surrogates import train as training
 from jitr.models.surrogates.artifact.artifact import RaceEntry
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.forecast import SHARES
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.surrogates.train import Recipe, train, training_id
+from jitr.models.training import train as training
+from jitr.models.training.search.race import decide, race
+from jitr.models.training.search.runner import Runner
+from jitr.models.training.train import Recipe, train, training_id
 from jitr.schemas.errors import TrainingError, WeightsError
 from jitr.schemas.trainings import Limits
 

@@ -9,15 +9,15 @@ import numpy as np
 
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
-from jitr.models.search.heat import heat
-from jitr.models.search.prior import Prior
-from jitr.models.search.runner import Runner
-from jitr.models.search.shortlist import shortlist
-from jitr.models.search.track import Clock, Track
 from jitr.models.surrogates.artifact.artifact import RaceEntry
 from jitr.models.surrogates.candidates import Candidate, candidates
 from jitr.models.surrogates.fit import Fitted
 from jitr.models.surrogates.heads.fields import fields_of
+from jitr.models.training.search.prior import Prior
+from jitr.models.training.search.race_data import Clock, Track
+from jitr.models.training.search.runner import Runner
+from jitr.models.training.search.shortlist import shortlist
+from jitr.models.training.search.tuned_stage import heat
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
 

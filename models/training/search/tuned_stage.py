@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.bases.tuned import TUNED_FOLDS
-from jitr.models.search.runner import Clock, Runner
-from jitr.models.search.track import Track
 from jitr.models.surrogates.fit import Fitted
+from jitr.models.training.search.race_data import Track
+from jitr.models.training.search.runner import Clock, Runner
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
 

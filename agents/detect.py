@@ -12,10 +12,10 @@ from time import monotonic
 
 import msgspec
 
-from jitr.agents.context import Context
-from jitr.agents.delivery import Agent
-from jitr.agents.handler import Delivery, Handler, Output
-from jitr.agents.taskcalls import as_output, coin, task_call
+from jitr.agents.runtime.context import Context
+from jitr.agents.runtime.faust_app import Agent
+from jitr.agents.runtime.handler import Delivery, Handler, Output
+from jitr.agents.task_call import as_output, coin, task_call
 from jitr.models.redaction.redaction import Redaction
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.schemas.calls import MOST_BYTES, Call

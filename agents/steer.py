@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import msgspec
 from aiokafka.partitioner import DefaultPartitioner
 
-from jitr.agents.context import Context
-from jitr.agents.delivery import Agent
-from jitr.agents.handler import Delivery, Output, Place, StatefulHandler
+from jitr.agents.runtime.context import Context
+from jitr.agents.runtime.faust_app import Agent
+from jitr.agents.runtime.handler import Delivery, Output, Place, StatefulHandler
 from jitr.models import lifecycle
 from jitr.schemas.events import Event
 from jitr.schemas.evidence import Command, Evidence

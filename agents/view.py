@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from mode.utils.logging import get_logger
 from redis.exceptions import RedisError
 
-from jitr.agents.context import Context
-from jitr.agents.delivery import Agent
-from jitr.agents.handler import Delivery, Handler, Output, Place
+from jitr.agents.runtime.context import Context
+from jitr.agents.runtime.faust_app import Agent
+from jitr.agents.runtime.handler import Delivery, Handler, Output, Place
 from jitr.router.table import RouteTable
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.events import Event

@@ -16,23 +16,23 @@ from aiohttp.typedefs import Handler
 from mode.utils.logging import get_logger
 from redis.asyncio import Redis
 
-from jitr.agents import watchdog
-from jitr.agents.audit import audit
-from jitr.agents.collect import collect
-from jitr.agents.compacted import CompactedReader
-from jitr.agents.context import Context
-from jitr.agents.delivery import Agent, Delivery
+from jitr.agents.auditing.audit import audit
+from jitr.agents.auditing.scoring import Scorer
+from jitr.agents.collecting.collect import collect
 from jitr.agents.detect import detect
-from jitr.agents.handler import Output
-from jitr.agents.metrics import Metrics
-from jitr.agents.mine import mine
-from jitr.agents.outbox import pack, send_all
-from jitr.agents.scoring import Scorer
+from jitr.agents.mining.mine import mine
+from jitr.agents.runtime import watchdog
+from jitr.agents.runtime.compacted_table import CompactedReader
+from jitr.agents.runtime.context import Context
+from jitr.agents.runtime.faust_app import Agent, Delivery
+from jitr.agents.runtime.handler import Output
+from jitr.agents.runtime.metrics import Metrics
+from jitr.agents.runtime.producer import pack, send_all
+from jitr.agents.runtime.topics import create_missing
+from jitr.agents.runtime.watchdog import StuckError
 from jitr.agents.steer import steer
-from jitr.agents.topics import create_missing
-from jitr.agents.train import train
+from jitr.agents.training.train import train
 from jitr.agents.view import view
-from jitr.agents.watchdog import StuckError
 from jitr.router.redis import connect
 from jitr.router.rights import must_have
 from jitr.router.supervisor import Loops

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from jitr.agents.taskcalls import task_call
+from jitr.agents.task_call import task_call
 from jitr.models.answers.normalize import normal
 from jitr.models.datasets.examples import Example
 from jitr.models.redaction.redaction import Redaction

@@ -7,10 +7,10 @@ from typing import Any
 
 from stage.kafka import Kafka, eventually, settings_for
 
-from jitr.agents.delivery import Agent, Delivery
-from jitr.agents.handler import Delivery as Delivered
-from jitr.agents.handler import Handler, Output
-from jitr.agents.metrics import Metrics
+from jitr.agents.runtime.faust_app import Agent, Delivery
+from jitr.agents.runtime.handler import Delivery as Delivered
+from jitr.agents.runtime.handler import Handler, Output
+from jitr.agents.runtime.metrics import Metrics
 from jitr.schemas.events import Event
 from jitr.schemas.evidence import Tick
 

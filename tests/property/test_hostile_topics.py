@@ -23,21 +23,21 @@ from redis.asyncio import Redis
 from stage.fuzzed import EVENTS, Hostile, Raw
 from stage.lanes import Kafka
 
-from jitr.agents import audit as audit_module
-from jitr.agents import train as train_module
-from jitr.agents.audit import Audit
-from jitr.agents.collect import Collect
-from jitr.agents.compacted import CompactedReader
-from jitr.agents.context import Context
+from jitr.agents.auditing import audit as audit_module
+from jitr.agents.auditing.audit import Audit
+from jitr.agents.collecting.collect import Collect
 from jitr.agents.detect import Detector, Limiter
-from jitr.agents.handler import Handler, Place
-from jitr.agents.lane import Lane, LaneSettings
-from jitr.agents.likening import Likening
-from jitr.agents.metrics import Metrics
-from jitr.agents.mine import Mine
+from jitr.agents.mining.mine import Mine
+from jitr.agents.mining.proposals import Likening
+from jitr.agents.runtime.compacted_table import CompactedReader
+from jitr.agents.runtime.context import Context
+from jitr.agents.runtime.decode import Source, unpack
+from jitr.agents.runtime.handler import Handler, Place
+from jitr.agents.runtime.metrics import Metrics
+from jitr.agents.runtime.partition import Lane, LaneSettings
 from jitr.agents.steer import Steer
-from jitr.agents.train import Train
-from jitr.agents.unpack import Source, unpack
+from jitr.agents.training import train as train_module
+from jitr.agents.training.train import Train
 from jitr.agents.view import View
 from jitr.models.redaction.redaction import Redaction
 from jitr.router.table import RouteTable

@@ -10,7 +10,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from jitr.agents.topics import create_missing
+from jitr.agents.runtime.topics import create_missing
 from jitr.schemas.events import Event, decode_events, encode_batch
 from jitr.schemas.record import Record
 from jitr.schemas.settings import Settings

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
-from jitr.agents.handler import Delivery, Handler, Output, Place, StatefulHandler
-from jitr.agents.lane import Lane, LaneSettings
-from jitr.agents.metrics import Metrics
-from jitr.agents.state import Outgoing
-from jitr.agents.unpack import Source
+from jitr.agents.runtime.decode import Source
+from jitr.agents.runtime.handler import Delivery, Handler, Output, Place, StatefulHandler
+from jitr.agents.runtime.metrics import Metrics
+from jitr.agents.runtime.partition import Lane, LaneSettings
+from jitr.agents.runtime.snapshot_store import Outgoing
 from jitr.schemas.calls import Message
 from jitr.schemas.deadletters import DeadLetter
 from jitr.schemas.events import Event, decode_events, encode_batch

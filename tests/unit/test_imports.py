@@ -32,7 +32,7 @@ MAY_IMPORT = {
         "models.surrogates.together",
         "models.promise.gate",
     ),
-    "offline": ("schemas", "models", "agents.taskcalls"),
+    "offline": ("schemas", "models", "agents.task_call"),
     "sandbox": ("schemas", "models", "agents", "router"),
     "cli": ALL,
 }

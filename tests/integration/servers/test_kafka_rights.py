@@ -10,7 +10,7 @@ from stage.kafka import eventually
 from stage.secure_kafka import SecureKafka, call, committed, settings_at
 from stage.workers import working
 
-from jitr.agents.topics import create_missing
+from jitr.agents.runtime.topics import create_missing
 from jitr.agents.worker import Worker
 from jitr.cli.topic import producer, records
 from jitr.router.events import EventStream

@@ -12,7 +12,7 @@ from stage.certificates import Certificates
 from stage.kafka import eventually
 from stage.secure_redis import RedisProcess, cluster, sentinels, tls_redis
 
-from jitr.agents.lease import lease
+from jitr.agents.runtime.lease import lease
 from jitr.cli.keys import _asked
 from jitr.cli.table import rows
 from jitr.router.keyring import Keyring, Used

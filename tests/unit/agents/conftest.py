@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from jitr.agents.context import Context
-from jitr.agents.handler import Delivery
-from jitr.agents.metrics import Metrics
+from jitr.agents.runtime.context import Context
+from jitr.agents.runtime.handler import Delivery
+from jitr.agents.runtime.metrics import Metrics
 from jitr.schemas.calls import Message, Response
 from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Route, Transition

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from stage.lanes import TOPIC, Bench, Echo, Kafka, Sum, survive
 
-from jitr.agents.handler import Delivery, Output
-from jitr.agents.state import Snapshot, SnapshotStore
+from jitr.agents.runtime.handler import Delivery, Output
+from jitr.agents.runtime.snapshot_store import Snapshot, SnapshotStore
 from jitr.schemas.calls import Message
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.events import Event, decode_events

@@ -16,8 +16,8 @@ from stage.kafka import Kafka, eventually, settings_for
 from stage.lanes import Bench, Sum
 from stage.workers import WorkerProcess, working
 
-from jitr.agents.collect import Collect
-from jitr.agents.handler import Delivery, Place
+from jitr.agents.collecting.collect import Collect
+from jitr.agents.runtime.handler import Delivery, Place
 from jitr.models.datasets.parts import list_parts
 from jitr.sandbox.traffic.workload import Workload
 from jitr.schemas.tasks import Task, TaskCall

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from jitr.agents.unpack import Source, blame, unpack
+from jitr.agents.runtime.decode import Source, blame, unpack
 from jitr.models.redaction.redaction import Redaction
 from jitr.schemas.errors import RecordError
 from jitr.schemas.settings import Settings

@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 
-from jitr.agents.audit import Audit
-from jitr.agents.collect import Collect
+from jitr.agents.auditing.audit import Audit
+from jitr.agents.collecting.collect import Collect
 from jitr.agents.detect import Detector, Limiter
-from jitr.agents.handler import Place
+from jitr.agents.runtime.handler import Place
 from jitr.schemas.calls import Call, DecisionStamp, Response
 from jitr.schemas.evidence import Alarm, AuditWindow, Verdict
 from jitr.schemas.routes import Proof, Route, RouteVersion, ShadowRun, SurrogateRef, SurrogateTarget

@@ -6,7 +6,7 @@ import re
 import pytest
 from stage.odd_records import RECORDS, Odd
 
-from jitr.agents.unpack import Source, unpack
+from jitr.agents.runtime.decode import Source, unpack
 from jitr.models.redaction.redaction import Redaction
 from jitr.schemas.deadletters import DeadLetter
 from jitr.schemas.dialects import read_call

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from jitr.agents.handler import Delivery, Place
+from jitr.agents.runtime.handler import Delivery, Place
 from jitr.agents.steer import Steer
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import Event

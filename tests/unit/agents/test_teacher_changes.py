@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from jitr.agents.audit import Audit
-from jitr.agents.collect import Collect
-from jitr.agents.handler import Delivery, Place
+from jitr.agents.auditing.audit import Audit
+from jitr.agents.collecting.collect import Collect
+from jitr.agents.runtime.handler import Delivery, Place
 from jitr.agents.steer import Steer
-from jitr.agents.taskcalls import coin
-from jitr.agents.training import run_training
+from jitr.agents.task_call import coin
+from jitr.agents.training.child import run_training
 from jitr.models import lifecycle
 from jitr.models.datasets.parts import read_parts
 from jitr.models.surrogates.artifact.artifact import read_manifest

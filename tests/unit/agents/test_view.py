@@ -3,8 +3,8 @@
 import pytest
 from redis.asyncio import Redis
 
-from jitr.agents.handler import Delivery, Place
-from jitr.agents.lease import lease
+from jitr.agents.runtime.handler import Delivery, Place
+from jitr.agents.runtime.lease import lease
 from jitr.agents.view import View, look
 from jitr.router.table import RouteTable
 from jitr.schemas.errors import UnavailableError

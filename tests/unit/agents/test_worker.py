@@ -5,8 +5,8 @@ import pytest
 from aiokafka import TopicPartition
 from stage.kafka import eventually, settings_for
 
-from jitr.agents.metrics import MOST_TASKS, Metrics
-from jitr.agents.watchdog import Progress
+from jitr.agents.runtime.metrics import MOST_TASKS, Metrics
+from jitr.agents.runtime.watchdog import Progress
 from jitr.agents.worker import Worker
 from jitr.schemas.errors import ConfigError, UnavailableError
 from jitr.schemas.money import Money

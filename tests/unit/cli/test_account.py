@@ -3,7 +3,7 @@
 import msgspec
 from click.testing import CliRunner
 
-from jitr.agents.metrics import Metrics
+from jitr.agents.runtime.metrics import Metrics
 from jitr.cli.account import figures, lines, saved
 from jitr.cli.routes import routes
 from jitr.router.table import Rows

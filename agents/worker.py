@@ -33,8 +33,8 @@ from jitr.agents.runtime.watchdog import StuckError
 from jitr.agents.steer import steer
 from jitr.agents.training.train import train
 from jitr.agents.view import view
-from jitr.router.redis import connect
-from jitr.router.rights import must_have
+from jitr.router.servers.redis import connect
+from jitr.router.servers.rights import must_have
 from jitr.router.supervisor import Loops
 from jitr.router.table import RouteTable
 from jitr.schemas.errors import ConfigError, nearest

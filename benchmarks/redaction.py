@@ -24,7 +24,7 @@ from redacted.innocent import INNOCENT
 from redacted.kinds import CONTEXTS, SECRETS, drawn
 
 from jitr.models.redaction.redaction import Redaction
-from jitr.router.requests import read_request
+from jitr.router.protocols.openai_requests import read_request
 from jitr.schemas.calls import Call
 from jitr.schemas.settings import Settings
 

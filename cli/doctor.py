@@ -21,11 +21,11 @@ from redis.exceptions import RedisError
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json
 from jitr.models.bases.weights import Weights
-from jitr.router.kafka import client_options
-from jitr.router.kafka import why as why_kafka
-from jitr.router.redis import connect
-from jitr.router.redis import why as why_redis
-from jitr.router.rights import missing as missing_rights
+from jitr.router.servers.kafka import client_options
+from jitr.router.servers.kafka import why as why_kafka
+from jitr.router.servers.redis import connect
+from jitr.router.servers.redis import why as why_redis
+from jitr.router.servers.rights import missing as missing_rights
 from jitr.router.table import key
 from jitr.schemas.errors import ConfigError, UnavailableError
 from jitr.schemas.rights import PARTS, kafka_rights, page

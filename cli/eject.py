@@ -17,7 +17,7 @@ from jitr.models.lifecycle.rows import live, on_offer
 from jitr.models.surrogates.artifact.artifact import MANIFEST, read_measured
 from jitr.models.surrogates.artifact.certificate import of_route
 from jitr.models.surrogates.artifact.eject import eject as write
-from jitr.router.fetch import local_path
+from jitr.router.scoring.fetch import local_path
 from jitr.schemas.errors import NotFoundError, UnavailableError
 from jitr.schemas.routes import SurrogateRef
 from jitr.schemas.settings import Settings

@@ -13,8 +13,8 @@ from redis.exceptions import RedisError
 
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, moment, print_json, table, usd
-from jitr.router.keyring import Keyring, new_key, revocable
-from jitr.router.redis import connect, why
+from jitr.router.callers.keyring import Keyring, new_key, revocable
+from jitr.router.servers.redis import connect, why
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.keys import GatewayKey
 from jitr.schemas.settings import Settings

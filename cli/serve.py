@@ -44,7 +44,7 @@ def gateway(settings: Settings, host: str | None, port: int | None, upstream: st
 
     Point `base_url` of your OpenAI client at it; the key of your requests is passed on to the LLM.
     """
-    from jitr.router.gateway import serve
+    from jitr.router.gateway.server import serve
 
     log_to_stderr(settings)
     given = {"host": host, "port": port, "upstream": upstream}

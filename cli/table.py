@@ -6,7 +6,7 @@ import asyncio
 
 from redis.exceptions import RedisError
 
-from jitr.router.redis import connect, why
+from jitr.router.servers.redis import connect, why
 from jitr.router.table import RouteTable, Rows
 from jitr.schemas.errors import NotFoundError, UnavailableError
 from jitr.schemas.routes import Route

@@ -10,8 +10,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
-from jitr.router.kafka import client_options, why
-from jitr.router.rights import must_have
+from jitr.router.servers.kafka import client_options, why
+from jitr.router.servers.rights import must_have
 from jitr.schemas import fetching
 from jitr.schemas.errors import RecordError, UnavailableError
 from jitr.schemas.events import Event, decode_events

@@ -10,9 +10,9 @@ import msgspec
 
 from jitr.models.redaction.calls import length
 from jitr.router.decision import Decision, coin
-from jitr.router.frames import Said
+from jitr.router.protocols.openai_requests import needs_teacher
 from jitr.router.reasons import Reason
-from jitr.router.requests import needs_teacher
+from jitr.router.scoring.frames import Said
 from jitr.router.snapshot import Live, View
 from jitr.schemas.calls import MOST_BYTES, Call
 from jitr.schemas.labels import has_text

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
-from jitr.router.frames import Said
 from jitr.router.reasons import Reason
+from jitr.router.scoring.frames import Said
 from jitr.schemas.calls import Call, DecisionStamp
 
 

@@ -13,9 +13,9 @@ import msgspec
 from jitr.models.redaction.calls import length
 from jitr.models.redaction.redaction import Redaction
 from jitr.router.decision import Decision
+from jitr.router.protocols.openai_requests import read_request
+from jitr.router.publishing.wellformed import is_wellformed, wellformed
 from jitr.router.reasons import Reason
-from jitr.router.requests import read_request
-from jitr.router.wellformed import is_wellformed, wellformed
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import RecordError
 from jitr.schemas.settings import Settings

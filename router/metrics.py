@@ -20,7 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from jitr.router.drops import Drop
+from jitr.router.publishing.drops import Drop
 from jitr.router.reasons import Reason
 from jitr.router.supervisor import Loops
 

@@ -15,9 +15,9 @@ import msgspec
 
 from jitr.router.background import BackgroundLoop
 from jitr.router.decision import new_id
-from jitr.router.drops import Drop
-from jitr.router.events import MOST_CALLS, EventStream
-from jitr.router.requests import read_request
+from jitr.router.protocols.openai_requests import read_request
+from jitr.router.publishing.drops import Drop
+from jitr.router.publishing.events import MOST_CALLS, EventStream
 from jitr.schemas.calls import Call
 from jitr.schemas.dialects.openai_answer import Answer, read_answer
 from jitr.schemas.settings import Settings
@@ -135,7 +135,7 @@ class Publisher:
 
     @property
     def dropped(self) -> Counter[str]:
-        """Calls lost, by why (`jitr.router.drops`)."""
+        """Calls lost, by why (`jitr.router.publishing.drops`)."""
         return self._stream.dropped + self._lost
 
     @property

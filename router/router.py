@@ -13,13 +13,13 @@ import msgspec
 
 from jitr.router.deciding import Decider, cut_off, scored
 from jitr.router.decision import Decision, new_id
-from jitr.router.events import EventStream
-from jitr.router.frames import Said
 from jitr.router.intake import Intake
 from jitr.router.patience import TeacherTimes, deadline_s
+from jitr.router.protocols.openai_requests import read_response
+from jitr.router.publishing.events import EventStream
 from jitr.router.reasons import Reason
-from jitr.router.requests import read_response
-from jitr.router.scoring import BusyError, LoadingError
+from jitr.router.scoring.frames import Said
+from jitr.router.scoring.scorers import BusyError, LoadingError
 from jitr.router.snapshot import Live, Snapshot
 from jitr.schemas.calls import Call, Response, Usage
 from jitr.schemas.settings import Settings

@@ -14,12 +14,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from jitr.models.tasks.matching.matcher import Matcher
-from jitr.router.artifacts import Refusal, Shelf, Surrogate
-from jitr.router.fetch import local_path
 from jitr.router.flush import covers, overlay, token
 from jitr.router.reasons import Reason
-from jitr.router.redis import connect, why
-from jitr.router.scoring import Scorers
+from jitr.router.scoring.artifacts import Refusal, Shelf, Surrogate
+from jitr.router.scoring.fetch import local_path
+from jitr.router.scoring.scorers import Scorers
+from jitr.router.servers.redis import connect, why
 from jitr.router.supervisor import Loops
 from jitr.router.table import RouteTable, Rows, channels
 from jitr.schemas.routes import Route, SurrogateRef, SurrogateTarget

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from jitr.router.fetch import folder_of
-from jitr.router.frames import Said
-from jitr.router.process import ScorerEndedError, ScorerProcess
+from jitr.router.scoring.fetch import folder_of
+from jitr.router.scoring.frames import Said
+from jitr.router.scoring.process import ScorerEndedError, ScorerProcess
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.routes import SurrogateRef
 

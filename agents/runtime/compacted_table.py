@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from mode.utils.logging import get_logger
 
-from jitr.router.kafka import client_options, why
+from jitr.router.servers.kafka import client_options, why
 from jitr.router.supervisor import Loops
 from jitr.schemas import fetching
 from jitr.schemas.errors import UnavailableError

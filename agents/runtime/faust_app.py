@@ -26,7 +26,7 @@ from jitr.agents.runtime.handler import Handler, Place
 from jitr.agents.runtime.metrics import Metrics
 from jitr.agents.runtime.partition import Lane, LaneSettings
 from jitr.models.redaction.redaction import Redaction
-from jitr.router.kafka import credentials
+from jitr.router.servers.kafka import credentials
 from jitr.router.supervisor import Loops
 from jitr.schemas import fetching
 from jitr.schemas.errors import UnavailableError

@@ -13,8 +13,8 @@ from aiokafka.errors import (
     for_code,
 )
 
-from jitr.router.kafka import client_options, why
-from jitr.router.rights import says
+from jitr.router.servers.kafka import client_options, why
+from jitr.router.servers.rights import says
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.rights import KafkaRight
 from jitr.schemas.servers import KafkaSettings

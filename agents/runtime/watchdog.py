@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from mode.utils.logging import get_logger
 
-from jitr.router.kafka import client_options
+from jitr.router.servers.kafka import client_options
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.servers import KafkaSettings
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
-from jitr.router.kafka import client_options
+from jitr.router.servers.kafka import client_options
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import Event, decode_events
 from jitr.schemas.record import decode

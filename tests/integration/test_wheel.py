@@ -38,7 +38,7 @@ absent = [m for m in ("torch", "faust", "river", "scipy", "sklearn", "transforme
 assert not absent, absent
 import jitr.schemas.dialects, jitr.schemas.settings, jitr.models.tasks.matching.matcher
 import jitr.models.surrogates.runtime, jitr.models.promise.gate
-import jitr.router.router, jitr.router.gateway, jitr.router.publisher, jitr.cli.main
+import jitr.router.router, jitr.router.gateway.server, jitr.router.publisher, jitr.cli.main
 """
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     subprocess.run([str(python), "-c", code], check=True, cwd=tmp_path, env=env)

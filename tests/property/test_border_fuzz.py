@@ -22,8 +22,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as bounds
 from hypothesis import strategies as st
 
-from jitr.router.events import EventStream
-from jitr.router.gateway import Gateway
+from jitr.router.gateway.server import Gateway
+from jitr.router.publishing.events import EventStream
 from jitr.sandbox.redis import RedisServer
 from jitr.schemas.servers import KafkaSettings, RedisSettings
 from jitr.schemas.settings import GatewaySettings, Settings, StateSettings

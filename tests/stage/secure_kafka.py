@@ -22,7 +22,7 @@ from confluent_kafka.admin import (
 )
 from stage.certificates import Certificates
 
-from jitr.router.kafka import client_options
+from jitr.router.servers.kafka import client_options
 from jitr.schemas.calls import Call, Message
 from jitr.schemas.servers import KafkaSettings
 from jitr.schemas.settings import GatewaySettings, Settings, StateSettings, WorkerSettings

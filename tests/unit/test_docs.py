@@ -16,7 +16,7 @@ import pytest
 
 from jitr.cli.reference import pages
 from jitr.models.promise import audits, blind, court, hold, shadow, suspicion
-from jitr.router.drops import Drop
+from jitr.router.publishing.drops import Drop
 from jitr.schemas.policy import DEMO, Policy
 from jitr.schemas.settings import Settings
 

@@ -16,12 +16,12 @@ MAY_IMPORT = {
         "schemas",
         "models",
         "router.table",
-        "router.fetch",
-        "router.frames",
-        "router.kafka",
-        "router.process",
-        "router.redis",
-        "router.rights",
+        "router.scoring.fetch",
+        "router.scoring.frames",
+        "router.servers.kafka",
+        "router.scoring.process",
+        "router.servers.redis",
+        "router.servers.rights",
         "router.supervisor",
     ),
     "router": (
@@ -64,7 +64,7 @@ def test_a_folder_imports_only_what_the_table_allows(folder: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["jitr.router.gateway", "jitr.router.router", "jitr.models.surrogates.runtime"]
+    "module", ["jitr.router.gateway.server", "jitr.router.router", "jitr.models.surrogates.runtime"]
 )
 def test_the_request_path_loads_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"

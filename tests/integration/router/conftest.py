@@ -19,8 +19,8 @@ from redis.asyncio import Redis
 
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.training.train import Recipe, TrainingResult, train_dataset
-from jitr.router.credentials import identity
-from jitr.router.gateway import Gateway
+from jitr.router.callers.credentials import identity
+from jitr.router.gateway.server import Gateway
 from jitr.router.snapshot import Snapshot
 from jitr.router.supervisor import Loops
 from jitr.router.table import RouteTable

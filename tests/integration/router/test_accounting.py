@@ -19,10 +19,10 @@ import pytest
 from aiohttp import web
 from stage.published import published
 
-from jitr.router import events as rooms
-from jitr.router import link
-from jitr.router.events import EventStream
-from jitr.router.gateway import Gateway
+from jitr.router.gateway.server import Gateway
+from jitr.router.publishing import events as rooms
+from jitr.router.publishing import link
+from jitr.router.publishing.events import EventStream
 from jitr.router.snapshot import Snapshot
 from jitr.sandbox.processes import Child, Processes
 from jitr.schemas.routes import Route

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from stage.scorers import RUNTIME
 
-from jitr.router import artifacts
-from jitr.router.artifacts import Refusal, Shelf, Shelved
 from jitr.router.reasons import Reason
-from jitr.router.scoring import LoadingError, Scorers
+from jitr.router.scoring import artifacts
+from jitr.router.scoring.artifacts import Refusal, Shelf, Shelved
+from jitr.router.scoring.scorers import LoadingError, Scorers
 from jitr.router.supervisor import Loops
 from jitr.schemas.routes import SurrogateRef
 

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from jitr.router.bodies import MOST_LENIENT, MOST_PACKED, MOST_VALUES
+from jitr.router.http.bodies import MOST_LENIENT, MOST_PACKED, MOST_VALUES
 
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"

@@ -15,9 +15,9 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from yarl import URL
 
-from jitr.router.callers import CHECK_S
-from jitr.router.gateway import Gateway
-from jitr.router.keyring import Keyring
+from jitr.router.callers.callers import CHECK_S
+from jitr.router.callers.keyring import Keyring
+from jitr.router.gateway.server import Gateway
 from jitr.router.snapshot import Snapshot
 from jitr.schemas.prices import Price
 from jitr.schemas.routes import Route

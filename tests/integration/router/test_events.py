@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from jitr.router import events as rooms
-from jitr.router import link
-from jitr.router.events import EventStream
 from jitr.router.publisher import Publisher
+from jitr.router.publishing import events as rooms
+from jitr.router.publishing import link
+from jitr.router.publishing.events import EventStream
 from jitr.sandbox.broker import Broker
 from jitr.schemas.calls import Call, Message
 from jitr.schemas.dialects import read_call
@@ -208,7 +208,7 @@ async def test_a_gateways_calls_reach_kafka_as_read_by_the_agents(
 ) -> None:
     import aiohttp
 
-    from jitr.router.gateway import Gateway
+    from jitr.router.gateway.server import Gateway
 
     gateway = Gateway(
         msgspec.structs.replace(

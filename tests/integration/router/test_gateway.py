@@ -451,7 +451,7 @@ async def test_as_a_process_it_serves_until_it_is_told_to_stop_and_sends_what_it
     settings: Any, teacher: Any, http: aiohttp.ClientSession, world: Any, until: Until
 ) -> None:
     code = (
-        "from jitr.router.gateway import serve\n"
+        "from jitr.router.gateway.server import serve\n"
         "from jitr.schemas.settings import Settings\n"
         "serve(Settings.load())"
     )
@@ -515,7 +515,7 @@ async def test_it_tells_health_readiness_version_and_metrics(
 async def test_without_redis_it_is_not_ready_and_calls_pass_through(
     settings: Any, teacher: Any, http: aiohttp.ClientSession, world: Any
 ) -> None:
-    from jitr.router.gateway import Gateway
+    from jitr.router.gateway.server import Gateway
     from jitr.schemas.settings import RedisSettings
 
     upstream = msgspec.structs.replace(settings.gateway, upstream=teacher.url)
@@ -535,7 +535,7 @@ async def test_without_redis_it_is_not_ready_and_calls_pass_through(
 
 
 async def test_a_port_that_is_taken_is_an_error_that_says_so(world: Any, settings: Any) -> None:
-    from jitr.router.gateway import Gateway
+    from jitr.router.gateway.server import Gateway
     from jitr.schemas.errors import ConfigError
 
     taken = msgspec.structs.replace(settings.gateway, port=world.gateway.port)

@@ -19,7 +19,7 @@ from aiohttp import web
 from backports import zstd
 from yarl import URL
 
-from jitr.router.gateway import Gateway
+from jitr.router.gateway.server import Gateway
 from jitr.schemas.errors import ConfigError
 
 Until = Callable[[Callable[[], Any]], Awaitable[None]]

@@ -16,11 +16,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from stage.published import published, settings_for
 
 from jitr.models.redaction.redaction import Redaction
-from jitr.router import events as rooms
-from jitr.router import link
-from jitr.router.drops import Drop
-from jitr.router.events import PUMP, EventStream
 from jitr.router.publisher import Publisher
+from jitr.router.publishing import events as rooms
+from jitr.router.publishing import link
+from jitr.router.publishing.drops import Drop
+from jitr.router.publishing.events import PUMP, EventStream
 from jitr.sandbox.broker import Broker, Limits
 from jitr.sandbox.broker.codes import Code, RefusalError
 from jitr.sandbox.broker.log import PartitionLog

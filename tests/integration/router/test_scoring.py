@@ -16,10 +16,10 @@ import psutil
 import pytest
 from stage.scorers import RUNTIME
 
-from jitr.router import crashes
-from jitr.router.place import CrashError, SurrogateError
-from jitr.router.process import ScorerEndedError
-from jitr.router.scoring import BusyError, LoadingError, Scorers
+from jitr.router.scoring import crashes
+from jitr.router.scoring.place import CrashError, SurrogateError
+from jitr.router.scoring.process import ScorerEndedError
+from jitr.router.scoring.scorers import BusyError, LoadingError, Scorers
 from jitr.schemas.errors import ArtifactError, WeightsError
 
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
@@ -329,7 +329,7 @@ async def test_two_processes_share_what_waits(tmp_path: Path, until: Until) -> N
 FORKS = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from jitr.router.scoring import Scorers
+from jitr.router.scoring.scorers import Scorers
 from stage.scorers import RUNTIME
 
 scorers = Scorers(runtime=RUNTIME)  # made before the fork, as a server does that loads its app first

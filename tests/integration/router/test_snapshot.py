@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from jitr.router import artifacts
 from jitr.router.reasons import Reason
+from jitr.router.scoring import artifacts
 from jitr.router.snapshot import Snapshot, View
 from jitr.router.table import RouteTable, key
 from jitr.sandbox.redis import RedisServer

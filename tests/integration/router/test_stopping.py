@@ -20,7 +20,7 @@ from jitr.schemas.routes import Route
 Make = Callable[..., Route]
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
 CODE = """
-from jitr.router.gateway import serve
+from jitr.router.gateway.server import serve
 from jitr.schemas.settings import Settings
 serve(Settings.load())
 """

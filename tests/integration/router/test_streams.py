@@ -15,8 +15,8 @@ import brotli
 import openai
 import pytest
 
-from jitr.router import chat
-from jitr.router.requests import read_upstream
+from jitr.router.gateway import chat
+from jitr.router.protocols.openai_requests import read_upstream
 
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
 CHUNKS = [

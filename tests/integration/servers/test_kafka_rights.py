@@ -13,8 +13,8 @@ from stage.workers import working
 from jitr.agents.runtime.topics import create_missing
 from jitr.agents.worker import Worker
 from jitr.cli.topic import producer, records
-from jitr.router.events import EventStream
-from jitr.router.rights import missing
+from jitr.router.publishing.events import EventStream
+from jitr.router.servers.rights import missing
 from jitr.sandbox.traffic.workload import Workload
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.rights import AGENTS, KafkaRight, kafka_rights, making_rights

@@ -12,7 +12,7 @@ from stage.workers import working
 
 from jitr.agents.runtime.topics import create_missing
 from jitr.cli.topic import producer, records
-from jitr.router.events import EventStream
+from jitr.router.publishing.events import EventStream
 from jitr.schemas.errors import ConfigError, UnavailableError
 
 pytestmark = pytest.mark.kafka

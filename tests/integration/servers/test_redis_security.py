@@ -15,8 +15,8 @@ from stage.secure_redis import RedisProcess, cluster, sentinels, tls_redis
 from jitr.agents.runtime.lease import lease
 from jitr.cli.keys import _asked
 from jitr.cli.table import rows
-from jitr.router.keyring import Keyring, Used
-from jitr.router.redis import connect
+from jitr.router.callers.keyring import Keyring, Used
+from jitr.router.servers.redis import connect
 from jitr.router.snapshot import Snapshot
 from jitr.router.table import RouteTable, key
 from jitr.schemas.errors import ConfigError, UnavailableError

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jitr.router.openai_answers import error_message
-from jitr.router.requests import read_body, read_response, read_upstream
+from jitr.router.protocols.openai_answers import error_message
+from jitr.router.protocols.openai_requests import read_body, read_response, read_upstream
 from jitr.schemas.calls import Call, checked
 from jitr.schemas.dialects.openai_answer import Answer
 

@@ -11,8 +11,8 @@ import pytest
 from jitr.models.redaction.redaction import Redaction
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.router import intake as module
-from jitr.router.events import EventStream
 from jitr.router.intake import LONG, LONGEST, MOST_LONG
+from jitr.router.publishing.events import EventStream
 from jitr.router.reasons import Reason
 from jitr.router.router import Router
 from jitr.router.snapshot import View

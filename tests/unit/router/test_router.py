@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.router.decision import coin, new_id
-from jitr.router.place import SurrogateError
-from jitr.router.process import ScorerEndedError
 from jitr.router.reasons import Reason
 from jitr.router.router import Router
-from jitr.router.scoring import BusyError, LoadingError
+from jitr.router.scoring.place import SurrogateError
+from jitr.router.scoring.process import ScorerEndedError
+from jitr.router.scoring.scorers import BusyError, LoadingError
 from jitr.router.snapshot import Live, View
 from jitr.schemas.calls import Call, Message, Response
 from jitr.schemas.labels import NoLabel, no_label

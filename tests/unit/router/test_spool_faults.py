@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jitr.router.drops import Drop
-from jitr.router.spool import Spool
+from jitr.router.publishing.drops import Drop
+from jitr.router.publishing.spool import Spool
 
 
 def drained(spool: Spool) -> list[bytes]:

@@ -13,8 +13,8 @@ from stage.kafka import eventually
 from stage.secure_redis import RedisProcess, cluster, sentinels, tls_redis
 
 from jitr.agents.runtime.lease import lease
-from jitr.cli.keys import _asked
 from jitr.cli.table import rows
+from jitr.cli.verbs.keys import _asked
 from jitr.router.callers.keyring import Keyring, Used
 from jitr.router.servers.redis import connect
 from jitr.router.snapshot import Snapshot

@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from jitr.agents.runtime.metrics import Metrics
 from jitr.cli.account import figures, lines, saved
-from jitr.cli.routes import routes
+from jitr.cli.verbs.routes import routes
 from jitr.router.table import Rows
 from jitr.schemas.evidence import Evidence
 from jitr.schemas.money import Money
@@ -62,7 +62,7 @@ def test_the_routing_table_shows_it_where_a_certificate_will_stand(monkeypatch):
     row = route(candidate=ref, shadow=ShadowRun(version="v2", calls=120, forecast_calls=400))
     found = Rows("t")
     found.routes["k"] = row
-    monkeypatch.setattr("jitr.cli.routes.rows", lambda settings, tenant: found)
+    monkeypatch.setattr("jitr.cli.verbs.routes.rows", lambda settings, tenant: found)
     monkeypatch.setenv("COLUMNS", "240")
     shown = CliRunner().invoke(routes, ["--tenant", "t"], catch_exceptions=False)
     assert "shadow: 120 of about 400 calls" in shown.output

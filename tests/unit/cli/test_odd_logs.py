@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 from stage.logs import request, response, rows, write
 
-from jitr.cli.fit import fit
 from jitr.cli.main import main
+from jitr.cli.verbs.fit import fit
 from jitr.models.redaction.redaction import Redaction
 from jitr.offline.lines import call_lines
 from jitr.offline.teaching import read

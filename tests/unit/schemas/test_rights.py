@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from jitr.agents.worker import AGENTS as WORKERS_AGENTS
-from jitr.cli.doctor import doctor
+from jitr.cli.verbs.doctor import doctor
 from jitr.schemas.rights import AGENTS, PARTS, kafka_rights, making_rights, redis_rights
 from jitr.schemas.settings import Settings
 from jitr.schemas.topics import Topics

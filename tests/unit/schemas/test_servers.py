@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from jitr.cli.config import without_secrets
+from jitr.cli.verbs.config import without_secrets
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.servers import SECRETS
 from jitr.schemas.settings import Settings

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from jitr.cli.card import card
+from jitr.cli.verbs.card import card
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.surrogates.artifact.artifact import Measured, RaceEntry, read_manifest, read_measured
 from jitr.models.surrogates.artifact.card import size_line

@@ -3,7 +3,7 @@
 import pytest
 from aiokafka import codec
 
-from jitr.cli.doctor import _codecs
+from jitr.cli.verbs.doctor import _codecs
 
 
 def test_codecs_of_kafka_are_there() -> None:

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from jitr.cli import fit as command
-from jitr.cli.card import card
-from jitr.cli.eject import eject
-from jitr.cli.fit import fit
+from jitr.cli.verbs import fit as command
+from jitr.cli.verbs.card import card
+from jitr.cli.verbs.eject import eject
+from jitr.cli.verbs.fit import fit
 from jitr.models.answers.kinds import in_kind
 from jitr.models.answers.normalize import normal
 from jitr.models.datasets.examples import Dataset, Example

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from jitr.cli import eject as command
-from jitr.cli.card import card
+from jitr.cli.verbs import eject as command
+from jitr.cli.verbs.card import card
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.surrogates.artifact.certificate import read_certificate
 from jitr.models.training.train import Recipe, train_dataset

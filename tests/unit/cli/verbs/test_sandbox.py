@@ -4,7 +4,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from jitr.cli.sandbox import traffic
+from jitr.cli.verbs.sandbox import traffic
 from jitr.offline.lines import call_lines
 from jitr.schemas.calls import Call
 

@@ -9,10 +9,10 @@ from rich.markup import escape
 
 from jitr.cli.account import figures
 from jitr.cli.account import lines as account
-from jitr.cli.curate import merge, split
 from jitr.cli.options import json_option, tenant_option, with_settings
 from jitr.cli.output import console, moment, plain, print_json, table, usd
 from jitr.cli.table import find, route_of, rows
+from jitr.cli.verbs.curate import merge, split
 from jitr.models.economics.money import saved_usd
 from jitr.models.tasks.matching.inputs import LabelSpace
 from jitr.models.tasks.records.curation import pattern_of

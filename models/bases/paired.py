@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.bases.base import Cost
-from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.onnx.encoder import OnnxEncoder
 
 _SHARE = np.float32(0.5**0.5)
 

@@ -23,7 +23,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from jitr.models.bases.onnx_file import field
+from jitr.models.bases.onnx.file import field
 from jitr.models.bases.registry import BaseSpec, WeightFile
 from jitr.models.bases.weights import Weights
 

@@ -14,9 +14,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from jitr.models.bases.base import Cost
-from jitr.models.bases.int8 import with_int8_products
 from jitr.models.bases.layers import MASK, STATES, TOKENS, Arrays, layers_graph
-from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.onnx.encoder import OnnxEncoder
+from jitr.models.bases.onnx.int8 import with_int8_products
 from jitr.models.bases.registry import UpperSpec
 from jitr.schemas.errors import ArtifactError
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from jitr.models.bases.cache import FeatureCache
-from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.onnx.encoder import OnnxEncoder
 from jitr.models.bases.registry import BaseSpec, WeightFile, registry
 from jitr.schemas.errors import WeightsError, nearest
 
@@ -24,7 +24,7 @@ class Weights:
     ----------
     folders : sequence of paths
         Looked through first: files by name or by sha256, and folders with a ``base.json`` (see
-        `jitr.models.bases.export`), whose bases are then known by name too. Those that JITR_WEIGHTS names
+        `jitr.models.bases.onnx.export`), whose bases are then known by name too. Those that JITR_WEIGHTS names
         follow, so that whoever trains and whoever serves knows them.
     online : bool
         Whether the hub may be asked for what is not here (``HF_HUB_OFFLINE`` still forbids it).

@@ -16,7 +16,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from jitr.models.bases.ngrams import NgramBase
-from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.onnx.encoder import OnnxEncoder
 from jitr.models.bases.paired import PairedEncoder
 from jitr.models.bases.tuned import TunedEncoder, TunedLayers
 from jitr.models.bases.weights import Weights as Weights  # for who loads many surrogates

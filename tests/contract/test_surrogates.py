@@ -12,7 +12,7 @@ import pytest
 from jitr.models.answers.lists import canonical_list
 from jitr.models.bases.cache import FeatureCache
 from jitr.models.bases.ngrams import NgramBase
-from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.onnx.encoder import OnnxEncoder
 from jitr.models.bases.paired import PairedEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example

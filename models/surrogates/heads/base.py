@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.bases.ngrams import NgramBase
-from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.onnx.encoder import OnnxEncoder
 from jitr.models.bases.paired import PairedEncoder, side_by_side
 from jitr.models.bases.sparse import SparseRows
 from jitr.models.bases.tuned import TunedEncoder, TunedLayers

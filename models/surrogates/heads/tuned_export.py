@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.bases.layers import in_int8
-from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.onnx.encoder import OnnxEncoder
 from jitr.models.bases.registry import UpperSpec
 from jitr.models.bases.tuned import TunedEncoder, TunedLayers
 from jitr.models.bases.upper import Upper, arrays_of

@@ -24,7 +24,7 @@ from torch import nn
 from torch.nn import functional
 
 from jitr.models.bases.deterministic import deterministic
-from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.onnx.encoder import OnnxEncoder
 from jitr.models.bases.registry import UpperSpec
 from jitr.models.bases.tuned import TUNED_FOLDS, TUNED_LAYERS, TunedEncoder
 from jitr.models.bases.upper import STEP, Upper, padded, read_upper

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.bases.ngrams import NgramBase
-from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.onnx.encoder import OnnxEncoder
 from jitr.models.bases.paired import PairedEncoder, side_by_side
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.onnx.encoder import OnnxEncoder
 from jitr.models.bases.tuned import TUNED_LAYERS, TunedEncoder
 from jitr.models.bases.weights import Weights
 from jitr.models.surrogates.fit import Fitted, with_gates

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jitr.models.bases.cache import FeatureCache
-from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.onnx.encoder import OnnxEncoder
 from jitr.models.bases.weights import Weights
 from jitr.schemas.errors import WeightsError
 
@@ -101,7 +101,7 @@ def test_the_form_is_the_same_twice_and_another_with_all_that_a_row_depends_on(
     other = tmp_path / "tokenizer.json"
     other.write_bytes(Weights().find(spec.tokenizer).read_bytes() + b" ")
     forms = {chunked.form, cut(2).form, cut(3, "query: ").form, cut(3, tokenizer=other).form}
-    monkeypatch.setattr("jitr.models.bases.onnx_encoder.with_int8_products", lambda model: model)
+    monkeypatch.setattr("jitr.models.bases.onnx.encoder.with_int8_products", lambda model: model)
     assert len(forms | {cut(3).form}) == 5
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jitr.models.bases.layers import in_int8, layers_graph
-from jitr.models.bases.onnx_file import with_outputs
+from jitr.models.bases.onnx.file import with_outputs
 from jitr.models.bases.tuned import TunedEncoder, TunedLayers
 from jitr.models.bases.weights import Weights
 from jitr.schemas.errors import ArtifactError, TrainingError, WeightsError

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.onnx.encoder import OnnxEncoder
 from jitr.models.bases.weights import Weights
 from jitr.schemas.errors import WeightsError
 
@@ -89,7 +89,7 @@ def test_in_single_precision_and_with_chunks_the_rows_are_the_same_too(tiny_base
 
 
 def test_a_processor_that_adds_products_otherwise_has_another_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    from jitr.models.bases import onnx_encoder
+    from jitr.models.bases.onnx import encoder as onnx_encoder
 
     options = onnx_encoder.onnxruntime.SessionOptions()
     sums = np.frombuffer(onnx_encoder._sums(options), np.int32)

@@ -8,8 +8,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from jitr.models.bases.int8 import with_int8_products
-from jitr.models.bases.onnx_file import with_outputs
+from jitr.models.bases.onnx.file import with_outputs
+from jitr.models.bases.onnx.int8 import with_int8_products
 
 onnx = pytest.importorskip("onnx")
 X = np.random.default_rng(0).normal(size=(1, 5, 8)).astype(np.float32)

@@ -15,8 +15,8 @@ from tokenizers import Tokenizer
 
 from jitr.models.bases.base import Cost
 from jitr.models.bases.cache import FeatureCache
-from jitr.models.bases.int8 import largest_products, with_int8_products
-from jitr.models.bases.onnx_file import with_outputs
+from jitr.models.bases.onnx.file import with_outputs
+from jitr.models.bases.onnx.int8 import largest_products, with_int8_products
 from jitr.schemas.errors import WeightsError
 
 _LONGEST_TEXT = 20_000

@@ -30,7 +30,7 @@ def minilm_folder() -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # three quarters of a minute of one core
 def test_minilm_from_its_safetensors_is_the_int8_minilm_but_for_rounding(tmp_path: Path) -> None:
-    from jitr.models.bases.export import export
+    from jitr.models.bases.onnx.export import export
 
     spec = export(minilm_folder(), tmp_path, "minilm-fp32")
     weights = Weights([tmp_path])
@@ -72,7 +72,7 @@ def test_what_int8_costs_minilm_stands_in_the_registry() -> None:
 
 @needs_torch
 def test_a_source_that_is_none_is_told(tmp_path: Path) -> None:
-    from jitr.models.bases.export import export
+    from jitr.models.bases.onnx.export import export
 
     with pytest.raises(WeightsError, match="cannot be loaded"):
         export(tmp_path / "nowhere", tmp_path / "out", "x")
@@ -81,7 +81,7 @@ def test_a_source_that_is_none_is_told(tmp_path: Path) -> None:
 @needs_torch
 @pytest.mark.slow
 def test_in_int8_it_is_a_quarter_of_the_size_and_a_row_keeps_to_itself(tmp_path: Path) -> None:
-    from jitr.models.bases.export import export
+    from jitr.models.bases.onnx.export import export
 
     spec = export(minilm_folder(), tmp_path, "small", quantise=True)
     assert spec.model.size < 30e6 and 0.995 < spec.cosine < 1

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jitr.models.bases.onnx_file import field, fields, numbers
-from jitr.models.bases.onnx_make import FLOAT, graph_fields, onnx_model, operator, tensor
+from jitr.models.bases.onnx.file import field, fields, numbers
+from jitr.models.bases.onnx.make import FLOAT, graph_fields, onnx_model, operator, tensor
 
 _GRAPH, _OPSETS = 7, 8
 _NODE, _INITIALIZER = 1, 5

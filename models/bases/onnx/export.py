@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.bases.onnx_encoder import OnnxEncoder
+from jitr.models.bases.onnx.encoder import OnnxEncoder
 from jitr.models.bases.registry import BaseSpec, UpperSpec, WeightFile
 from jitr.schemas.errors import WeightsError
 
@@ -227,7 +227,7 @@ def _quantise(spec: BaseSpec, folder: Path, exact: NDArray[np.float32], sample: 
     """The same base in int8, refused where its vectors point elsewhere."""
     import onnx
 
-    from jitr.models.bases.int8_weights import with_int8_weights
+    from jitr.models.bases.onnx.int8_weights import with_int8_weights
 
     path = folder / spec.model.name
     onnx.save(with_int8_weights(onnx.load(str(path))), str(path))

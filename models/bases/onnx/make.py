@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.bases.onnx_file import field, varint
+from jitr.models.bases.onnx.file import field, varint
 
 FLOAT = 1
 _KINDS = {"float32": FLOAT, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}

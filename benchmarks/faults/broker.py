@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from jitr.sandbox.broker import Limits
-from jitr.sandbox.broker.codes import Code, RefusalError
 from jitr.sandbox.broker.log import PartitionLog
 from jitr.sandbox.broker.process import serve
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
 
 TOPIC_AUTHORIZATION_FAILED = 29
 

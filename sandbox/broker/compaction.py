@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from jitr.sandbox.broker.batch import StoredRecord, filtered, records_of
-from jitr.sandbox.broker.codes import RefusalError
 from jitr.sandbox.broker.log import PartitionLog
 from jitr.sandbox.broker.segment import OpenFiles, Segment
+from jitr.sandbox.broker.wire.batch import StoredRecord, filtered, records_of
+from jitr.sandbox.broker.wire.codes import RefusalError
 
 _MOST_KEYS = 1_000_000
 

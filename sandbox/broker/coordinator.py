@@ -1,8 +1,8 @@
 """All consumer groups of the broker, and who may commit offsets in them."""
 
-from jitr.sandbox.broker.codes import Code, RefusalError
 from jitr.sandbox.broker.group import Group, State
 from jitr.sandbox.broker.offsets import CommittedOffsets
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
 
 _MOST_GROUPS = 10_000
 

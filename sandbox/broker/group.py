@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import uuid4
 
-from jitr.sandbox.broker.codes import Code, RefusalError
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
 
 
 class State(StrEnum):

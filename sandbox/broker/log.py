@@ -4,11 +4,11 @@ from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
 
-from jitr.sandbox.broker.batch import check_batch, read_header, records_of, with_base_offset
-from jitr.sandbox.broker.codes import Code, RefusalError
 from jitr.sandbox.broker.producers import ProducerSequences
 from jitr.sandbox.broker.segment import OpenFiles, Segment
 from jitr.sandbox.broker.topic_config import TopicConfig
+from jitr.sandbox.broker.wire.batch import check_batch, read_header, records_of, with_base_offset
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
 
 _START_FILE = "log-start-offset"
 

@@ -16,7 +16,7 @@ from jitr.sandbox.broker.log import PartitionLog
 from jitr.sandbox.broker.offsets import CommittedOffsets
 from jitr.sandbox.broker.segment import OpenFiles
 from jitr.sandbox.broker.topics import Topics
-from jitr.sandbox.broker.wire import Reader
+from jitr.sandbox.broker.wire.wire import Reader
 
 _log = logging.getLogger(__name__)
 

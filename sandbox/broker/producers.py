@@ -3,8 +3,8 @@
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
-from jitr.sandbox.broker.batch import BatchHeader
-from jitr.sandbox.broker.codes import Code, RefusalError
+from jitr.sandbox.broker.wire.batch import BatchHeader
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
 
 _REMEMBERED_BATCHES = 5  # a producer may have five requests in flight
 _REMEMBERED_PRODUCERS = 1000

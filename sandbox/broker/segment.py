@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
-from jitr.sandbox.broker.batch import HEADER_BYTES, BatchHeader, crc_fits, read_header
+from jitr.sandbox.broker.wire.batch import HEADER_BYTES, BatchHeader, crc_fits, read_header
 
 _INDEX_EVERY_BYTES = 4096
 _SCAN_BYTES = 1024 * 1024

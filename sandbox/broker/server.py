@@ -6,9 +6,9 @@ import logging
 import socket
 from pathlib import Path
 
-from jitr.sandbox.broker.api import answer
+from jitr.sandbox.broker.apis.api import answer
 from jitr.sandbox.broker.node import Limits, Node
-from jitr.sandbox.broker.wire import MalformedError
+from jitr.sandbox.broker.wire.wire import MalformedError
 from jitr.schemas.errors import ConfigError
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jitr.sandbox.broker.codes import Code, RefusalError
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
 
 _DAY_MS = 24 * 3600 * 1000
 _LONG = 2**63 - 1
@@ -60,7 +60,7 @@ class TopicConfig:
     True
     >>> TopicConfig.of({"retention.ms": "soon"})
     Traceback (most recent call last):
-    jitr.sandbox.broker.codes.RefusalError: INVALID_CONFIG: retention.ms='soon' must be a whole number >= -1
+    jitr.sandbox.broker.wire.codes.RefusalError: INVALID_CONFIG: retention.ms='soon' must be a whole number >= -1
     """
 
     given: Mapping[str, str]

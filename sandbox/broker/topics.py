@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from jitr.sandbox.broker.codes import Code, RefusalError
 from jitr.sandbox.broker.log import PartitionLog
 from jitr.sandbox.broker.segment import OpenFiles
 from jitr.sandbox.broker.topic_config import TopicConfig
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
 
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _FILE = "topic.json"

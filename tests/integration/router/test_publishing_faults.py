@@ -22,8 +22,8 @@ from jitr.router.publishing import link
 from jitr.router.publishing.drops import Drop
 from jitr.router.publishing.events import PUMP, EventStream
 from jitr.sandbox.broker import Broker, Limits
-from jitr.sandbox.broker.codes import Code, RefusalError
 from jitr.sandbox.broker.log import PartitionLog
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
 from jitr.sandbox.processes import Child, Processes
 from jitr.schemas.calls import Call, Message
 from jitr.schemas.events import encode_batch

@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jitr.sandbox.broker.batch import read_header, records_of
 from jitr.sandbox.broker.compaction import plan_of, rewrite, swap
 from jitr.sandbox.broker.log import PartitionLog
 from jitr.sandbox.broker.segment import OpenFiles
 from jitr.sandbox.broker.topic_config import TopicConfig
+from jitr.sandbox.broker.wire.batch import read_header, records_of
 
 COMPACT = {"cleanup.policy": "compact", "segment.bytes": "1024", "min.cleanable.dirty.ratio": "0"}
 

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from jitr.sandbox.broker.codes import Code, RefusalError
 from jitr.sandbox.broker.coordinator import Coordinator
 from jitr.sandbox.broker.group import Group, Joined, Member, State
 from jitr.sandbox.broker.offsets import Committed, CommittedOffsets
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
 
 
 def arrival(

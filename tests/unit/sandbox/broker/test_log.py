@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from jitr.sandbox.broker.batch import HEADER_BYTES, read_header, with_base_offset
-from jitr.sandbox.broker.codes import Code, RefusalError
 from jitr.sandbox.broker.log import PartitionLog
 from jitr.sandbox.broker.segment import OpenFiles
 from jitr.sandbox.broker.topic_config import TopicConfig
+from jitr.sandbox.broker.wire.batch import HEADER_BYTES, read_header, with_base_offset
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from jitr.sandbox.broker.codes import Code, RefusalError
 from jitr.sandbox.broker.segment import OpenFiles
 from jitr.sandbox.broker.topics import Topics
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
 
 
 def opened(folder: Path) -> Topics:

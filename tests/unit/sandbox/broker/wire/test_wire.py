@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jitr.sandbox.broker.wire import MalformedError, Reader, Writer
+from jitr.sandbox.broker.wire.wire import MalformedError, Reader, Writer
 
 
 @given(

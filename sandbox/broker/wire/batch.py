@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from aiokafka.record.util import calc_crc32c
 
-from jitr.sandbox.broker.codes import Code, RefusalError
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
 
 HEADER_BYTES = 61
 _HEADER = struct.Struct(">qiibIhiqqqhii")

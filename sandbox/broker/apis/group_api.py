@@ -1,11 +1,11 @@
 """Requests about consumer groups and their committed offsets."""
 
-from jitr.sandbox.broker.codes import Code, RefusalError
+from jitr.sandbox.broker.apis.topic_api import outcome
 from jitr.sandbox.broker.group import Joined, Member, State
 from jitr.sandbox.broker.node import NODE_ID, Node, Request
 from jitr.sandbox.broker.offsets import Committed
-from jitr.sandbox.broker.topic_api import outcome
-from jitr.sandbox.broker.wire import Writer
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
+from jitr.sandbox.broker.wire.wire import Writer
 
 _LONGEST_METADATA = 4096
 _NOT_ASKED = -(2**31)

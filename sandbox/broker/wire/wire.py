@@ -36,7 +36,7 @@ class Reader:
     ('hi', 7)
     >>> r.int8()
     Traceback (most recent call last):
-    jitr.sandbox.broker.wire.MalformedError: the request ends at byte 8, a field needs byte 9
+    jitr.sandbox.broker.wire.wire.MalformedError: the request ends at byte 8, a field needs byte 9
     """
 
     __slots__ = ("at", "data")

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import ParamSpec
 
-from jitr.sandbox.broker.codes import Code, RefusalError
 from jitr.sandbox.broker.node import NODE_ID, Node, Request
 from jitr.sandbox.broker.topics import Topic
-from jitr.sandbox.broker.wire import Writer
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
+from jitr.sandbox.broker.wire.wire import Writer
 
 P = ParamSpec("P")
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from jitr.sandbox.broker.codes import Code, RefusalError
+from jitr.sandbox.broker.apis.topic_api import outcome
 from jitr.sandbox.broker.node import NODE_ID, Node, Request
-from jitr.sandbox.broker.topic_api import outcome
 from jitr.sandbox.broker.topic_config import DEFAULTS
-from jitr.sandbox.broker.wire import Writer
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
+from jitr.sandbox.broker.wire.wire import Writer
 
 _TOPIC, _BROKER = 2, 4
 _FROM_TOPIC, _FROM_BROKER, _FROM_DEFAULT = 1, 4, 5

@@ -7,7 +7,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jitr.sandbox.broker.batch import (
+from jitr.sandbox.broker.wire.batch import (
     check_batch,
     crc_fits,
     filtered,
@@ -15,7 +15,7 @@ from jitr.sandbox.broker.batch import (
     records_of,
     with_base_offset,
 )
-from jitr.sandbox.broker.codes import Code, RefusalError
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
 
 
 def code_of(data: bytes, max_bytes: int = 10**6) -> Code:

@@ -7,10 +7,10 @@ Only ApiVersions itself is spoken flexibly, for clients open with it.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from jitr.sandbox.broker import config_api, data_api, group_api, topic_api
-from jitr.sandbox.broker.codes import ApiKey, Code
+from jitr.sandbox.broker.apis import config_api, data_api, group_api, topic_api
 from jitr.sandbox.broker.node import Node, Request
-from jitr.sandbox.broker.wire import MalformedError, Reader, Writer
+from jitr.sandbox.broker.wire.codes import ApiKey, Code
+from jitr.sandbox.broker.wire.wire import MalformedError, Reader, Writer
 
 Handler = Callable[[Node, Request], Awaitable[Writer | None]]
 

@@ -3,10 +3,10 @@
 import asyncio
 from dataclasses import dataclass
 
-from jitr.sandbox.broker.codes import Code, RefusalError
 from jitr.sandbox.broker.log import PartitionLog
 from jitr.sandbox.broker.node import Node, Request
-from jitr.sandbox.broker.wire import MalformedError, Writer
+from jitr.sandbox.broker.wire.codes import Code, RefusalError
+from jitr.sandbox.broker.wire.wire import MalformedError, Writer
 
 _LATEST, _EARLIEST = -1, -2
 _LONGEST_WAIT_S = 300.0

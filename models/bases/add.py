@@ -1,7 +1,7 @@
 """A base out of what one has: a name of the registry, a file of 4 bits, a folder, or a Hugging Face id.
 
-What comes out is a folder of `jitr.models.bases.onnx.export`, with licence and speed told; it is there whole or
-not at all. Needs the extra `[train]`; whoever serves it does not.
+What comes out is a folder of `jitr.models.bases.onnx.export`, with licence and speed told; it is there whole
+or not at all. Needs the extra `[train]`; whoever serves it does not.
 """
 
 from __future__ import annotations

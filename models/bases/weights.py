@@ -24,8 +24,8 @@ class Weights:
     ----------
     folders : sequence of paths
         Looked through first: files by name or by sha256, and folders with a ``base.json`` (see
-        `jitr.models.bases.onnx.export`), whose bases are then known by name too. Those that JITR_WEIGHTS names
-        follow, so that whoever trains and whoever serves knows them.
+        `jitr.models.bases.onnx.export`), whose bases are then known by name too. Those that JITR_WEIGHTS
+        names follow, so that whoever trains and whoever serves knows them.
     online : bool
         Whether the hub may be asked for what is not here (``HF_HUB_OFFLINE`` still forbids it).
     cache : FeatureCache, optional

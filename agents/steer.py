@@ -14,11 +14,11 @@ from jitr.agents.runtime.context import Context
 from jitr.agents.runtime.faust_app import Agent
 from jitr.agents.runtime.handler import Delivery, Output, Place, StatefulHandler
 from jitr.models import lifecycle
+from jitr.schemas.authors import Author
 from jitr.schemas.events import Event
 from jitr.schemas.evidence import Command, Evidence
 from jitr.schemas.record import decode, encode, record_error
 from jitr.schemas.routes import Route, RouteVersion, Transition
-from jitr.schemas.signing import Author
 
 
 def steer(context: Context) -> Agent[Evidence]:

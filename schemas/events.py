@@ -13,10 +13,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from jitr.schemas.authors import UNCHECKED, Author, Seal
 from jitr.schemas.encodings import no_json
 from jitr.schemas.errors import RecordError
 from jitr.schemas.record import Record, encode
-from jitr.schemas.signing import UNCHECKED, Author, Seal
 from jitr.schemas.times import rfc3339, seconds
 
 # one record of a megabyte could hold half a million things that are no events, each a letter of its own

@@ -7,66 +7,23 @@ so that it covers every byte of what the event says: of a call its decision, the
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from jitr.schemas.errors import ConfigError, RecordError
+from jitr.schemas.authors import FORGED, UNCHECKED, UNSIGNED, Author, Maker, Seal
+from jitr.schemas.errors import ConfigError
 from jitr.schemas.topics import Topics
 
 if TYPE_CHECKING:
     from jitr.schemas.events import Event
     from jitr.schemas.settings import Settings, SigningSettings
 
-Maker = Literal["gateway", "worker", "person"]
-Kind = Maker | Literal["unchecked", "unsigned", "forged"]
-# type, source, id and data of an event -> its signature
-Seal = Callable[[str, str, str, bytes], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who made an event, as far as its signature tells.
-
-    ``unchecked``: no keys are set, and everybody is believed. ``unsigned`` and ``forged`` are nobody.
-
-    Examples
-    --------
-    >>> str(Author("person", "ada", "0f3c")), str(Author("worker", "", "77aa")), str(Author("forged"))
-    ('ada (key 0f3c)', 'worker (key 77aa)', 'forged')
-    """
-
-    kind: Kind
-    name: str = ""
-    key: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.name or self.kind} (key {self.key})" if self.key else self.kind
-
-    def must_be(self, *kinds: Maker, by: str | None = None) -> None:
-        """Raise a `RecordError` unless it is one of these; a person also only under its own name."""
-        if self.kind == "unchecked":
-            return
-        if self.kind not in kinds:
-            said = {"unsigned": "is not signed", "forged": "has a signature that does not verify"}
-            reason = said.get(self.kind, f"is signed by {self}")
-            wanted = " or ".join(f"a {kind}'s" if kind != "gateway" else "the gateway's" for kind in kinds)
-            raise RecordError(
-                f"{reason}; expected {wanted} key ([signing] of the settings)", stage="signature"
-            )
-        if self.kind == "person" and by is not None and by != self.name:
-            raise RecordError(f"says that it is by {by[:50]!r}, and is signed by {self}", stage="signature")
-
-
 UNSIGNED_MODE: Final = (
     "no key of [signing] is set: whoever can write to Kafka can move routes; see docs/security.md"
 )
-UNCHECKED: Final = Author("unchecked")
-UNSIGNED: Final = Author("unsigned")
-FORGED: Final = Author("forged")
 
 
 class Signing:

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from jitr.schemas.authors import UNCHECKED, Author
 from jitr.schemas.events import Event
 from jitr.schemas.record import Record
-from jitr.schemas.signing import UNCHECKED, Author
 
 T = TypeVar("T")
 

@@ -10,10 +10,11 @@ from mode.utils.logging import get_logger
 
 from jitr.agents.runtime.handler import Output
 from jitr.agents.runtime.snapshot_store import Outgoing
+from jitr.schemas.authors import Seal
 from jitr.schemas.deadletters import DeadLetter
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.events import encode_batch
-from jitr.schemas.signing import Seal, Signing
+from jitr.schemas.signing import Signing
 
 log = get_logger(__name__)
 

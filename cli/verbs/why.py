@@ -10,13 +10,14 @@ import click
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json
 from jitr.cli.topic import events_of, records, rows_of
+from jitr.schemas.authors import UNSIGNED, Author
 from jitr.schemas.calls import Call
 from jitr.schemas.dialects import read_call
 from jitr.schemas.errors import NotFoundError, RecordError
 from jitr.schemas.labels import no_label
 from jitr.schemas.routes import Transition
 from jitr.schemas.settings import Settings
-from jitr.schemas.signing import UNSIGNED, Author, Signing
+from jitr.schemas.signing import Signing
 
 _SAYS = {
     "unchecked": "not looked at: no key of [signing] is set here",

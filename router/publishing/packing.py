@@ -8,10 +8,10 @@ from typing import Annotated, Final
 import msgspec
 
 from jitr.router.publishing.wellformed import wellformed
+from jitr.schemas.authors import Seal
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import encode_event
-from jitr.schemas.signing import Seal
 from jitr.schemas.times import seconds
 
 

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,17 +17,15 @@ MAY_IMPORT = {
         "schemas",
         "models",
         "router.table",
+        "router.supervisor",
+        "router.servers",
         "router.scoring.fetch",
         "router.scoring.frames",
-        "router.servers.kafka",
         "router.scoring.process",
-        "router.servers.redis",
-        "router.servers.rights",
-        "router.supervisor",
     ),
     "router": (
         "schemas",
-        "models.tasks",
+        "models.tasks.matching",
         "models.redaction",
         "models.surrogates.runtime",
         "models.surrogates.together",
@@ -35,6 +34,22 @@ MAY_IMPORT = {
     "offline": ("schemas", "models", "agents.task_call"),
     "sandbox": ("schemas", "models", "agents", "router"),
     "cli": ALL,
+}
+# the layers within models: what each may import of the others
+LAYERS: dict[str, tuple[str, ...]] = {
+    "answers": (),
+    "bases": (),
+    "economics": (),
+    "redaction": (),
+    "datasets": ("answers",),
+    "promise": ("answers", "datasets"),
+    "drift": ("promise",),
+    "lifecycle": ("economics",),
+    "surrogates": ("answers", "bases", "datasets", "promise"),
+    "tasks.matching": ("answers",),
+    "tasks.mining": ("answers", "tasks.matching"),
+    "tasks.records": ("answers", "tasks.matching", "tasks.mining"),
+    "training": ("answers", "bases", "datasets", "promise", "surrogates", "tasks.matching", "tasks.sample"),
 }
 HEAVY = ("torch", "transformers", "sentence_transformers", "faust", "river", "scipy", "sklearn", "pyarrow")
 
@@ -61,6 +76,56 @@ def test_a_folder_imports_only_what_the_table_allows(folder: str) -> None:
         if not any(name == ok or name.startswith(f"{ok}.") for ok in allowed)
     ]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_of_the_models_imports_only_what_lies_below_it(layer: str) -> None:
+    allowed = tuple(f"models.{name}" for name in (layer, *LAYERS[layer]))
+    wrong = [
+        f"{file.relative_to(ROOT)} imports jitr.{name}"
+        for file in sorted((ROOT / "models" / layer.replace(".", "/")).rglob("*.py"))
+        for name in sorted(imported(file))
+        if name.startswith("models.") and not any(name == ok or name.startswith(f"{ok}.") for ok in allowed)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_folder_of_the_models_is_a_layer() -> None:
+    folders = {folder.name for folder in (ROOT / "models").iterdir() if (folder / "__init__.py").exists()}
+    assert folders == {name.partition(".")[0] for name in LAYERS}
+
+
+@pytest.mark.parametrize("top", ALL)
+def test_no_two_neighbours_import_each_other(top: str) -> None:
+    """The files and inner folders of each folder have an order in which each uses only earlier ones."""
+    files = {".".join(f.relative_to(ROOT).with_suffix("").parts): f for f in (ROOT / top).rglob("*.py")}
+    uses: dict[str, dict[str, set[str]]] = {}
+    for name, file in files.items():
+        for whole in imported(file):
+            used = whole if whole in files else whole.rpartition(".")[0]
+            if used not in files or used == name:
+                continue
+            here, there = name.split("."), used.split(".")
+            depth = next((n for n, (a, b) in enumerate(zip(here, there, strict=False)) if a != b), None)
+            if depth is not None:
+                uses.setdefault(".".join(here[:depth]), {}).setdefault(here[depth], set()).add(there[depth])
+    for folder, neighbours in uses.items():
+        try:
+            TopologicalSorter(neighbours).prepare()
+        except CycleError as circle:
+            pytest.fail(f"{folder}: {' -> '.join(circle.args[1])}")
+
+
+@pytest.mark.parametrize("folder", [*ALL, "tests", "benchmarks"])
+def test_no_folder_holds_more_than_twenty_files(folder: str) -> None:
+    """A folder of more has inner folders, so that the way to a file leads over names."""
+    many = {
+        str(place.relative_to(ROOT)): len(files)
+        for place in (ROOT / folder, *(p for p in (ROOT / folder).rglob("*") if p.is_dir()))
+        if len(files := list(place.glob("*.py"))) > 20
+        and not any(list(inner.glob("*.py")) for inner in place.iterdir() if inner.is_dir())
+    }
+    assert not many
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jitr.schemas.authors import FORGED, UNCHECKED, UNSIGNED, Author
 from jitr.schemas.calls import Call, Message
 from jitr.schemas.errors import ConfigError, RecordError
 from jitr.schemas.events import Event, decode_events, encode_batch
 from jitr.schemas.settings import Settings, SigningSettings
-from jitr.schemas.signing import FORGED, UNCHECKED, UNSIGNED, Author, Signing, key_id, person
+from jitr.schemas.signing import Signing, key_id, person
 
 G, W, A = ("g" * 32, "w" * 32, "a" * 32)
 SIGNING = Signing(Settings(signing=SigningSettings(gateway_keys=G, worker_keys=W, people={"ada": A})))

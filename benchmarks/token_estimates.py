@@ -30,7 +30,7 @@ LONGEST = 1500
 def texts(options: Options) -> dict[str, list[str]]:
     """Texts by kind: the pages and the code of this repository, and what the data holds."""
     pages = "\n".join([p.read_text() for p in sorted(ROOT.glob("docs/*.md"))])
-    code = "\n".join([p.read_text() for p in sorted((ROOT / "models" / "tasks").glob("*.py"))])
+    code = "\n".join([p.read_text() for p in sorted((ROOT / "models" / "tasks").rglob("*.py"))])
     found = {
         "prose": [part for part in pages.split("\n\n") if len(part) > 80 and "|" not in part],
         "code": [code[at : at + LONGEST] for at in range(0, len(code), 5 * LONGEST)],

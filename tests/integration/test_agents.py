@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 from stage.calls import calls_of
-from stage.kafka import Kafka, eventually, settings_for
+from stage.servers.kafka import Kafka, eventually, settings_for
 from stage.workers import working
 
 from jitr.models.datasets.parts import list_parts

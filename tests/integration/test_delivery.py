@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stage.kafka import Kafka, eventually, settings_for
+from stage.servers.kafka import Kafka, eventually, settings_for
 
 from jitr.agents.runtime.faust_app import Agent, Delivery
 from jitr.agents.runtime.handler import Delivery as Delivered

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from stage.calls import calls_of
 from stage.fuzzed import EVENTS, Hostile
-from stage.kafka import Kafka, settings_for
+from stage.servers.kafka import Kafka, settings_for
 from stage.workers import WorkerProcess
 
 from jitr.agents.worker import AGENTS

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stage.calls import calls_of
-from stage.kafka import Kafka, settings_for
+from stage.servers.kafka import Kafka, settings_for
 from stage.workers import WorkerProcess, working
 
 from jitr.sandbox.traffic.workload import Workload

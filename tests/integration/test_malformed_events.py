@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from stage.calls import calls_of
-from stage.kafka import Kafka, settings_for
+from stage.servers.kafka import Kafka, settings_for
 from stage.workers import working
 
 from jitr.sandbox.traffic.workload import Workload

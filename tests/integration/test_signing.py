@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from stage.kafka import Kafka, settings_for
+from stage.servers.kafka import Kafka, settings_for
 from stage.workers import working
 
 from jitr.cli.main import main

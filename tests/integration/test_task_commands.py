@@ -3,7 +3,7 @@
 from itertools import islice
 from pathlib import Path
 
-from stage.kafka import Kafka, settings_for
+from stage.servers.kafka import Kafka, settings_for
 from stage.workers import working
 
 from jitr.sandbox.traffic.workload import Workload

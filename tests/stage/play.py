@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
-from stage.kafka import PARTITIONS, Kafka
 from stage.recorded import TENANT, Gateway, Part
+from stage.servers.kafka import PARTITIONS, Kafka
 from stage.workers import WorkerProcess
 
 from jitr.models.surrogates.artifact.artifact import read_manifest

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from stage.calls import calls_of
-from stage.kafka import eventually
-from stage.secure_kafka import SecureKafka, call, committed, settings_at
+from stage.servers.kafka import eventually
+from stage.servers.secure_kafka import SecureKafka, call, committed, settings_at
 from stage.workers import working
 
 from jitr.agents.runtime.topics import create_missing

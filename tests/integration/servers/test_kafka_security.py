@@ -5,8 +5,8 @@ import itertools
 from pathlib import Path
 
 import pytest
-from stage.kafka import eventually
-from stage.secure_kafka import SecureKafka, call, committed, settings_at
+from stage.servers.kafka import eventually
+from stage.servers.secure_kafka import SecureKafka, call, committed, settings_at
 from stage.tokens import CLIENT, SECRET, TokenEndpoint
 from stage.workers import working
 

@@ -9,8 +9,8 @@ import pytest
 from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import RedisError
 from stage.certificates import Certificates
-from stage.kafka import eventually
-from stage.secure_redis import RedisProcess, cluster, sentinels, tls_redis
+from stage.servers.kafka import eventually
+from stage.servers.secure_redis import RedisProcess, cluster, sentinels, tls_redis
 
 from jitr.agents.runtime.lease import lease
 from jitr.cli.table import rows

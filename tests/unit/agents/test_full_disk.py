@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 from stage.calls import calls_of
-from stage.kafka import Kafka, eventually, settings_for
 from stage.lanes import Bench, Sum
+from stage.servers.kafka import Kafka, eventually, settings_for
 from stage.workers import WorkerProcess, working
 
 from jitr.agents.collecting.collect import Collect

@@ -3,7 +3,7 @@
 import aiohttp
 import pytest
 from aiokafka import TopicPartition
-from stage.kafka import eventually, settings_for
+from stage.servers.kafka import eventually, settings_for
 
 from jitr.agents.runtime.metrics import MOST_TASKS, Metrics
 from jitr.agents.runtime.watchdog import Progress

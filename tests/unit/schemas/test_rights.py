@@ -18,7 +18,8 @@ PAGE = (ROOT / "docs" / "servers.md").read_text()
 
 @pytest.mark.parametrize("agent", AGENTS)
 def test_the_topics_of_an_agent_are_those_that_its_code_names(agent: str) -> None:
-    code = (ROOT / "agents" / f"{agent}.py").read_text()
+    [file] = (ROOT / "agents").rglob(f"{agent}.py")
+    code = file.read_text()
     named = {getattr(Topics(), name).name for name in re.findall(r"topics\.(\w+)", code)}
     rights = [right for right in kafka_rights(Settings()) if right.part == agent]
     assert named == {right.name for right in rights if right.kind == "topic"}

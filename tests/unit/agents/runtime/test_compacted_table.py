@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from stage.kafka import Kafka, eventually, settings_for
+from stage.servers.kafka import Kafka, eventually, settings_for
 
 from jitr.agents.runtime.compacted_table import CompactedReader
 from jitr.schemas.events import encode_batch

@@ -43,6 +43,13 @@ FOREIGN: Final = frozenset([MEDIA, LOGIT_BIAS, SEARCH])
 LONGEST_STOP: Final = 512
 MOST_INT: Final = 2**31 - 1
 _ROLES: Final = frozenset(["system", "developer", "user", "assistant", "tool", "function"])
+# all that is known of a message beside its text; `cache_control` says what an upstream may keep
+_OF_MESSAGES: Final = frozenset(
+    ["role", "content", "name", "refusal", "tool_calls", "tool_call_id", "function_call", "cache_control"]
+)
+_OF_PARTS: Final = frozenset(["type", "text", "refusal", "cache_control"])
+# an assistant's message may carry whatever a model said before; these ask it to go on from there
+_BEGINNINGS: Final = ("prefix", "partial")
 _SEARCHING: Final = ("-search-preview", "-search-api", "deep-research", ":online")
 
 Check = Callable[[Any, Mapping[str, Any]], str]
@@ -177,9 +184,20 @@ def messages(value: Any, _: Mapping[str, Any]) -> str:
                     return MEDIA
                 if not isinstance(part.get(kind), str):
                     return INVALID
-        if message.get("audio"):
+                if _holds_more(part, _OF_PARTS):
+                    return PARAMETER
+        if message.get("audio") or message.get("images"):
             return MEDIA
+        if role == "assistant":
+            if any(message.get(name) for name in _BEGINNINGS):
+                return PARAMETER
+        elif _holds_more(message, _OF_MESSAGES):
+            return PARAMETER
     return ""
+
+
+def _holds_more(given: Mapping[str, Any], known: frozenset[str]) -> bool:
+    return not known.issuperset(given) and any(value for name, value in given.items() if name not in known)
 
 
 def tools(value: Any, request: Mapping[str, Any]) -> str:

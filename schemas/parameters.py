@@ -53,7 +53,11 @@ CONSTRAINTS: Final = frozenset(
 PARAMETERS: Final[dict[str, Parameter]] = {
     # what is asked
     "model": Parameter(f"any, {_SIGNED}; none that searches the web", (SEARCH, INVALID), checks.model),
-    "messages": Parameter("text alone, from known roles", (MEDIA, INVALID), checks.messages),
+    "messages": Parameter(
+        "text alone, from known roles, and no vendor's own fields",
+        (MEDIA, PARAMETER, INVALID),
+        checks.messages,
+    ),
     "tools": Parameter("any, with `tool_choice` `none`", _TOOLED, checks.tools),
     "tool_choice": Parameter("`none`, beside `tools`", _TOOLED, checks.tool_choice),
     "parallel_tool_calls": Parameter("any, beside `tools`", (INVALID,), checks.parallel_tool_calls),

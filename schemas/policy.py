@@ -32,12 +32,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Share of accepted calls that a canary answers, until so many audits.
     audit_start, audit_floor : float
         Audit rate after a switch, and the least it falls to.
-    block, horizon : int
-        Accepted calls a block of the court, and accepted calls over which its false alarm is bounded.
-    court_alpha : float
-        Chance that the court demotes a surrogate that keeps its target, over one horizon.
-    suspicion : float
-        Bar of the CUSUM over audits.
+    demotion_block_calls : int
+        Accepted calls in a block of the demotion test, 1 or more; it counts one audit a block at most.
+    demotion_horizon_calls : int
+        Accepted calls over which the demotion test errs with a chance of ``demotion_alpha``; 1 or more.
+    demotion_alpha : float
+        Chance that a surrogate that keeps its target is demoted in one horizon, in (0, 1).
+    cusum_threshold : float
+        Level in nats, above 0, at which the CUSUM detector over audits alarms and a hold begins.
     hold_scored : int
         Calls scored in a hold before it may resume.
     lease_s : float
@@ -62,10 +64,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     canary_audits: Count = 100
     audit_start: Annotated[float, Meta(gt=0, le=1)] = 0.20
     audit_floor: Annotated[float, Meta(gt=0, le=1)] = 0.005
-    block: Count = 100
-    horizon: Count = 1_000_000
-    court_alpha: Share = 0.10
-    suspicion: Annotated[float, Meta(gt=0)] = 5.0
+    demotion_block_calls: Count = 100
+    demotion_horizon_calls: Count = 1_000_000
+    demotion_alpha: Share = 0.10
+    cusum_threshold: Annotated[float, Meta(gt=0)] = 5.0
     hold_scored: Count = 300
     lease_s: Annotated[float, Meta(gt=0)] = 60.0
     cooldown_labels: Count = 500
@@ -82,8 +84,8 @@ DEMO = Policy(
     canary_share=0.5,
     canary_audits=30,
     audit_floor=0.05,
-    block=10,
-    horizon=10_000,
+    demotion_block_calls=10,
+    demotion_horizon_calls=10_000,
     hold_scored=60,
     lease_s=10.0,
     cooldown_labels=100,

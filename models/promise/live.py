@@ -62,8 +62,10 @@ class LivePromise:
 
     def __init__(self, policy: Policy, calls: int = 0, agreed: int = 0) -> None:
         self.policy = policy
-        self._suspicion = Suspicion(policy.target, policy.suspicion, calls, agreed)
-        self._court = Court(policy.target, policy.block, policy.horizon, policy.court_alpha)
+        self._suspicion = Suspicion(policy.target, policy.cusum_threshold, calls, agreed)
+        self._court = Court(
+            policy.target, policy.demotion_block_calls, policy.demotion_horizon_calls, policy.demotion_alpha
+        )
         self._rate = AuditRate(policy.audit_start, policy.audit_floor, policy.canary_audits)
         self._blind = Blind()
         self._hold: Hold | None = None
@@ -88,7 +90,7 @@ class LivePromise:
 
     @property
     def wealth(self) -> float:
-        """The e-value of the demotion test; the surrogate is demoted at ``1 / policy.court_alpha``."""
+        """The e-value of the demotion test; the surrogate is demoted at ``1 / policy.demotion_alpha``."""
         return self._court.wealth
 
     def accepted(self, n: int = 1) -> tuple[Finding, ...]:

@@ -28,9 +28,9 @@ POLICY = msgspec.structs.replace(
     target=0.8,
     first_labels=240,
     canary_audits=20,
-    # a court that makes up its mind in a few dozen calls
-    block=5,
-    horizon=1_000,
+    # a demotion test that makes up its mind in a few dozen calls
+    demotion_block_calls=5,
+    demotion_horizon_calls=1_000,
     audit_start=0.5,
     audit_floor=0.1,
     cooldown_labels=5_000,

@@ -142,4 +142,4 @@ def test_in_the_demo_a_big_drop_is_held_and_judged_while_one_watches(
 def test_in_the_demo_a_surrogate_that_keeps_its_target_is_not_demoted() -> None:
     rng = random.Random(17)
     lives = [live_through(DEMO, rng, 0.92, 10_000, 10_000, 0.92, 120) for _ in range(60)]
-    assert sum(life.demoted for life in lives) <= binom.ppf(0.99, 60, DEMO.court_alpha / 4)
+    assert sum(life.demoted for life in lives) <= binom.ppf(0.99, 60, DEMO.demotion_alpha / 4)

@@ -181,7 +181,7 @@ def test_the_guarantee_states_the_constants_of_the_code() -> None:
     for stated in (
         f"lambda_j = (0.05 / d0) · {numbers(court._BETS)}",
         f"w = {numbers(court._WEIGHTS, 2)}",
-        f"inject = {court._WITH_CALLS} / horizon for each accepted call since the last bet, "
+        f"inject = {court._WITH_CALLS} / demotion_horizon_calls for each accepted call since the last bet, "
         f"and {court._PER_HOLD} at the beginning of a hold, {court._HOLDS} times a horizon",
         f"b_k = target + (1 - target) · {numbers(shadow._GRID)}",
         f"at most {shadow._HIGHEST}",

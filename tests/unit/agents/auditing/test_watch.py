@@ -15,7 +15,9 @@ from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateRef, SurrogateTarget
 from jitr.schemas.trainings import Limits
 
-POLICY = Policy(target=0.9, block=20, horizon=10_000, hold_scored=60, audit_floor=0.05)
+POLICY = Policy(
+    target=0.9, demotion_block_calls=20, demotion_horizon_calls=10_000, hold_scored=60, audit_floor=0.05
+)
 SHADOW = SurrogateRef(
     version="new",
     uri="u",

@@ -63,6 +63,8 @@ class Reason(StrEnum):
     """The model's reasoning was to come with the answer."""
     PARAMETER = "parameter"
     """A parameter that is not known, or may change the answer; `gateway.harmless` may name it."""
+    VENDOR_FIELD = "vendor_field"
+    """A message has a field that is not known."""
     INVALID = "invalid"
     """A parameter's type or value is one that an upstream refuses: its error must come."""
     MAX_TOKENS = "max_tokens"

@@ -18,6 +18,7 @@ SERVICE_TIER: Final = "service_tier"
 MODERATION: Final = "moderation"
 REASONING: Final = "reasoning"
 PARAMETER: Final = "parameter"
+VENDOR_FIELD: Final = "vendor_field"
 INVALID: Final = "invalid"
 SAID: Final = {
     CHOICES: "more than one answer asked for",
@@ -32,6 +33,7 @@ SAID: Final = {
     MODERATION: "moderation asked for",
     REASONING: "the model's reasoning asked for",
     PARAMETER: "a parameter that is not known or may change the answer",
+    VENDOR_FIELD: "a message with a field that is not known",
     INVALID: "a value that an upstream refuses",
 }
 # the answer's text is the same: a person may say that nothing else of it matters to them
@@ -185,14 +187,14 @@ def messages(value: Any, _: Mapping[str, Any]) -> str:
                 if not isinstance(part.get(kind), str):
                     return INVALID
                 if _holds_more(part, _OF_PARTS):
-                    return PARAMETER
+                    return VENDOR_FIELD
         if message.get("audio") or message.get("images"):
             return MEDIA
         if role == "assistant":
             if any(message.get(name) for name in _BEGINNINGS):
-                return PARAMETER
+                return VENDOR_FIELD
         elif _holds_more(message, _OF_MESSAGES):
-            return PARAMETER
+            return VENDOR_FIELD
     return ""
 
 

@@ -25,6 +25,7 @@ from jitr.schemas.checks import (
     SERVICE_TIER,
     STORE,
     TOOLS,
+    VENDOR_FIELD,
     Parameter,
 )
 
@@ -55,7 +56,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "model": Parameter(f"any, {_SIGNED}; none that searches the web", (SEARCH, INVALID), checks.model),
     "messages": Parameter(
         "text alone, from known roles, and no vendor's own fields",
-        (MEDIA, PARAMETER, INVALID),
+        (MEDIA, VENDOR_FIELD, INVALID),
         checks.messages,
     ),
     "tools": Parameter("any, with `tool_choice` `none`", _TOOLED, checks.tools),

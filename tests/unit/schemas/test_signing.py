@@ -1,6 +1,7 @@
 """Signatures: over every byte that an event asserts, by keys that can be changed."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from jitr.schemas.errors import ConfigError, RecordError
 from jitr.schemas.events import Event, decode_events, encode_batch
 from jitr.schemas.settings import Settings, SigningSettings
 from jitr.schemas.signing import Signing, key_id, person
+from jitr.schemas.topics import Topics
 
 G, W, A = ("g" * 32, "w" * 32, "a" * 32)
 SIGNING = Signing(Settings(signing=SigningSettings(gateway_keys=G, worker_keys=W, people={"ada": A})))
@@ -125,3 +127,13 @@ def test_a_command_is_signed_by_the_user_or_by_whom_they_name() -> None:
     for keys, user in ((both, "root"), (SigningSettings(people=both.people, person="eve"), "ada")):
         with pytest.raises(ConfigError, match=r"One of: ada, ben"):
             person(keys, user)
+
+
+def test_the_page_says_for_how_long_an_old_key_is_needed() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
+    topics = Topics()
+    of_gateways = topics.calls.retention_days
+    signed_by_others = (topics.evidence, topics.task_calls, topics.trainings, topics.unmatched)
+    of_others = max(topic.retention_days or 0 for topic in signed_by_others)
+    said = " ".join(page.split())
+    assert f"after {of_gateways} days for gateways, {of_others} for workers and people" in said

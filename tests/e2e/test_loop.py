@@ -1,4 +1,4 @@
-"""The whole loop on Apache Kafka and a redis-server of the system: 5,000 calls, every figure added up again.
+"""The whole loop on Apache Kafka and a redis-server of the system: 5,000 calls or more, every figure added up.
 
 What the loop reports is recomputed here from the raw topics, by other code.
 """
@@ -40,6 +40,8 @@ from jitr.schemas.settings import Settings
 pytestmark = [pytest.mark.kafka, pytest.mark.redis_server, pytest.mark.slow, pytest.mark.timeout(600)]
 
 CALLS = 5_000
+# on a busy machine trainings lag behind the calls: then there are more, until as many routes are active
+ACTIVE, MOST_CALLS = 4, 15_000
 # a promise may fail with probability delta: here so rarely that a test can ask for the target itself
 POLICY = msgspec.structs.replace(DEMO, delta=0.01)
 _READ = ("calls", "unmatched", "task_calls", "trainings", "evidence", "dead_letters")
@@ -137,7 +139,10 @@ async def drive(stack: Stack, redis: RedisServer, workload: Workload) -> Run:
     flushing = asyncio.create_task(flush_midway(redis, settings.gateway.tenant, driver))
 
     async def enough() -> None:
-        while len(driver.outcomes) < CALLS:
+        while len(driver.outcomes) < CALLS or (
+            sum(row.state == "active" for row in watch.routes.values()) < ACTIVE
+            and len(driver.outcomes) < MOST_CALLS
+        ):
             stack.check()
             await asyncio.sleep(0.05)
         stop.set()
@@ -206,7 +211,7 @@ def test_tasks_are_found_and_routes_become_active(run: Run) -> None:
     for t in run.report.tasks:
         print(f"{t.workload}: {t.calls} calls, {t.state}, {t.base}, bound {t.certified_bound}")
     assert len(of_workload) >= 6, [t.name for t in found]
-    assert len(active(run)) >= 4, {t.workload: (t.state, t.history) for t in run.report.tasks}
+    assert len(active(run)) >= ACTIVE, {t.workload: (t.state, t.history) for t in run.report.tasks}
     assert not [t for t in run.report.tasks if t.workload == "lead-score" and t.replaced_share]
 
 

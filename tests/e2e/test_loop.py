@@ -1,4 +1,4 @@
-"""The whole loop on Apache Kafka and a redis-server of the system: 5,000 calls or more, every figure added up.
+"""The whole loop on Apache Kafka and a redis-server of the system: 5,000 calls or more, each figure added up.
 
 What the loop reports is recomputed here from the raw topics, by other code.
 """

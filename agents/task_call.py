@@ -25,7 +25,7 @@ def task_call(
     slots: tuple[str, ...] | None = None,
     harmless: Collection[str] = (),
 ) -> TaskCall:
-    """Build the task call of a call; the slots are taken from the task's skeletons where they are not given.
+    """Build the task call of a call; the slots are taken from the task's templates where they are not given.
 
     The answer becomes a label only if it is one (`jitr.schemas.labels`): a call that failed, was cut off or
     called a tool is counted and paid, but teaches nothing.
@@ -33,9 +33,9 @@ def task_call(
     Examples
     --------
     >>> from jitr.schemas.calls import Message, Response
-    >>> from jitr.schemas.tasks import Signature, Skeleton
+    >>> from jitr.schemas.tasks import Signature, Template
     >>> task = Task(id="t1", tenant="acme", signature=Signature(model="m", shape="user"), kind="label",
-    ...             labels=("good",), renderings={"good": "Good"}, skeletons=(Skeleton(prefix="Mood of:"),))
+    ...             labels=("good",), renderings={"good": "Good"}, templates=(Template(prefix="Mood of:"),))
     >>> call = Call(id="c", tenant="acme", model="m", time=0.0, response=Response(text="**good**"),
     ...             messages=(Message(role="user", content="Mood of: lovely day"),))
     >>> made = task_call(call, task, {})
@@ -74,10 +74,10 @@ def task_call(
 
 
 def slots_of(call: Call, task: Task) -> tuple[str, ...]:
-    """What varies in a call of a task; all of it where no skeleton fits."""
+    """What varies in a call of a task; all of it where no template fits."""
     text = text_of(call)
-    for skeleton in task.skeletons:
-        pattern = Pattern.of(skeleton)
+    for template in task.templates:
+        pattern = Pattern.of(template)
         if pattern.matches(text):
             return tuple(pattern.slots(text))
     return (text,)

@@ -41,7 +41,7 @@ from jitr.sandbox.stack import Stack
 from jitr.schemas.calls import Call, Message
 from jitr.schemas.routes import Route, RouteVersion
 from jitr.schemas.settings import Settings
-from jitr.schemas.tasks import Signature, Skeleton, Task
+from jitr.schemas.tasks import Signature, Task, Template
 
 TASKS = 1000
 WORDS = Path(__file__).read_text().split()
@@ -66,7 +66,7 @@ def tasks(seed: int, tenant: str) -> list[Task]:
             signature=Signature(model=MODEL, shape="user"),
             status="task",
             kind="label",
-            skeletons=(Skeleton(prefix=f"{words(rng, 12)} number {n}:"),),
+            templates=(Template(prefix=f"{words(rng, 12)} number {n}:"),),
         )
         for n in range(TASKS)
     ]
@@ -87,7 +87,7 @@ def lookup(options: Options, report: Report) -> None:
             tenant="bench",
             model=MODEL,
             time=0.0,
-            messages=(Message(role="user", content=f"{task.skeletons[0].prefix} {words(rng, 58)}"),),
+            messages=(Message(role="user", content=f"{task.templates[0].prefix} {words(rng, 58)}"),),
         )
         for n, task in enumerate(rng.choices(known, k=2_000 if options.quick else 20_000))
     ]
@@ -161,7 +161,7 @@ async def route_change(options: Options, report: Report, stack: Stack) -> None:
     known = tasks(options.seed, tenant)[0]
     table = RouteTable(aioredis.from_url(stack.settings.redis.url))
     await table.apply_tasks([known])
-    content = f"{known.skeletons[0].prefix} payload"
+    content = f"{known.templates[0].prefix} payload"
     body = {"model": MODEL, "messages": [{"role": "user", "content": content}]}
     took = []
     async with aiohttp.ClientSession() as session:

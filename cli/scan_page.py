@@ -109,8 +109,8 @@ def _row(t: ScanTask) -> str:
 
 
 def _more(t: ScanTask) -> str:
-    skeleton = html.escape(t.skeleton[:_LONGEST]).replace("{...}", "<mark>...</mark>")
-    parts = [("prompt, its slots marked", f"<pre>{skeleton}</pre>")]
+    template = html.escape(t.template[:_LONGEST]).replace("{...}", "<mark>...</mark>")
+    parts = [("prompt, its slots marked", f"<pre>{template}</pre>")]
     if t.potential.reason:
         parts.append(
             ("why nothing is replaced", f'<span class="why">{html.escape(t.potential.reason)}</span>')

@@ -195,7 +195,7 @@ class Router:
             call = await self._intake.redacted_soon(id, call)
         if isinstance(call, Decision):
             return call
-        # skeletons and surrogates come from redacted texts
+        # templates and surrogates come from redacted texts
         decision, live, text = self._decider.decide(id, call, skip, unproved)
         if live is None or live.surrogate is None:
             return decision

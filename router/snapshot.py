@@ -299,4 +299,4 @@ def _may_stay(before: Live, route: Route) -> bool:
 
 def _matching_part(task: Task) -> Any:
     # counters, labels and names move often, and change no match
-    return task.version, task.status, task.signature, task.skeletons, task.caller_name
+    return task.version, task.status, task.signature, task.templates, task.caller_name

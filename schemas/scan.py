@@ -39,7 +39,7 @@ class Potential(msgspec.Struct, frozen=True, kw_only=True):
 class ScanTask(msgspec.Struct, frozen=True, kw_only=True):
     """One task of a log.
 
-    ``skeleton`` has its slots marked. ``labels`` are the most frequent labels with their counts,
+    ``template`` has its slots marked. ``labels`` are the most frequent labels with their counts,
     ``unparsed`` the answers that are none of them. ``only_teacher`` counts the calls that no surrogate may
     answer, by why (`jitr.schemas.only_teacher`), with the parameter where the reason is of many;
     ``no_labels`` those whose answers teach nothing, by why (`jitr.schemas.labels`); ``learnable`` are the
@@ -51,7 +51,7 @@ class ScanTask(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     tenant: str
     model: str
-    skeleton: str
+    template: str
     kind: OutputKind
     calls: int
     share: float

@@ -15,7 +15,7 @@ TaskStatus = Literal["candidate", "task", "merged", "retired"]
 ChangeKind = Literal["found", "refined", "edited", "took", "merged", "split", "restored", "retired"]
 
 
-class Skeleton(Record, frozen=True, kw_only=True):
+class Template(Record, frozen=True, kw_only=True):
     """The constant tokens of a task's prompts: what varies between them are its slots.
 
     ``most_words``: a prompt of more words is another's, however it begins and ends; 0 where none is too long.
@@ -28,7 +28,7 @@ class Skeleton(Record, frozen=True, kw_only=True):
 
 
 class Signature(Record, frozen=True, kw_only=True):
-    """What must match for two calls to be one task, besides the skeleton.
+    """What must match for two calls to be one task, besides the template.
 
     ``shape`` names the message shape (for example ``system+user``); ``tools`` and ``response_format``
     are digests, empty where the request had none; ``system`` is the digest of a constant system prompt.
@@ -46,15 +46,15 @@ class Change(Record, frozen=True, kw_only=True):
 
     ``found``: first seen. ``refined``: more calls told its constant words better. ``edited``: its prompt was
     edited, and it went on in the new one. ``took``: another task (``other``) goes on in it. ``merged``: it
-    goes on in ``other``. ``split``: one of its skeletons became ``other``, or it came out of ``other``.
-    ``restored``: a merge with ``other`` was undone. ``skeleton`` is the current one as people read it, cut
+    goes on in ``other``. ``split``: one of its templates became ``other``, or it came out of ``other``.
+    ``restored``: a merge with ``other`` was undone. ``template`` is the current one as people read it, cut
     off where it is long; ``by`` and ``note`` are the person's whose word it was.
     """
 
     version: Count
     time: Time
     kind: ChangeKind
-    skeleton: str = ""
+    template: str = ""
     other: str | None = None
     by: str = ""
     note: str = ""
@@ -73,7 +73,7 @@ class MergeProposal(Record, frozen=True, kw_only=True):
 
 
 class Task(Record, frozen=True, kw_only=True):
-    """A recurring task. The id lasts; the version counts edits of its skeleton.
+    """A recurring task. The id lasts; the version counts edits of its template.
 
     ``counts`` are how often each of ``labels`` was among the answers seen so far. ``proposals`` are tasks
     that may be the same in other words; only a person merges them. ``history`` has the newest changes last.
@@ -88,7 +88,7 @@ class Task(Record, frozen=True, kw_only=True):
     status: TaskStatus = "candidate"
     name: str = ""
     caller_name: Name | None = None
-    skeletons: tuple[Skeleton, ...] = ()
+    templates: tuple[Template, ...] = ()
     kind: OutputKind = "text"
     labels: tuple[str, ...] = ()
     renderings: dict[str, str] = {}
@@ -105,7 +105,7 @@ class Task(Record, frozen=True, kw_only=True):
 class TaskCommand(Record, frozen=True, kw_only=True):
     """A person's word on tasks, on its way to the tenant's one writer.
 
-    ``merge``: ``other`` goes on in ``task``. ``split``: ``skeleton`` of ``task`` becomes a task of its own.
+    ``merge``: ``other`` goes on in ``task``. ``split``: ``template`` of ``task`` becomes a task of its own.
     ``undo``: ``other``, which was merged into ``task``, is itself again.
     """
 
@@ -117,7 +117,7 @@ class TaskCommand(Record, frozen=True, kw_only=True):
     verb: Literal["merge", "split", "undo"]
     task: str
     other: str | None = None
-    skeleton: Skeleton | None = None
+    template: Template | None = None
     by: str = ""
     note: str = ""
 

@@ -116,7 +116,7 @@ class Mine(StatefulHandler[Call | TaskCommand]):
         if task.status != "task":
             if route.state == "paused":
                 return None
-            where = f"it goes on as {task.merged_into}" if task.merged_into else "its skeleton is gone"
+            where = f"it goes on as {task.merged_into}" if task.merged_into else "its template is gone"
             by = f" ({cause.by})" if isinstance(cause, TaskCommand) and cause.by else ""
             verb: Literal["pause", "unpause"] = "pause"
             note = where + by
@@ -140,7 +140,7 @@ class Mine(StatefulHandler[Call | TaskCommand]):
 
     @property
     def waiting(self) -> bool:
-        """Whether skeletons are being embedded, or proposals are to be told."""
+        """Whether templates are being embedded, or proposals are to be told."""
         return self._likening.busy
 
     def flush(self) -> list[Output]:

@@ -1,4 +1,4 @@
-"""Which tasks may be one in other words: new skeletons are embedded once, in a process that ends then.
+"""Which tasks may be one in other words: new templates are embedded once, in a process that ends then.
 
 Nothing waits for it, and nothing needs it: where the encoder is not installed nothing is proposed, and the
 log says so.
@@ -129,7 +129,7 @@ class Likening:
             self._embedder, self._wanted = None, {}
             return
         except Exception as error:
-            log.warning("skeletons could not be embedded, trying again later: %r", error)
+            log.warning("templates could not be embedded, trying again later: %r", error)
             self._wanted = dict.fromkeys([*texts, *self._wanted])
             return
         wanted = {text for _, text in self._tasks.values()}

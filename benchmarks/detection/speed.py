@@ -14,7 +14,7 @@ from jitr.models.tasks.matching.matcher import Matcher
 from jitr.models.tasks.matching.text import normalise
 from jitr.models.tasks.mining.miner import Miner
 from jitr.schemas.calls import Call, Message
-from jitr.schemas.tasks import Signature, Skeleton, Task
+from jitr.schemas.tasks import Signature, Task, Template
 
 TASKS = 1000
 
@@ -45,7 +45,7 @@ def lookup(report: Report, options: Options) -> None:
                 tenant="acme",
                 status="task",
                 signature=Signature(model="m", shape="user"),
-                skeletons=(Skeleton(prefix=prefix.rstrip()),),
+                templates=(Template(prefix=prefix.rstrip()),),
             )
             for i, prefix in enumerate(prefixes)
         ]

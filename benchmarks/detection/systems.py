@@ -63,7 +63,7 @@ def jitr(calls: Sequence[Prompt], seed: int) -> Result:
 
 
 def steady(calls: Sequence[Prompt], unseen: Sequence[Prompt], share: float = 0.3) -> float:
-    """Calls a second of CPU time where a share of the prompts is unseen, all skeletons known, mining on."""
+    """Calls a second of CPU time where a share of the prompts is unseen, all templates known, mining on."""
     miner = Miner()
     for i, call in enumerate(calls):
         miner.add(normalise(call.text), i)

@@ -11,7 +11,7 @@ import msgspec
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.training.train import Recipe, train_dataset
 from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateRef, SurrogateTarget
-from jitr.schemas.tasks import Signature, Skeleton, Task
+from jitr.schemas.tasks import Signature, Task, Template
 from jitr.schemas.trainings import Limits
 
 PROMPT = "Is this review positive or negative? Review:"
@@ -26,7 +26,7 @@ TASK = Task(
     tenant="default",
     status="task",
     signature=Signature(model="big-llm", shape="user"),
-    skeletons=(Skeleton(prefix=PROMPT),),
+    templates=(Template(prefix=PROMPT),),
     kind="label",
     labels=("positive", "negative"),
 )

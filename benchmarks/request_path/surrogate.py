@@ -21,7 +21,7 @@ from jitr.models.training.train import Recipe, save
 from jitr.router.table import RouteTable
 from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateTarget
 from jitr.schemas.settings import Settings
-from jitr.schemas.tasks import Signature, Skeleton, Task
+from jitr.schemas.tasks import Signature, Task, Template
 
 MODEL = "gpt-4.1-simulated"
 OPENING = "Which desk should read this message, sales or support? Message: "
@@ -84,7 +84,7 @@ async def publish(settings: Settings, folder: Path, encoder: str | None, seed: i
         tenant=settings.gateway.tenant,
         status="task",
         signature=Signature(model=MODEL, shape="user"),
-        skeletons=(Skeleton(prefix=OPENING.strip()),),
+        templates=(Template(prefix=OPENING.strip()),),
         kind="label",
         labels=tuple(_WORDS),
     )

@@ -19,7 +19,7 @@ from jitr.schemas.errors import ConfigError, NotFoundError
 from jitr.schemas.events import encode_batch
 from jitr.schemas.settings import Settings
 from jitr.schemas.signing import Signing
-from jitr.schemas.tasks import Skeleton, Task, TaskCommand
+from jitr.schemas.tasks import Task, TaskCommand, Template
 
 note_option = click.option("--note", default="", help="Why; it stands in the task's history.")
 dry_option = click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
@@ -44,13 +44,13 @@ def merge(
     tenant: str,
     as_json: bool,
 ) -> None:
-    """Let OTHER go on as TASK: one task that matches by the skeletons of both.
+    """Let OTHER go on as TASK: one task that matches by the templates of both.
 
     TASK keeps its id, name and route. The route of OTHER is paused: its calls are TASK's now, and where TASK
     has a surrogate that answers them too, audited as before. Both must have one signature (model, message
     shape, tools, response format).
 
-    To take it back: `jitr tasks merge TASK OTHER --undo`. OTHER then has its id, name and skeletons again and
+    To take it back: `jitr tasks merge TASK OTHER --undo`. OTHER then has its id, name and templates again and
     its route goes on where it was paused; calls that came meanwhile stay with TASK.
     """
     found = rows(settings, tenant)
@@ -63,8 +63,8 @@ def merge(
 
 @click.command()
 @click.argument("task")
-@click.option("--skeleton", type=click.IntRange(min=2), help="Which of its skeletons, as `show` counts them.")
-@click.option("--slot", type=click.IntRange(min=1), help="Which slot of its first skeleton, from 1.")
+@click.option("--template", type=click.IntRange(min=2), help="Which of its templates, as `show` counts them.")
+@click.option("--slot", type=click.IntRange(min=1), help="Which slot of its first template, from 1.")
 @click.option("--text", help="What stands in that slot in the calls that are to be a task of their own.")
 @note_option
 @dry_option
@@ -74,7 +74,7 @@ def merge(
 def split(
     settings: Settings,
     task: str,
-    skeleton: int | None,
+    template: int | None,
     slot: int | None,
     text: str | None,
     note: str,
@@ -84,7 +84,7 @@ def split(
 ) -> None:
     """Let some calls of TASK be a task of their own.
 
-    Either those of one of its further skeletons (--skeleton 2), or those whose slot holds a text (--slot 1
+    Either those of one of its further templates (--template 2), or those whose slot holds a text (--slot 1
     --text "cause"; blanks count; where it is the only slot, those in which it begins so). TASK keeps its id,
     name and route; the new task begins at the teacher.
 
@@ -93,9 +93,9 @@ def split(
     """
     found = rows(settings, tenant)
     record = _record(found, task)
-    chosen = _skeleton(record, skeleton, slot, text)
+    chosen = _template(record, template, slot, text)
     after = curation.split(record, chosen)
-    word = _word(tenant, "split", record, note, speaker(settings), skeleton=chosen)
+    word = _word(tenant, "split", record, note, speaker(settings), template=chosen)
     _say(settings, word, (after,), dry_run, as_json)
 
 
@@ -106,19 +106,19 @@ def _record(found: Rows, word: str) -> Task:
     return found.tasks[id]
 
 
-def _skeleton(task: Task, number: int | None, slot: int | None, text: str | None) -> Skeleton:
+def _template(task: Task, number: int | None, slot: int | None, text: str | None) -> Template:
     if (number is None) == (slot is None) or (slot is None) != (text is None):
-        raise ConfigError("say which calls: --skeleton N, or --slot N with --text TEXT")
+        raise ConfigError("say which calls: --template N, or --slot N with --text TEXT")
     if number is not None:
-        if number > len(task.skeletons):
+        if number > len(task.templates):
             raise ConfigError(
-                f"skeleton {number} was given, and {task.id} has {len(task.skeletons)}; see `jitr tasks show`"
+                f"template {number} was given, and {task.id} has {len(task.templates)}; see `jitr tasks show`"
             )
-        return task.skeletons[number - 1]
-    if not task.skeletons:
-        raise ConfigError(f"{task.id} has no skeleton, and so no slot")
+        return task.templates[number - 1]
+    if not task.templates:
+        raise ConfigError(f"{task.id} has no template, and so no slot")
     assert slot is not None and text is not None
-    return curation.narrowed(task.skeletons[0], slot - 1, text)
+    return curation.narrowed(task.templates[0], slot - 1, text)
 
 
 def _word(
@@ -128,7 +128,7 @@ def _word(
     note: str,
     by: str,
     other: str | None = None,
-    skeleton: Skeleton | None = None,
+    template: Template | None = None,
 ) -> TaskCommand:
     return TaskCommand(
         id=f"task-command-{uuid.uuid4()}",
@@ -137,7 +137,7 @@ def _word(
         verb=verb,  # type: ignore[arg-type]  # a literal at each caller
         task=task.id,
         other=other,
-        skeleton=skeleton,
+        template=template,
         by=by,
         note=note,
     )
@@ -154,9 +154,9 @@ def _say(
     click.echo(f"{word.verb} {word.task} {word.other or ''}: {'would be sent' if dry_run else 'sent'}")
     for task in after:
         state = f"goes on as {task.merged_into}" if task.merged_into else task.status
-        click.echo(f"  {task.id}  {task.name}: {state}, {len(task.skeletons)} skeletons")
-        for n, skeleton in enumerate(task.skeletons, 1):
-            click.echo(f"    {n}. {' '.join(curation.pattern_of(skeleton).show().split())[:150]}")
+        click.echo(f"  {task.id}  {task.name}: {state}, {len(task.templates)} templates")
+        for n, template in enumerate(task.templates, 1):
+            click.echo(f"    {n}. {' '.join(curation.pattern_of(template).show().split())[:150]}")
 
 
 async def _send(settings: Settings, word: TaskCommand) -> None:

@@ -98,7 +98,7 @@ def _show(report: ScanReport, top: int) -> None:
             f"{t.potential.agreement_low:.2f}" if t.potential.agreement_low is not None else "",
             f"{t.potential.coverage:.0%}" if t.potential.coverage else "",
             usd(t.saving.expected) if t.saving.expected > 0 else "",
-            t.potential.reason or " ".join(t.skeleton.split())[:60],
+            t.potential.reason or " ".join(t.template.split())[:60],
         )
         for t in report.tasks[:top]
     ]
@@ -106,7 +106,7 @@ def _show(report: ScanReport, top: int) -> None:
     period = "a month" if report.period == "month" else "such a log"
     columns = [
         "task", "model", ">calls", ">share", ">cost", "answers", ">agrees", ">at least", ">replaceable",
-        f">saves {period}", "~why not, or skeleton",
+        f">saves {period}", "~why not, or template",
     ]  # fmt: skip
     out.print(table(f"{len(report.tasks)} recurring tasks in {report.calls:,} calls", columns, rows))
     proved = [t for t in report.tasks if t.saving.expected > 0]

@@ -82,7 +82,7 @@ class Proposed(msgspec.Struct, frozen=True):
     likeness: float
     shared_labels: float
     calls: tuple[int, int]
-    skeletons: tuple[str, str]
+    templates: tuple[str, str]
 
 
 @tasks.command()
@@ -112,8 +112,8 @@ def proposals(settings: Settings, tenant: str, as_json: bool) -> None:
             f"jitr tasks merge {p.task} {p.other}",
             soft_wrap=True,
         )
-        for name, calls, skeleton in zip(p.names, p.calls, p.skeletons, strict=True):
-            out.print(plain(f"  {name} ({calls} calls)  {skeleton[:200]}"), soft_wrap=True)
+        for name, calls, template in zip(p.names, p.calls, p.templates, strict=True):
+            out.print(plain(f"  {name} ({calls} calls)  {template[:200]}"), soft_wrap=True)
 
 
 def _pairs(found: Rows) -> list[Proposed]:
@@ -143,7 +143,7 @@ def _pairs(found: Rows) -> list[Proposed]:
 
 
 def _shown(task: Task) -> str:
-    return pattern_of(task.skeletons[0]).show() if task.skeletons else ""
+    return pattern_of(task.templates[0]).show() if task.templates else ""
 
 
 @tasks.command()
@@ -152,9 +152,9 @@ def _shown(task: Task) -> str:
 @json_option
 @with_settings
 def show(settings: Settings, task: str, tenant: str, as_json: bool) -> None:
-    """Show one TASK (id, start of an id, or name): skeletons, examples, labels, volume, spend, history.
+    """Show one TASK (id, start of an id, or name): templates, examples, labels, volume, spend, history.
 
-    Slots are marked {...}; the first skeleton is the prompt of today, further ones are those before it was
+    Slots are marked {...}; the first template is the prompt of today, further ones are those before it was
     edited, or of tasks merged into it. How often the teacher agrees with itself is measured on inputs that
     came twice by themselves, and shown with how many those were: nothing is asked for it.
     """
@@ -177,11 +177,11 @@ def _line(out: Console, key: str, text: str) -> None:
 def _show_task(out: Console, task: Task, found: Rows) -> None:
     out.print(f"[bold]{escape(task.name)}[/]  {task.id}  version {task.version}  {task.kind}", soft_wrap=True)
     if task.merged_into:
-        _line(out, "merged", f"goes on as {task.merged_into}; its skeletons match for that one")
+        _line(out, "merged", f"goes on as {task.merged_into}; its templates match for that one")
     _line(out, "model", f"{task.signature.model} ({task.signature.shape})")
-    for n, skeleton in enumerate(task.skeletons, 1):
-        text = pattern_of(skeleton).show()
-        _line(out, f"skeleton {n}", text if len(text) <= 4 * _SHOWN else text[: 4 * _SHOWN] + " ...")
+    for n, template in enumerate(task.templates, 1):
+        text = pattern_of(template).show()
+        _line(out, f"template {n}", text if len(text) <= 4 * _SHOWN else text[: 4 * _SHOWN] + " ...")
     for example in task.examples[:3]:
         _line(out, "example", repr(example[:_SHOWN]))
     mix = _mix(task)
@@ -223,11 +223,11 @@ def _told(change: Change) -> str:
         # a task that came out of another begins so
         "split": f"split off {change.other}" if change.version == 1 else f"{change.other} was split off it",
         "restored": f"the merge with {change.other} was undone",
-        "retired": "its skeleton is gone",
+        "retired": "its template is gone",
     }[change.kind]
     by = f", by {change.by}" if change.by else ""
     note = f": {change.note}" if change.note else ""
-    shown = " ".join(change.skeleton.split())
+    shown = " ".join(change.template.split())
     return f"{when}  {says}{by}{note}" + (f"  ({shown[:80]})" if shown else "")
 
 

@@ -152,10 +152,10 @@ class Finder:
             curation.merge(task, beside.record(second))
             pool.join(id, second, word)
         elif command.verb == "split":
-            if command.skeleton is None:
-                raise ConfigError(f"to split {command.task}, say by which skeleton")
-            curation.split(task, command.skeleton)
-            pool.part(id, curation.pattern_of(command.skeleton), word)
+            if command.template is None:
+                raise ConfigError(f"to split {command.task}, say by which template")
+            curation.split(task, command.template)
+            pool.part(id, curation.pattern_of(command.template), word)
         else:
             gone = pool.cases[id].parts.get(command.other or "")
             if gone is None or gone.task is None:
@@ -170,7 +170,7 @@ class Finder:
             for id, case in pool.cases.items():
                 if case.task is not None and case.task.id == task:
                     return pool, id
-        raise NotFoundError(f"tenant {self.tenant!r} has no task {task!r} that was found by its skeleton")
+        raise NotFoundError(f"tenant {self.tenant!r} has no task {task!r} that was found by its template")
 
     @property
     def tasks(self) -> list[Task]:

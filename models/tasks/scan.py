@@ -164,7 +164,7 @@ def scan(
             held = sums.setdefault(task.id, _Sums())
             version = (task.id, task.version)
             if version not in patterns:
-                patterns[version] = tuple([Pattern.of(s) for s in task.skeletons])
+                patterns[version] = tuple([Pattern.of(s) for s in task.templates])
             for member in found.calls:
                 reason, answer = _only_teacher(member, harmless), label_text(member)
                 held.add(member, bill(member, prices), reason)
@@ -233,13 +233,13 @@ def _row(task: Task, held: _Sums, calls: int) -> ScanTask:
     space = held.space
     counts: Counter[str] = space.counts()
     mix = tuple([(label, counts[label]) for label in space.labels[:_MIX]])
-    shown = [Pattern.of(s).show() for s in task.skeletons]
+    shown = [Pattern.of(s).show() for s in task.templates]
     return ScanTask(
         id=task.id,
         name=task.name,
         tenant=task.tenant,
         model=task.signature.model,
-        skeleton=shown[0] if shown else "",
+        template=shown[0] if shown else "",
         kind=space.kind,
         calls=held.calls,
         share=held.calls / calls,

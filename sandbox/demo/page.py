@@ -59,7 +59,7 @@ def _latency(report: Report) -> str:
 
 def _row(t: TaskReport) -> str:
     cells = [
-        f"<b>{html.escape(t.name)}</b><br><code>{html.escape(t.skeleton)}</code>",
+        f"<b>{html.escape(t.name)}</b><br><code>{html.escape(t.template)}</code>",
         f'<span class="{t.state}">{t.state}</span>',
         html.escape(t.base or ""),
         f"{t.calls:,}",

@@ -12,7 +12,7 @@ from jitr.models.promise.bounds import lower_bound
 from jitr.sandbox.demo.driver import Outcome
 from jitr.sandbox.demo.watch import Watch
 from jitr.schemas.routes import Route
-from jitr.schemas.tasks import Skeleton
+from jitr.schemas.tasks import Template
 
 
 class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +28,7 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     id: str
-    skeleton: str
+    template: str
     workload: str | None
     calls: int
     labels: int
@@ -123,15 +123,15 @@ def slices(outcomes: list[Outcome], width_s: float) -> list[Slice]:
     return made
 
 
-def shown(skeleton: Skeleton, width: int = 160) -> str:
-    """A skeleton in one line, its slots marked.
+def shown(template: Template, width: int = 160) -> str:
+    """A template in one line, its slots marked.
 
     Examples
     --------
-    >>> shown(Skeleton(prefix="Is this spam? ", suffix=" Answer:"))
+    >>> shown(Template(prefix="Is this spam? ", suffix=" Answer:"))
     'Is this spam? <*> Answer:'
     """
-    text = "<*>".join((skeleton.prefix, *skeleton.inner, skeleton.suffix))
+    text = "<*>".join((template.prefix, *template.inner, template.suffix))
     # message borders are control characters
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= width else f"{text[: width // 2]} ... {text[-width // 2 :]}"
@@ -199,7 +199,7 @@ def _task(watch: Watch, id: str, outcomes: list[Outcome], delta: float) -> TaskR
     return TaskReport(
         name=task.name or id[:8],
         id=id,
-        skeleton=shown(task.skeletons[0]) if task.skeletons else task.caller_name or "",
+        template=shown(task.templates[0]) if task.templates else task.caller_name or "",
         workload=names.most_common(1)[0][0] if names else None,
         calls=max(route.calls, len(outcomes)),
         labels=route.labels,

@@ -18,7 +18,7 @@ OF_THE_RUN = ("first_saving_s", "teacher_cost_usd", "actual_cost_usd", "net_savi
 OF_A_TASK = (
     "name",
     "id",
-    "skeleton",
+    "template",
     "calls",
     "state",
     "surrogate",

@@ -149,7 +149,7 @@ def test_a_log_is_published_and_its_tasks_are_found_listed_and_shown(run: Run, t
     assert tasks[0]["name"] in run("tasks", "list", "--tenant", "cli").out
     by_name = run("tasks", "show", tasks[0]["name"], "--tenant", "cli", "--json")
     assert by_name.json["task"]["id"] == tasks[0]["id"]
-    assert "skeleton" in run("tasks", "show", tasks[0]["id"][:10], "--tenant", "cli").out
+    assert "template" in run("tasks", "show", tasks[0]["id"][:10], "--tenant", "cli").out
 
 
 def test_lines_with_odd_times_are_read_or_named_and_the_rest_is_published(run: Run, tmp_path: Path) -> None:
@@ -199,13 +199,13 @@ def test_two_tasks_are_merged_by_a_person_shown_with_their_history_and_taken_apa
     a, b = eventually(lambda: len(found()) == 2 and sorted(found()))
     names = {id: t["name"] for id, t in found().items()}
     dry = run("tasks", "merge", a, names[b], *of, "--dry-run")
-    assert (dry.code, dry.json["sent"], len(dry.json["after"][0]["skeletons"])) == (0, False, 2)
+    assert (dry.code, dry.json["sent"], len(dry.json["after"][0]["templates"])) == (0, False, 2)
     assert run("tasks", "merge", a, names[b], *of, "--note", "the same").code == 0
     eventually(lambda: set(found()) == {a})
     gone = run("tasks", "show", b, *of).json["task"]
     assert (gone["status"], gone["merged_into"]) == ("merged", a)
     shown = run("tasks", "show", a, "--tenant", "cli").out
-    for text in (f"{b} goes on in it", ": the same", "skeleton 2", "{...}", "example", "'Yes'"):
+    for text in (f"{b} goes on in it", ": the same", "template 2", "{...}", "example", "'Yes'"):
         assert text in shown
     again = run("tasks", "merge", a, b, *of)
     assert (again.code, "only tasks can be merged" in again.err) == (1, True)
@@ -241,7 +241,7 @@ def test_tasks_in_other_words_are_proposed_and_not_merged(run: Run, tmp_path: Pa
         log.write_bytes(msgspec.json.encode(msgspec.structs.replace(calls[70], id=f"like-{time.time()}")))
         run("publish", str(log))
         found = run("tasks", "proposals", "--tenant", "cli", "--json").json
-        return [p for p in found if "spam" in p["skeletons"][0]]
+        return [p for p in found if "spam" in p["templates"][0]]
 
     (pair,) = eventually(proposed, 120.0)
     assert pair["likeness"] >= 0.7

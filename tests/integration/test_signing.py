@@ -18,7 +18,7 @@ from jitr.schemas.record import Record
 from jitr.schemas.routes import Transition
 from jitr.schemas.settings import Settings, SigningSettings
 from jitr.schemas.signing import Maker, Signing, key_id
-from jitr.schemas.tasks import Signature, Skeleton, Task, TaskCall, TaskCommand
+from jitr.schemas.tasks import Signature, Task, TaskCall, TaskCommand, Template
 
 GATEWAY, WORKER, ADA, BEN, STRANGER = (letter * 40 for letter in "gwabx")
 KEYS = SigningSettings(gateway_keys=GATEWAY, worker_keys=WORKER, people={"ada": ADA, "ben": BEN})
@@ -27,7 +27,7 @@ TASK = Task(
     tenant="default",
     status="task",
     signature=Signature(model="m", shape="user"),
-    skeletons=(Skeleton(prefix="Mood of:"),),
+    templates=(Template(prefix="Mood of:"),),
     kind="label",
     labels=("good", "bad"),
 )

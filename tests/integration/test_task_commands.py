@@ -63,7 +63,7 @@ async def test_a_merge_told_twice_counts_once_and_lives_through_restarts_until_i
             await kafka.done("mine")
         after = await rows(kafka)
         assert await kafka.read(settings.topics.dead_letters.name) == []
-    assert {id: t.skeletons for id, t in after.items()} == {id: t.skeletons for id, t in before.items()}
+    assert {id: t.templates for id, t in after.items()} == {id: t.templates for id, t in before.items()}
     assert {t.status for t in after.values()} == {"task"}
     assert all(after[id].version > merged[id].version > before[id].version for id in (a, b))
     assert [c.kind for c in after[b].history][-2:] == ["merged", "restored"]

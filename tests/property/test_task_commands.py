@@ -9,7 +9,7 @@ from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.schemas.calls import Call, Message, Response
 from jitr.schemas.errors import JitrError
-from jitr.schemas.tasks import Skeleton, Task, TaskCommand
+from jitr.schemas.tasks import Task, TaskCommand, Template
 
 POLICY = FinderPolicy(support=12)
 ASKS = (
@@ -48,7 +48,7 @@ def calls(n: int, seed: int) -> list[Call]:
 
 
 def keys(tasks: list[Task]) -> list[tuple[str, tuple[str, ...], str]]:
-    return [(s.prefix, s.inner, s.suffix) for t in tasks for s in t.skeletons]
+    return [(s.prefix, s.inner, s.suffix) for t in tasks for s in t.templates]
 
 
 @settings(max_examples=200)
@@ -86,11 +86,11 @@ def test_whatever_people_say_every_prompt_keeps_one_task_and_a_restart_changes_n
                 )
                 tell(finder.obey(undo))
             elif step == "split":
-                first = a.skeletons[0]
-                narrow = Skeleton(prefix=f"{first.prefix} {WORDS[j]}", inner=first.inner, suffix=first.suffix)
-                skeleton = a.skeletons[1] if len(a.skeletons) > 1 and j % 2 else narrow
+                first = a.templates[0]
+                narrow = Template(prefix=f"{first.prefix} {WORDS[j]}", inner=first.inner, suffix=first.suffix)
+                template = a.templates[1] if len(a.templates) > 1 and j % 2 else narrow
                 split = TaskCommand(
-                    id=str(number), tenant="acme", time=1e6, verb="split", task=a.id, skeleton=skeleton
+                    id=str(number), tenant="acme", time=1e6, verb="split", task=a.id, template=template
                 )
                 tell(finder.obey(split))
             elif step == "calls":
@@ -102,9 +102,9 @@ def test_whatever_people_say_every_prompt_keeps_one_task_and_a_restart_changes_n
         except JitrError:
             assert step in ("merge", "undo", "split")
         tasks = [t for t in finder.tasks if t.status == "task"]
-        assert len(keys(tasks)) == len(set(keys(tasks))), "no skeleton is two tasks'"
-        assert {t.id: (t.status, t.skeletons) for t in tasks} == {
-            t.id: (t.status, t.skeletons) for t in told.values() if t.status == "task"
+        assert len(keys(tasks)) == len(set(keys(tasks))), "no template is two tasks'"
+        assert {t.id: (t.status, t.templates) for t in tasks} == {
+            t.id: (t.status, t.templates) for t in told.values() if t.status == "task"
         }, "what was told is what is"
         assert all(t.history[-1].version == t.version and len(t.history) <= 24 for t in tasks)
         matcher = Matcher(told.values())

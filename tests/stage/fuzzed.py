@@ -30,7 +30,7 @@ from jitr.schemas.evidence import (
 from jitr.schemas.money import Money
 from jitr.schemas.record import Record
 from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateRef, SurrogateTarget, Transition
-from jitr.schemas.tasks import Change, MergeProposal, Signature, Skeleton, Task, TaskCall, TaskCommand
+from jitr.schemas.tasks import Change, MergeProposal, Signature, Task, TaskCall, TaskCommand, Template
 from jitr.schemas.trainings import PartRef, Training
 
 HeadersOfRecord = tuple[tuple[str, bytes], ...]
@@ -105,7 +105,7 @@ TASK = Task(
     kind="label",
     labels=("good", "bad"),
     renderings={"good": "Good"},
-    skeletons=(Skeleton(prefix="Mood of the text, good or bad."),),
+    templates=(Template(prefix="Mood of the text, good or bad."),),
     calls=30,
     first_seen=1795935600.0,
     counts=(20, 10),
@@ -136,7 +136,7 @@ EVENTS: dict[str, list[Record]] = {
         msgspec.structs.replace(CALL, metadata={"jitr_matched": "mood"}),
         TaskCommand(id="k1", tenant="t", time=1795935600.0, verb="merge", task="mood", other="t2", by="me"),
         TaskCommand(
-            id="k2", tenant="t", time=1795935600.0, verb="split", task="mood", skeleton=Skeleton(prefix="M")
+            id="k2", tenant="t", time=1795935600.0, verb="split", task="mood", template=Template(prefix="M")
         ),
     ],
     "task_calls": [

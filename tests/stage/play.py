@@ -138,7 +138,7 @@ def _outcome(route: Route, task: Task) -> dict[str, Any]:
     return {
         "kind": task.kind,
         "labels of the task": sorted(task.labels),
-        "skeletons": msgspec.to_builtins(task.skeletons),
+        "templates": msgspec.to_builtins(task.templates),
         "state": route.state,
         "target": type(route.target).__name__,
         "versions": refs,

@@ -10,7 +10,7 @@ from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.training.train import Recipe, train_dataset
 from jitr.router.table import RouteTable
 from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateTarget
-from jitr.schemas.tasks import Signature, Skeleton, Task
+from jitr.schemas.tasks import Signature, Task, Template
 from jitr.schemas.trainings import Limits
 
 PROMPT = "Is this review positive or negative? Review:"
@@ -46,7 +46,7 @@ async def serve_reviews(redis_url: str, folder: Path, model: str) -> None:
         tenant="default",
         status="task",
         signature=Signature(model=model, shape="user"),
-        skeletons=(Skeleton(prefix=PROMPT),),
+        templates=(Template(prefix=PROMPT),),
         kind="label",
         labels=("positive", "negative"),
     )

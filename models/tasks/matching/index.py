@@ -1,4 +1,4 @@
-"""Which skeletons can match a text: a dict on the start or the end of their literals."""
+"""Which templates can match a text: a dict on the start or the end of their literals."""
 
 from typing import Generic, TypeVar
 
@@ -87,7 +87,7 @@ def _rank(entry: tuple[Pattern, object]) -> tuple[int, tuple[str, tuple[str, ...
 class Index(Generic[Owner]):
     """Patterns by the first characters of their prefix, else the last of their suffix.
 
-    A look-up costs a handful of dict reads however many skeletons there are. Those with neither end are
+    A look-up costs a handful of dict reads however many templates there are. Those with neither end are
     scanned; they are few.
 
     Examples

@@ -37,7 +37,7 @@ class Matcher:
     """Matches calls against a snapshot of tasks; stateless, it learns nothing.
 
     A call that its caller has named matches the task of that name, model, tools and response format, and no
-    other: nothing is guessed. Every other call matches, among the skeletons of its own signature, the one
+    other: nothing is guessed. Every other call matches, among the templates of its own signature, the one
     with most constant characters.
 
     Parameters
@@ -48,9 +48,9 @@ class Matcher:
     Examples
     --------
     >>> from jitr.schemas.calls import Message
-    >>> from jitr.schemas.tasks import Signature, Skeleton
+    >>> from jitr.schemas.tasks import Signature, Template
     >>> task = Task(id="t1", tenant="acme", status="task", signature=Signature(model="m", shape="user"),
-    ...             skeletons=(Skeleton(prefix="Sentiment of:"),))
+    ...             templates=(Template(prefix="Sentiment of:"),))
     >>> call = Call(id="1", tenant="acme", model="m", time=0.0,
     ...             messages=(Message(role="user", content="Sentiment of:  lovely"),))
     >>> Matcher([task]).match(call)
@@ -64,7 +64,7 @@ class Matcher:
         for task in sorted(tasks, key=lambda t: t.id):
             if task.status != "task":
                 continue
-            patterns = tuple([Pattern.of(s) for s in task.skeletons])
+            patterns = tuple([Pattern.of(s) for s in task.templates])
             key = key_of_task(task.tenant, task.signature)
             if task.caller_name is not None:
                 self._named[named_of(key, task.caller_name)] = (task, patterns)

@@ -1,13 +1,13 @@
-"""A skeleton at work: the constant runs of a prompt, and the slots between them."""
+"""A template at work: the constant runs of a prompt, and the slots between them."""
 
 from typing import Final
 
 from jitr.models.tasks.matching.text import GAP, WORD, readable, weight
-from jitr.schemas.tasks import Skeleton
+from jitr.schemas.tasks import Template
 
 
 class Pattern:
-    """A compiled skeleton: an optional prefix, ordered inner runs, an optional suffix.
+    """A compiled template: an optional prefix, ordered inner runs, an optional suffix.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ class Pattern:
         self.lowered: Final = GAP.join((prefix, suffix, *inner)).lower()
 
     @classmethod
-    def of(cls, skeleton: Skeleton) -> "Pattern":
-        """A skeleton of a task's record, compiled."""
-        return cls(skeleton.prefix, skeleton.inner, skeleton.suffix, skeleton.most_words)
+    def of(cls, template: Template) -> "Pattern":
+        """A template of a task's record, compiled."""
+        return cls(template.prefix, template.inner, template.suffix, template.most_words)
 
-    def record(self) -> Skeleton:
-        """The skeleton as it stands in a task's record."""
-        return Skeleton(prefix=self.prefix, inner=self.inner, suffix=self.suffix, most_words=self.most_words)
+    def record(self) -> Template:
+        """The template as it stands in a task's record."""
+        return Template(prefix=self.prefix, inner=self.inner, suffix=self.suffix, most_words=self.most_words)
 
     def within(self, most_words: int) -> "Pattern":
         """The same literals, for texts of so many words at most."""
@@ -63,7 +63,7 @@ class Pattern:
         return not self.most_words or 0 < other.most_words <= self.most_words
 
     def covers(self, other: "Pattern") -> bool:
-        """Whether what has another skeleton has this one too: its literals hold ours, and its bound is no
+        """Whether what has another template has this one too: its literals hold ours, and its bound is no
         wider.
 
         Examples
@@ -91,7 +91,7 @@ class Pattern:
         return weight(" ".join(dict.fromkeys(WORD.findall(" ".join(self.runs)))))
 
     def matches(self, text: str) -> bool:
-        """Whether a normalised text has this skeleton; linear in the text."""
+        """Whether a normalised text has this template; linear in the text."""
         if not text.startswith(self.prefix) or (self.suffix and not text.endswith(self.suffix)):
             return False
         # words of a normalised text: one blank or line break stands between two
@@ -123,7 +123,7 @@ class Pattern:
         return tuple(out)
 
     def show(self) -> str:
-        """The skeleton for people, its slots marked.
+        """The template for people, its slots marked.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""What must match for two calls to be one task, besides the skeleton; and the one text a call is read as."""
+"""What must match for two calls to be one task, besides the template; and the one text a call is read as."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -44,7 +44,7 @@ def shape_of(messages: Sequence[Message]) -> str:
     last.
 
     Few-shot turns and chat history have one shape whatever their length: their constant turns are part of
-    the skeleton.
+    the template.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""When a skeleton says all that matters of another, it takes it over."""
+"""When a template says all that matters of another, it takes it over."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from jitr.models.tasks.mining.edges import STRONG, left_edge, right_edge
 
 
 def covered(pattern: Pattern, others: Iterable[Mined]) -> list[Mined]:
-    """Those of some skeletons that are longer than a pattern and whose first member it matches; none whose
+    """Those of some templates that are longer than a pattern and whose first member it matches; none whose
     texts may have more words than it allows.
 
     They are few: only these are worth to be asked whether the pattern `absorbs` them.
@@ -26,22 +26,22 @@ def covered(pattern: Pattern, others: Iterable[Mined]) -> list[Mined]:
 
 
 def absorbs(pattern: Pattern, texts: Sequence[str], n: int, other: Mined) -> bool:
-    """Whether `pattern` says all that matters of an older, longer skeleton.
+    """Whether `pattern` says all that matters of an older, longer template.
 
     Parameters
     ----------
     pattern : Pattern
-        The more general skeleton.
+        The more general template.
     texts : sequence of str
         Texts it was read from.
     n : int
         How many calls it has had.
     other : Mined
-        The skeleton that may be taken over.
+        The template that may be taken over.
     """
     if pattern.size >= other.pattern.size or not other.members:
         return False
-    # the members seen may all be short, and longer calls would lose their skeleton
+    # the members seen may all be short, and longer calls would lose their template
     if not pattern.is_as_wide(other.pattern):
         return False
     theirs = other.texts()

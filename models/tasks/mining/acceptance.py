@@ -23,7 +23,7 @@ class Judge:
     Parameters
     ----------
     shelf : Shelf
-        Known skeletons, and what their slots held.
+        Known templates, and what their slots held.
     dissolved : Dissolved
         Frames that must wait.
     """

@@ -1,4 +1,4 @@
-"""The skeletons of one stream: how they are put up, joined, taken over and taken down, and who is told."""
+"""The templates of one stream: how they are put up, joined, taken over and taken down, and who is told."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ class MinerPolicy:
         Unexplained distinct prompts that are kept.
     window_chars : int
         Their characters in all.
-    skeletons : int
-        Live skeletons that are kept.
+    templates : int
+        Live templates that are kept.
     slot_clauses : int
         Clauses remembered as payload.
     horizon_s : float
@@ -38,17 +38,17 @@ class MinerPolicy:
 
     window: int = 12_000
     window_chars: int = 16_000_000
-    skeletons: int = 4_000
+    templates: int = 4_000
     slot_clauses: int = 60_000
     horizon_s: float = 14 * 86_400.0
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """Something that happened to a skeleton or to kept prompts.
+    """Something that happened to a template or to kept prompts.
 
-    ``explained``: the prompts ``seqs`` left the window for skeleton ``id``. ``forgotten``: they left it
+    ``explained``: the prompts ``seqs`` left the window for template ``id``. ``forgotten``: they left it
     unexplained.
-    ``changed``: the skeleton has other literals. ``split``: some of its members are now in ``other``.
+    ``changed``: the template has other literals. ``split``: some of its members are now in ``other``.
     ``merged``: it goes on as ``other``. ``removed``: it is gone; its members may come back to the window as
     ``seqs``.
     """
@@ -71,7 +71,7 @@ class Catalogue:
     def __init__(self, policy: MinerPolicy) -> None:
         self.policy = policy
         self.window = Window()
-        self.shelf = Shelf(policy.skeletons, SlotMemory(policy.slot_clauses))
+        self.shelf = Shelf(policy.templates, SlotMemory(policy.slot_clauses))
         self.siblings = Siblings()
         self.clock = 0
         self.next_id = 0
@@ -125,7 +125,7 @@ class Catalogue:
         return self._widen(wide, ids)
 
     def _widen(self, wide: Pattern, ids: Sequence[int]) -> Mined:
-        """Let skeletons that differ in a word go on as one with a slot there."""
+        """Let templates that differ in a word go on as one with a slot there."""
         shelf = self.shelf
         known = shelf.same(wide)
         first = known or shelf.live[ids[0]]
@@ -139,7 +139,7 @@ class Catalogue:
         return first
 
     def _explain(self, mined: Mined, group: Sequence[int]) -> None:
-        """The window's prompts that a skeleton explains leave the window."""
+        """The window's prompts that a template explains leave the window."""
         window, pattern = self.window, mined.pattern
         likely = set(group)
         for run in pattern.runs:
@@ -164,7 +164,7 @@ class Catalogue:
         self.events.append(Event("merged", mined.id, into.id))
 
     def adopt(self, pattern: Pattern, beside: Mined) -> Mined:
-        """File a skeleton that a person gave, with its bound; members of another that it fits move to it."""
+        """File a template that a person gave, with its bound; members of another that it fits move to it."""
         child = self.shelf.same(pattern)
         if child is None:
             child = Mined(self.next_id, pattern, self.clock)
@@ -180,7 +180,7 @@ class Catalogue:
         return child
 
     def supersede(self, mined: Mined, by: Mined) -> None:
-        """Take a skeleton down for the one that its prompt was edited to; its number means that one now."""
+        """Take a template down for the one that its prompt was edited to; its number means that one now."""
         self.shelf.aliases[mined.id] = by.id
         self.shelf.remove(mined)
 
@@ -189,7 +189,7 @@ class Catalogue:
         self.events.append(Event("removed", mined.id))
 
     def _join_twin(self, mined: Mined, entries: Sequence[Entry]) -> bool:
-        """Join a skeleton that differs in one word if that word makes no difference to the answers."""
+        """Join a template that differs in one word if that word makes no difference to the answers."""
         if mined.pattern.most_words:
             return False
         for wide, twin in self.siblings.twins(mined.pattern, mined.id, self.shelf.live):

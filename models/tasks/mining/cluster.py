@@ -1,4 +1,4 @@
-"""A skeleton as the miner keeps it: its members, and how its slots begin while it is young."""
+"""A template as the miner keeps it: its members, and how its slots begin while it is young."""
 
 from collections.abc import Sequence
 
@@ -35,7 +35,7 @@ def block_slots(pattern: Pattern) -> tuple[int, ...]:
 
 
 class Mined:
-    """A live skeleton with its number, its sampled members and its counts."""
+    """A live template with its number, its sampled members and its counts."""
 
     __slots__ = (
         "blocks",

@@ -1,4 +1,4 @@
-"""The skeletons a miner has found: filed for matching, and known for what their slots held."""
+"""The templates a miner has found: filed for matching, and known for what their slots held."""
 
 from collections.abc import Container, Sequence
 
@@ -11,7 +11,7 @@ _TASK_SIZE = 20
 
 
 class Shelf:
-    """Live skeletons by number.
+    """Live templates by number.
 
     Parameters
     ----------
@@ -35,18 +35,18 @@ class Shelf:
         return len(self.live)
 
     def find(self, text: str) -> Mined | None:
-        """The live skeleton with most constant characters that matches."""
+        """The live template with most constant characters that matches."""
         found = self._index.find(text)
         return found[1] if found else None
 
     def covering(self, texts: Sequence[str]) -> set[int]:
-        """Skeletons that match the first of these texts too: what their slots hold proves nothing about
+        """Templates that match the first of these texts too: what their slots hold proves nothing about
         them.
         """
         return {mined.id for text in texts[:2] for mined in self._index.all(text)}
 
     def same(self, pattern: Pattern) -> Mined | None:
-        """The live skeleton with exactly these literals."""
+        """The live template with exactly these literals."""
         return self._by_key.get(pattern.key)
 
     def resolve(self, id: int) -> int:
@@ -56,7 +56,7 @@ class Shelf:
         return id
 
     def put(self, mined: Mined) -> None:
-        """File a skeleton."""
+        """File a template."""
         self.live[mined.id] = mined
         self._file(mined)
 
@@ -76,18 +76,18 @@ class Shelf:
         self.memory.remove_literals(mined.pattern)
 
     def change(self, mined: Mined, pattern: Pattern) -> None:
-        """Give a skeleton other literals; its number stays."""
+        """Give a template other literals; its number stays."""
         self._unfile(mined)
         mined.take(pattern)
         self._file(mined)
 
     def remove(self, mined: Mined) -> None:
-        """Take a skeleton down."""
+        """Take a template down."""
         self._unfile(mined)
         self.live.pop(mined.id, None)
 
     def merge(self, mined: Mined, into: Mined, most_members: int) -> None:
-        """Let one skeleton go on under another's number."""
+        """Let one template go on under another's number."""
         self.aliases[mined.id] = into.id
         into.n += mined.n
         into.members = (into.members + mined.members)[:most_members]
@@ -98,9 +98,9 @@ class Shelf:
         return min(self.live.values(), key=lambda m: (m.n >= _TASK_SIZE, m.last, m.id))
 
     def is_payload(self, clause: str, but: Container[int] = ()) -> bool:
-        """Whether a clause is slot text of a live skeleton other than those of `but`."""
+        """Whether a clause is slot text of a live template other than those of `but`."""
         return self.memory.is_payload(clause, self.patterns, but)
 
     def holds_run(self, run: str, but: Container[int] = ()) -> bool:
-        """Whether a run is made of payload of other skeletons."""
+        """Whether a run is made of payload of other templates."""
         return self.memory.holds_run(run, self.patterns, but)

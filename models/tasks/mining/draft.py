@@ -1,4 +1,4 @@
-"""From a group of prompts to the skeleton they share."""
+"""From a group of prompts to the template they share."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ _STEP = 128
 
 @dataclass(slots=True)
 class Draft:
-    """A skeleton on trial, with the prompts it was read from.
+    """A template on trial, with the prompts it was read from.
 
     Parameters
     ----------
     pattern : Pattern
-        The proposed skeleton.
+        The proposed template.
     members : list of Entry
         The prompts that share it.
     texts : list of str
@@ -66,7 +66,7 @@ def holders_of(items: Sequence[str], members: Sequence[Entry]) -> list[Entry]:
 
 
 def draft(common: list[str], members: Sequence[Entry], fewest: int) -> Draft | None:
-    """Read a skeleton off prompts that hold the same items.
+    """Read a template off prompts that hold the same items.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The online loop: a prompt goes in, and now and then a skeleton comes out."""
+"""The online loop: a prompt goes in, and now and then a template comes out."""
 
 from collections.abc import Iterable, Sequence
 from zlib import crc32
@@ -23,7 +23,7 @@ _FEWEST_OF_A_WORD = 24
 
 
 class Miner(Catalogue):
-    """Finds the skeletons in one stream of texts; deterministic, in bounded memory, without a quadratic step.
+    """Finds the templates in one stream of texts; deterministic, in bounded memory, without a quadratic step.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Miner(Catalogue):
     # the fast path
 
     def match(self, text: str) -> Mined | None:
-        """The live skeleton of a normalised text; learns nothing."""
+        """The live template of a normalised text; learns nothing."""
         return self.shelf.find(text)
 
     def add(self, text: str, seq: int, answer: str | None = None, time: float = 0.0) -> int | None:
@@ -69,7 +69,7 @@ class Miner(Catalogue):
         Returns
         -------
         int or None
-            Number of its skeleton, or None where it has none yet.
+            Number of its template, or None where it has none yet.
         """
         if not text:
             return None
@@ -80,7 +80,7 @@ class Miner(Catalogue):
         return self._miss(text, seq, answer, time)
 
     def hit(self, mined: Mined, text: str, seq: int, answer: str | None, time: float) -> None:
-        """Count a member, sample it, and refine its skeleton when that is due."""
+        """Count a member, sample it, and refine its template when that is due."""
         self.clock += 1
         mined.n += 1
         mined.last = self.clock

@@ -37,7 +37,7 @@ def stands_at_an_end(draft: Draft) -> bool:
 def few_neighbours(draft: Draft, *, splitting: bool = False) -> bool:
     """Whether an open side of a run has nearly always the same neighbours: then the run is a piece of a
     payload. Texts that were cut on that side are not asked, and none is where the run goes on to a cut; in a
-    split of a known skeleton that is no excuse.
+    split of a known template that is no excuse.
     """
     pattern = draft.pattern
     last = len(draft.places) - 1

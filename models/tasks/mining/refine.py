@@ -1,4 +1,4 @@
-"""A second look at an established skeleton: is it two templates, or one with a slot of its own?"""
+"""A second look at an established template: is it two templates, or one with a slot of its own?"""
 
 import re
 from collections import Counter
@@ -21,7 +21,7 @@ _FORMAT = re.compile(r"\W*[Aa1iI]?\W+|")  # how a list or a quotation begins
 
 
 def seeds(mined: Mined, entries: Sequence[Entry], framed: bool) -> list[str]:
-    """Items that a good part of the members hold and the skeleton does not: what a second template would
+    """Items that a good part of the members hold and the template does not: what a second one would
     add.
     """
     counts = Counter(chain.from_iterable([e.items for e in entries]))
@@ -56,7 +56,7 @@ def _tells(item: str, pattern: Pattern) -> bool:
 def split_drafts(
     mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set[int], framed: bool
 ) -> Iterator[Draft]:
-    """Drafts of templates inside a skeleton; the caller judges each and takes its members away."""
+    """Drafts of narrower templates in an established one; the caller judges each and takes its members."""
     done: set[tuple[int, ...]] = set()
     seen = shelf.changes
     for item in seeds(mined, entries, framed):

@@ -19,7 +19,7 @@ _OTHERS = 5  # longer prompts that may come together before the rest is not look
 
 
 def short_family(pattern: Pattern, group: Sequence[str], texts: Iterable[str]) -> Pattern | None:
-    """The skeleton with a bound on its prompts' words where they are such a family, else None.
+    """The template with a bound on its prompts' words where they are such a family, else None.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def may_be_short(texts: Collection[str]) -> bool:
 
 
 def _fits(pattern: Pattern, text: str) -> bool:
-    """Whether a text has the skeleton, and next to nothing in its slots."""
+    """Whether a text has the template, and next to nothing in its slots."""
     return pattern.matches(text) and _is_short(pattern.slots(text))
 
 

@@ -1,4 +1,4 @@
-"""Skeletons that differ in one and the same word: four of them are one skeleton with a slot there."""
+"""Templates that differ in one and the same word: four of them are one template with a slot there."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,7 +14,7 @@ Key = tuple[int, tuple[str, ...], str, str, tuple[str, ...]]
 
 
 class Siblings:
-    """A table from a skeleton with one word left out to the skeletons that have it.
+    """A table from a template with one word left out to the templates that have it.
 
     Labels and languages make families of four and more; two or three that differ in a word ("positive",
     "negative") are templates of their own, unless the answers say that the word changes nothing.
@@ -35,12 +35,12 @@ class Siblings:
         ]
 
     def family(self, pattern: Pattern, live: Mapping[int, Mined]) -> tuple[Pattern, list[int]] | None:
-        """The skeleton with a slot that three known ones and this one share, and the three.
+        """The template with a slot that three known ones and this one share, and the three.
 
         Parameters
         ----------
         pattern : Pattern
-            A new skeleton.
+            A new template.
         live : mapping
             The known ones by number.
         """
@@ -58,7 +58,7 @@ class Siblings:
         return None
 
     def twins(self, pattern: Pattern, id: int, live: Mapping[int, Mined]) -> Iterator[tuple[Pattern, Mined]]:
-        """Skeletons that differ from this one in one word, with the skeleton that has a slot there."""
+        """Templates that differ from this one in one word, with the template that has a slot there."""
         if pattern.words > _MOST_WORDS:
             return
         for key in self._keys(pattern):
@@ -70,7 +70,7 @@ class Siblings:
                     yield wide, live[i]
 
     def note(self, pattern: Pattern, id: int, live: Mapping[int, Mined]) -> None:
-        """File a skeleton under each of its words left out."""
+        """File a template under each of its words left out."""
         if pattern.words > _MOST_WORDS:
             return
         for key in self._keys(pattern):

@@ -1,4 +1,4 @@
-"""Which clauses are payload: seen in a slot of a known skeleton, and a constant of none."""
+"""Which clauses are payload: seen in a slot of a known template, and a constant of none."""
 
 from collections import Counter
 from collections.abc import Container, Mapping
@@ -11,11 +11,10 @@ _MOST_OWNERS = 6
 
 
 class SlotMemory:
-    """A bounded table from clause to the skeletons whose members held it.
+    """A bounded table from clause to the templates whose members held it.
 
-    The same document sent through several templates must not become a skeleton of its own: its clauses have
-    been
-    seen as payload elsewhere.
+    The same document sent through several templates must not become a template of its own: its clauses
+    have been seen as payload elsewhere.
     """
 
     __slots__ = ("literals", "most", "owners")
@@ -39,7 +38,7 @@ class SlotMemory:
                 del owners[key]
 
     def add_literals(self, pattern: Pattern) -> None:
-        """Count the clauses of a skeleton's runs as constants."""
+        """Count the clauses of a template's runs as constants."""
         self.literals.update([as_payload(c) for run in pattern.runs for c in clauses(run)])
 
     def remove_literals(self, pattern: Pattern) -> None:
@@ -52,7 +51,7 @@ class SlotMemory:
                     del self.literals[key]
 
     def is_payload(self, clause: str, patterns: Mapping[int, Pattern], but: Container[int] = ()) -> bool:
-        """Whether a clause was slot text of a live skeleton other than those of `but`."""
+        """Whether a clause was slot text of a live template other than those of `but`."""
         key = as_payload(clause)
         if key in self.literals:
             return False
@@ -63,7 +62,7 @@ class SlotMemory:
         return False
 
     def holds_run(self, run: str, patterns: Mapping[int, Pattern], but: Container[int] = ()) -> bool:
-        """Whether the longest clauses of a run are payload of other skeletons."""
+        """Whether the longest clauses of a run are payload of other templates."""
         long = sorted([c.strip() for c in clauses(run) if len(c) > _LONG_ENOUGH], key=lambda c: (-len(c), c))[
             :3
         ]

@@ -1,4 +1,4 @@
-"""Is a draft a skeleton? How many prompts it takes to believe it."""
+"""Is a draft a template? How many prompts it takes to believe it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -126,7 +126,7 @@ _SUPPORT = ((7, 6), (5, 8), (4, 10), (3, 14), (2, 20))
 
 
 def _last_message(pattern: Pattern) -> tuple[Pattern | None, Pattern]:
-    """A conversation's skeleton: what leads up to its last user message, and what is constant in that."""
+    """A conversation's template: what leads up to its last user message, and what is constant in that."""
     runs = pattern.runs
     for i in range(len(runs) - 1, -1, -1):
         at = runs[i].rfind(USER)
@@ -193,5 +193,5 @@ def opens_only(pattern: Pattern) -> bool:
 
 
 def vocabulary(pattern: Pattern) -> Counter[str]:
-    """The words of a skeleton with their counts."""
+    """The words of a template with their counts."""
     return Counter(WORD.findall(" ".join(pattern.runs)))

@@ -16,7 +16,7 @@ _SPELLING = 0.8
 
 
 def likeness(first: Pattern, second: Pattern) -> float:
-    """How much of two skeletons is the same words in the same order, 0 to 1 (Ratcliff and Obershelp, 1988).
+    """How much of two templates is the same words in the same order, 0 to 1 (Ratcliff and Obershelp, 1988).
 
     It is 0 where all that differs are words put in others' places, as "positive" and "negative": opposite
     questions are never one.
@@ -66,7 +66,7 @@ def predecessor(
     case : Case
         The new case.
     pattern : Pattern
-        Its skeleton.
+        Its template.
     others : iterable of (int, Case, Pattern)
         The tasks of the same signature.
     now : float

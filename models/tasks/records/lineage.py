@@ -1,4 +1,4 @@
-"""What becomes of cases when skeletons merge, split or go, or a prompt is edited."""
+"""What becomes of cases when templates merge, split or go, or a prompt is edited."""
 
 from dataclasses import dataclass
 
@@ -38,14 +38,14 @@ class Found(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Waiting:
-    """Calls with one and the same text, kept until a skeleton explains it."""
+    """Calls with one and the same text, kept until a template explains it."""
 
     text: str
     calls: list[Call]
 
 
 class Lineage:
-    """The cases of one signature, kept through all that happens to their skeletons.
+    """The cases of one signature, kept through all that happens to their templates.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class Lineage:
         case.ids = {seq: id for seq, id in case.ids.items() if seq in members}
 
     def _of_earlier(self, text: str) -> int | None:
-        """The task that had this skeleton before its prompt was edited, where no skeleton of today fits."""
+        """The task that had this template before its prompt was edited, where no template of today fits."""
         for id in self._edited:
             case = self.cases.get(id)
             if case is not None and any(p.matches(text) for p in case.earlier):
@@ -129,7 +129,7 @@ class Lineage:
         self._touched[event.other] = True
 
     def _split(self, event: Event, *, anew: bool = False) -> None:
-        """Give some of a case's calls to the case of another skeleton; ``anew``: under an id never used."""
+        """Give some of a case's calls to the case of another template; ``anew``: under an id never used."""
         parent = self.cases.get(event.id)
         child = self.miner.shelf.live.get(event.other)
         if parent is None or child is None:

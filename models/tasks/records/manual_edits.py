@@ -14,7 +14,7 @@ class Handwork(Lineage):
     """The cases of one signature, as people may change them; see `jitr.models.tasks.records.curation`."""
 
     def join(self, into: int, other: int, word: Change) -> None:
-        """Let a task go on in another because a person says so; each keeps matching by its own skeleton."""
+        """Let a task go on in another because a person says so; each keeps matching by its own template."""
         live = self.miner.shelf.live
         pattern = live[other].pattern
         case, gone = self.cases[into], self.cases.pop(other)
@@ -44,12 +44,12 @@ class Handwork(Lineage):
         Raises
         ------
         ConfigError
-            If its skeleton has become another task's since.
+            If its template has become another task's since.
         """
         parent = self.cases[id]
         gone = parent.parts[other]
         assert gone.task is not None, "only tasks are kept as parts"
-        first, *rest = [Pattern.of(s) for s in gone.task.skeletons]
+        first, *rest = [Pattern.of(s) for s in gone.task.templates]
         for pattern in (first, *rest):
             self._free(pattern, id)
         child = self.miner.adopt(first, self.miner.shelf.live[id])
@@ -71,7 +71,7 @@ class Handwork(Lineage):
         parent.news = msgspec.structs.replace(word, kind="restored", other=other)
 
     def _free(self, pattern: Pattern, id: int) -> None:
-        """Raise where a skeleton is another's than this case's."""
+        """Raise where a template is another's than this case's."""
         known = self.miner.shelf.same(pattern)
         holds = [known.id] if known is not None else []
         holds += [i for i, c in self.cases.items() if any(p.key == pattern.key for p in c.earlier)]
@@ -79,24 +79,24 @@ class Handwork(Lineage):
             case = self.cases.get(other)
             if other != id and case is not None:
                 whose = case.task.id if case.task is not None else "a candidate"
-                raise ConfigError(f"that skeleton is {whose}'s now: merge with that, or split it off there")
+                raise ConfigError(f"that template is {whose}'s now: merge with that, or split it off there")
 
     def part(self, id: int, pattern: Pattern, word: Change) -> int:
-        """Let a skeleton be a task of its own because a person says so; says its number.
+        """Let a template be a task of its own because a person says so; says its number.
 
         Parameters
         ----------
         id : int
             The task it is taken from.
         pattern : Pattern
-            One of the task's further skeletons, or a narrower one than its own.
+            One of the task's further templates, or a narrower one than its own.
         word : Change
             The person's word.
 
         Raises
         ------
         ConfigError
-            If it is another task's skeleton already.
+            If it is another task's template already.
         """
         self._free(pattern, id)
         child = self.miner.adopt(pattern, self.miner.shelf.live[id])

@@ -14,7 +14,7 @@ from jitr.schemas.calls import Call
 
 
 class Named:
-    """A task that its callers name: nothing is guessed, the skeleton only says where the payload is.
+    """A task that its callers name: nothing is guessed, the template only says where the payload is.
 
     Calls of one name that differ in model, tools or response format are different tasks.
     """
@@ -52,7 +52,7 @@ class Named:
 
 
 def _shared(calls: Sequence[Call]) -> tuple[Pattern, ...]:
-    """The skeleton that all of these calls have, if they have one."""
+    """The template that all of these calls have, if they have one."""
     texts = dict.fromkeys([shorten(text_of(call)) for call in calls])
     entries = [Entry(i, text, items_of(text), None, 0.0) for i, text in enumerate(texts)]
     if len(entries) < 2:

@@ -1,4 +1,4 @@
-"""A short name for a task, read off its skeleton."""
+"""A short name for a task, read off its template."""
 
 import re
 
@@ -23,14 +23,14 @@ _ASKING = frozenset(
 _LOOKED_AT = 2000
 
 
-def name_of(skeleton: str, taken: frozenset[str] = frozenset()) -> str:
-    """Up to four telling words of a skeleton, joined by dashes; a number where the name is taken.
+def name_of(template: str, taken: frozenset[str] = frozenset()) -> str:
+    """Up to four telling words of a template, joined by dashes; a number where the name is taken.
 
     They begin at the first word that says what is to be done, where there is one.
 
     Parameters
     ----------
-    skeleton : str
+    template : str
         The constant text of a task.
     taken : frozenset of str
         Names in use.
@@ -45,7 +45,7 @@ def name_of(skeleton: str, taken: frozenset[str] = frozenset()) -> str:
     'sort-2'
     """
     words: dict[str, None] = {}
-    found = [word.casefold() for word in _WORD.findall(skeleton.translate(_NO_MARKS)[:_LOOKED_AT])]
+    found = [word.casefold() for word in _WORD.findall(template.translate(_NO_MARKS)[:_LOOKED_AT])]
     start = next((i for i, word in enumerate(found) if word in _ASKING), 0)
     for word in found[start:]:
         if word not in _PLAIN and not word.isdigit() and len(word) > 1:

@@ -69,13 +69,13 @@ class Pool(Handwork):
                 if len(repeats) < MOST_REPEATS:
                     repeats.append(call)
                 break
-            # its skeleton was taken down by this very call: it is mined like any other
+            # its template was taken down by this very call: it is mined like any other
         else:
             self.waiting.pop(seq, None)
         return self.flush()
 
     def observe(self, seq: int, text: str, call: Call) -> list[Found]:
-        """Let a call that was matched elsewhere refine its skeleton; it is not handed on."""
+        """Let a call that was matched elsewhere refine its template; it is not handed on."""
         self.now = max(self.now, call.time)
         mined = self.miner.match(text)
         if mined is None:
@@ -142,7 +142,7 @@ class Pool(Handwork):
                 self.waiting.pop(seq, None)
 
     def _take(self, id: int, seq: int, waiting: Waiting) -> None:
-        """File calls under the case of a skeleton."""
+        """File calls under the case of a template."""
         for call in waiting.calls:
             self._count(id, seq, call, waiting.text)
         case = self.cases[id]
@@ -191,7 +191,7 @@ def _differs(before: Task, after: Task) -> bool:
     """Whether two records differ in more than their counts, or those have doubled."""
     return any(
         [
-            before.skeletons != after.skeletons,
+            before.templates != after.templates,
             before.status != after.status,
             before.kind != after.kind,
             before.labels != after.labels,

@@ -1,4 +1,4 @@
-"""Which tasks may be one in other words: by the meaning of their skeletons, shown to people."""
+"""Which tasks may be one in other words: by the meaning of their templates, shown to people."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +29,7 @@ class Proposal:
     into, other : str
         Ids; the one with more calls first.
     likeness : float
-        Cosine of the two skeletons' vectors, -1 to 1.
+        Cosine of the two templates' vectors, -1 to 1.
     shared_labels : float
         Share of the smaller label set that both have, 0 to 1; 1 where answers are not closed.
     """
@@ -60,16 +60,16 @@ def propose(tasks: Iterable[Task], encode: Encode, least: float = LEAST) -> list
 
     Examples
     --------
-    >>> from jitr.schemas.tasks import Signature, Skeleton
+    >>> from jitr.schemas.tasks import Signature, Template
     >>> asks = [("a", "Sum up:"), ("b", "Give the gist of it:"), ("c", "Translate:")]
-    >>> a, b, c = (Task(id=id, tenant="acme", status="task", skeletons=(Skeleton(prefix=prefix),),
+    >>> a, b, c = (Task(id=id, tenant="acme", status="task", templates=(Template(prefix=prefix),),
     ...                 signature=Signature(model="m", shape="user")) for id, prefix in asks)
     >>> def meaning(texts):
     ...     return np.array([[1, 0] if t[0] in "SG" else [0, 1] for t in texts], dtype=np.float32)
     >>> [(p.into, p.other) for p in propose([a, b, c], meaning)]
     [('a', 'b')]
     """
-    held = [t for t in tasks if t.status == "task" and t.skeletons and t.caller_name is None]
+    held = [t for t in tasks if t.status == "task" and t.templates and t.caller_name is None]
     held.sort(key=lambda t: (-t.calls, t.id))
     if len(held) < 2:
         return []
@@ -106,8 +106,8 @@ def opposed(first: str, second: str) -> bool:
 
 
 def instruction(task: Task) -> str:
-    """The constant words of a task's current skeleton, its slots as dots."""
-    first = task.skeletons[0]
+    """The constant words of a task's current template, its slots as dots."""
+    first = task.templates[0]
     shown = Pattern.of(first).show()
     return " ".join(shown.replace("{...}", _BLANK).split())
 

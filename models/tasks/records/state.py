@@ -21,7 +21,7 @@ EntryState = tuple[int, str, str | None, float]
 
 
 class MinedState(msgspec.Struct, array_like=True):
-    """A live skeleton."""
+    """A live template."""
 
     id: int
     prefix: str
@@ -38,7 +38,7 @@ class MinedState(msgspec.Struct, array_like=True):
 
 
 class PatternState(msgspec.Struct, array_like=True):
-    """A skeleton that a case had before."""
+    """A template that a case had before."""
 
     prefix: str
     inner: tuple[str, ...]
@@ -64,7 +64,7 @@ class MinerState(msgspec.Struct):
 
 
 class CaseState(msgspec.Struct):
-    """What a finder keeps of one skeleton, or of one name given by callers."""
+    """What a finder keeps of one template, or of one name given by callers."""
 
     order: int
     founder: str

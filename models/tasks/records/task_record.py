@@ -11,19 +11,19 @@ from jitr.models.tasks.matching.signature import SignatureKey, digest, record_of
 from jitr.models.tasks.records.naming import name_of
 from jitr.schemas.calls import Call
 from jitr.schemas.labels import label_text
-from jitr.schemas.tasks import Change, Skeleton, Task
+from jitr.schemas.tasks import Change, Task, Template
 
 _EXAMPLES = 3
 _LONGEST_EXAMPLE = 300
-_LONGEST_SKELETON = 300
+_LONGEST_TEMPLATE = 300
 _MOST_CHANGES = 24
 
 
 class Case:
-    """A skeleton (or a name given by callers) on its way to being a task, and the task it became.
+    """A template (or a name given by callers) on its way to being a task, and the task it became.
 
     Its founder is the first call that it explains: the task's id is a hash of that, so it stays
-    whatever happens to the skeleton.
+    whatever happens to the template.
     """
 
     __slots__ = (
@@ -126,14 +126,14 @@ def record(
     key : SignatureKey
         Its signature.
     patterns : sequence of Pattern
-        Its skeletons, the current one first.
+        Its templates, the current one first.
     taken : frozenset of str
         Names of other tasks.
     caller_name : str, optional
         The name callers gave it.
     """
     before = case.task
-    skeletons = tuple([p.record() for p in patterns])
+    templates = tuple([p.record() for p in patterns])
     if before is not None:
         name = before.name
     elif caller_name is not None:
@@ -141,7 +141,7 @@ def record(
     else:
         name = name_of(" ".join([run for p in patterns for run in p.runs]), taken)
     counts = case.labels.counts()
-    version, history = _dated(case, before, skeletons, patterns[0].show() if patterns else "")
+    version, history = _dated(case, before, templates, patterns[0].show() if patterns else "")
     return Task(
         id=task_id(key.tenant, case.founder) if before is None else before.id,
         tenant=key.tenant,
@@ -150,7 +150,7 @@ def record(
         status="task" if case.status == "task" else "candidate",
         name=name,
         caller_name=caller_name,
-        skeletons=skeletons,
+        templates=templates,
         kind=case.labels.kind,
         labels=case.labels.labels,
         renderings=case.labels.renderings,
@@ -164,17 +164,17 @@ def record(
 
 
 def _dated(
-    case: Case, before: Task | None, skeletons: tuple[Skeleton, ...], shown: str
+    case: Case, before: Task | None, templates: tuple[Template, ...], shown: str
 ) -> tuple[int, tuple[Change, ...]]:
     """The version of a record and its history: what was done to it, or that its constant words changed."""
-    shown = shown[:_LONGEST_SKELETON]
+    shown = shown[:_LONGEST_TEMPLATE]
     if before is None:
         first = case.news or Change(version=1, time=case.first_seen, kind="found")
-        return 1, (msgspec.structs.replace(first, version=1, skeleton=shown),)
-    if case.news is None and before.skeletons == skeletons:
+        return 1, (msgspec.structs.replace(first, version=1, template=shown),)
+    if case.news is None and before.templates == templates:
         return before.version, before.history
     news = case.news or Change(version=0, time=case.last_seen, kind="refined")
-    news = msgspec.structs.replace(news, version=before.version + 1, skeleton=shown)
+    news = msgspec.structs.replace(news, version=before.version + 1, template=shown)
     return news.version, with_change(before.history, news)
 
 
@@ -189,7 +189,7 @@ def with_change(history: tuple[Change, ...], change: Change) -> tuple[Change, ..
 
 
 def ended(task: Task, status: Literal["merged", "retired"], change: Change) -> Task:
-    """The record of a task that goes on as ``change.other``, or whose skeleton is gone."""
+    """The record of a task that goes on as ``change.other``, or whose template is gone."""
     version = task.version + 1
     return msgspec.structs.replace(
         task,

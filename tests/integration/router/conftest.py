@@ -29,7 +29,7 @@ from jitr.schemas.calls import Call
 from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateTarget
 from jitr.schemas.settings import GatewaySettings, RedisSettings, Settings, StateSettings
-from jitr.schemas.tasks import Signature, Skeleton, Task
+from jitr.schemas.tasks import Signature, Task, Template
 from jitr.schemas.trainings import Limits
 
 PROMPT = "Is this review positive or negative? Review:"
@@ -90,7 +90,7 @@ def task() -> Task:
         tenant="default",
         status="task",
         signature=Signature(model="big-llm", shape="user"),
-        skeletons=(Skeleton(prefix=PROMPT),),
+        templates=(Template(prefix=PROMPT),),
         kind="label",
         labels=("positive", "negative"),
     )

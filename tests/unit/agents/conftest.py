@@ -15,7 +15,7 @@ from jitr.schemas.calls import Message, Response
 from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Route, Transition
 from jitr.schemas.settings import Settings
-from jitr.schemas.tasks import Signature, Skeleton, Task, TaskCall
+from jitr.schemas.tasks import Signature, Task, TaskCall, Template
 
 
 @dataclass
@@ -58,7 +58,7 @@ def mood() -> Task:
         kind="label",
         labels=("good", "bad"),
         renderings={"good": "Good", "bad": "Bad"},
-        skeletons=(Skeleton(prefix="Mood of:"),),
+        templates=(Template(prefix="Mood of:"),),
     )
 
 

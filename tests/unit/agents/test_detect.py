@@ -66,7 +66,7 @@ def test_a_stamp_moves_no_call_into_another_tenants_task(bench, mood, message, d
 
 def test_a_merged_task_goes_on_as_the_one_it_was_merged_into(bench, mood, message, delivered):
     bench.know(mood)
-    bench.know(msgspec.structs.replace(mood, id="old", status="merged", merged_into="mood", skeletons=()))
+    bench.know(msgspec.structs.replace(mood, id="old", status="merged", merged_into="mood", templates=()))
     (made,) = of(
         detect(bench, delivered, call(message, decision=DecisionStamp(id="d", task="old"))),
         bench.context.topics.task_calls,

@@ -22,7 +22,7 @@ from jitr.schemas.calls import Call, Message, Response
 from jitr.schemas.labels import NoLabel, no_label
 from jitr.schemas.routes import Route, RouteVersion, SurrogateRef
 from jitr.schemas.settings import Settings
-from jitr.schemas.tasks import Signature, Skeleton, Task
+from jitr.schemas.tasks import Signature, Task, Template
 
 REF = SurrogateRef(version="v1", uri="/x", digest="d", base="ngrams")
 TASK = Task(
@@ -30,7 +30,7 @@ TASK = Task(
     tenant="default",
     status="task",
     signature=Signature(model="m", shape="user"),
-    skeletons=(Skeleton(prefix="Sentiment of:"),),
+    templates=(Template(prefix="Sentiment of:"),),
 )
 REQUEST = {"model": "m", "messages": [{"role": "user", "content": "Sentiment of: a lovely film"}]}
 RESPONSE = {"model": "m-1", "choices": [{"message": {"content": "Bad."}}], "usage": {"prompt_tokens": 9}}

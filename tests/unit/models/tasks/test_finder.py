@@ -58,7 +58,7 @@ def test_another_tenants_call_is_refused(make):
         Finder("acme").learn(make("1", "hello", tenant="other"))
 
 
-def test_the_same_skeleton_asked_of_another_model_is_another_task(make, payloads):
+def test_the_same_template_asked_of_another_model_is_another_task(make, payloads):
     finder = Finder("acme", FinderPolicy(support=10))
     for i, p in enumerate(payloads(40)):
         finder.learn(make(str(i), ASK + p, "yes", model=["small", "large"][i % 2]))
@@ -103,7 +103,7 @@ def test_an_instruction_in_the_system_prompt_is_a_task_whose_payload_is_the_user
     )
 
 
-def test_constant_example_turns_are_part_of_the_skeleton(make, payloads):
+def test_constant_example_turns_are_part_of_the_template(make, payloads):
     finder = Finder("acme", FinderPolicy(support=10))
     shots = [
         ("user", "the soup was cold"),

@@ -19,7 +19,7 @@ def test_a_log_becomes_tasks_with_calls_cost_and_labels(make, payloads):
     assert (report.calls, task.calls, report.unmatched, report.unmatched_share) == (80, 60, 20, 0.25)
     assert task.labels == (("yes", 40), ("no", 20))
     assert (task.label_count, task.unparsed, task.kind) == (2, 0, "label")
-    assert task.skeleton == ASK.strip() + "{...}"
+    assert task.template == ASK.strip() + "{...}"
     assert (task.first_seen, task.last_seen) == (0.0, 59.0)
     assert task.cost_usd + report.unmatched_usd == pytest.approx(report.cost_usd)
     assert report.estimated_tokens == 80

@@ -14,7 +14,7 @@ from jitr.sandbox.traffic.workload import Workload
 from jitr.schemas.money import Money
 from jitr.schemas.routes import Proof, Route, SurrogateRef
 from jitr.schemas.settings import Settings
-from jitr.schemas.tasks import Signature, Skeleton, Task
+from jitr.schemas.tasks import Signature, Task, Template
 
 PROOF = Proof(
     kind="later", target=0.9, delta=0.05, bound=0.91, calls=100, agreed=99, coverage=0.8, threshold=0.5
@@ -33,7 +33,7 @@ def watch() -> Watch:
         signature=Signature(model="m", shape="user"),
         status="task",
         name="spam <b>",
-        skeletons=(Skeleton(prefix="Is this spam?\n"),),
+        templates=(Template(prefix="Is this spam?\n"),),
     )
     ref = SurrogateRef(version="v", uri="u", digest="d", base="ngrams", state="certified", proof=PROOF)
     route = Route(
@@ -86,7 +86,7 @@ def test_the_json_has_the_promised_fields(watch: Watch) -> None:
     made = json.loads(msgspec.json.encode(report(watch)))
     tops = "tasks first_saving_s teacher_cost_usd actual_cost_usd net_saving_usd true_agreement"
     assert set(tops.split()) <= set(made)
-    fields = """name id skeleton calls state surrogate base certified_bound agreement agreement_bound
+    fields = """name id template calls state surrogate base certified_bound agreement agreement_bound
         replaced_share holds demotions saved_usd first_saving_s"""
     assert set(fields.split()) <= set(made["tasks"][0])
 

@@ -3,14 +3,14 @@ import pytest
 
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.models.tasks.matching.signature import digest
-from jitr.schemas.tasks import Signature, Skeleton, Task
+from jitr.schemas.tasks import Signature, Task, Template
 
 TASK = Task(
     id="t1",
     tenant="acme",
     status="task",
     signature=Signature(model="gpt-4o", shape="user"),
-    skeletons=(Skeleton(prefix="Tone of:", suffix="Tone:"),),
+    templates=(Template(prefix="Tone of:", suffix="Tone:"),),
 )
 
 
@@ -56,7 +56,7 @@ def test_only_established_tasks_match(make, status):
 
 
 def test_a_name_given_by_the_caller_is_kept_to(make):
-    named = replace(id="t2", caller_name="tone", skeletons=(Skeleton(prefix="Rate:"),))
+    named = replace(id="t2", caller_name="tone", templates=(Template(prefix="Rate:"),))
     matcher = Matcher([TASK, named])
     assert matcher.match(make("1", "Rate: fine", task="tone")).slots == (" fine",)
     assert matcher.match(make("2", "whatever it says", task="tone")).input == "whatever it says"
@@ -66,7 +66,7 @@ def test_a_name_given_by_the_caller_is_kept_to(make):
 
 def test_the_order_of_a_snapshot_does_not_matter(make):
     tasks = [
-        replace(id=f"t{i}", skeletons=(Skeleton(prefix="Tone of:", suffix=s),))
+        replace(id=f"t{i}", templates=(Template(prefix="Tone of:", suffix=s),))
         for i, s in enumerate(["a:", "b:"])
     ]
     calls = [make("1", "Tone of: x a:"), make("2", "Tone of: x b:")]
@@ -76,7 +76,7 @@ def test_the_order_of_a_snapshot_does_not_matter(make):
 def test_chat_history_of_any_length_matches_a_constant_system_prompt(make):
     task = replace(
         signature=Signature(model="gpt-4o", shape="system+chat"),
-        skeletons=(Skeleton(prefix="\x11Name the intent.\x12"),),
+        templates=(Template(prefix="\x11Name the intent.\x12"),),
     )
     matcher = Matcher([task])
     turns = [

@@ -18,7 +18,7 @@ def test_runs_match_in_order_only():
     assert not pattern.matches("x second y first z")
 
 
-def test_the_skeleton_with_most_constant_characters_wins():
+def test_the_template_with_most_constant_characters_wins():
     index: Index[str] = Index()
     index.add(Pattern("Classify", (), ""), "short")
     index.add(Pattern("Classify the tone of", (), ""), "long")
@@ -28,7 +28,7 @@ def test_the_skeleton_with_most_constant_characters_wins():
     assert index.find("Anything. Answer:")[1] == "end"
 
 
-def test_a_removed_skeleton_matches_no_more():
+def test_a_removed_template_matches_no_more():
     index: Index[int] = Index()
     patterns = [
         Pattern("Sort these words:", (), ""),

@@ -23,7 +23,7 @@ def test_the_instruction_may_stand_behind_the_payload(payloads):
     assert found.pattern.slots("a new one\nIs the remark above polite? Answer yes or no.") == ("a new one",)
 
 
-def test_the_same_documents_through_two_templates_are_two_skeletons(payloads):
+def test_the_same_documents_under_two_instructions_are_two_templates(payloads):
     miner = Miner()
     texts = [ask + p for p in payloads(30) for ask in (ASK, OTHER)]
     feed(miner, texts)
@@ -52,7 +52,7 @@ def test_four_templates_that_differ_in_one_word_are_one_with_a_slot(payloads):
     assert len(ids) == 1
 
 
-def test_ad_hoc_questions_are_no_skeleton(payloads):
+def test_ad_hoc_questions_are_no_template(payloads):
     miner = Miner()
     starts = ["Why did", "Tell me how", "I wonder if", "Explain", "Do you think"]
     ids = feed(miner, [f"{starts[i % 5]} {p}" for i, p in enumerate(payloads(60))])
@@ -82,8 +82,8 @@ def test_prompts_are_forgotten_by_event_time(payloads):
     assert min(e.time for e in miner.window.entries.values()) == 5.0
 
 
-def test_the_shelf_is_bounded_and_small_skeletons_go_first(payloads):
-    miner = Miner(MinerPolicy(skeletons=3))
+def test_the_shelf_is_bounded_and_small_templates_go_first(payloads):
+    miner = Miner(MinerPolicy(templates=3))
     asks = [
         f"Task {w}: say what {w} means in the remark below, briefly.\n{w} remark: " for w in ("alpha", "beta")
     ]

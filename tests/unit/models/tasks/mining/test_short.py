@@ -9,7 +9,7 @@ from jitr.models.tasks.matching.matcher import Matcher
 from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.records.state import load_miner, save_miner
 from jitr.schemas.calls import Call, Message
-from jitr.schemas.tasks import Skeleton
+from jitr.schemas.tasks import Template
 
 WORDS = (
     "gather",
@@ -87,7 +87,7 @@ def test_the_router_matches_as_the_miner_does():
     for i, phrase in enumerate(phrases(60)):
         tasks.update({found.task.id: found.task for found in finder.learn(call(i, f"Define {phrase}"))})
     (task,) = tasks.values()
-    assert task.skeletons == (Skeleton(prefix="Define ", most_words=5),)
+    assert task.templates == (Template(prefix="Define ", most_words=5),)
     matcher = Matcher([task])
     assert matcher.match(call(90, "Define overfit")).input == "overfit"
     assert matcher.match(call(91, "Define a function that overfits on purpose and say why")) is None
@@ -103,7 +103,7 @@ def test_the_bound_falls_when_long_prompts_turn_out_to_be_of_the_family(payloads
     assert miner.match("a long question that goes on and on or not?") is before
 
 
-def test_a_short_family_takes_over_no_skeleton_whose_prompts_may_be_longer():
+def test_a_short_family_takes_over_no_template_whose_prompts_may_be_longer():
     miner = mined([f"Sort the list: {phrase}" for phrase in phrases(60)])
     before = miner.match("Sort the list: pebble")
     assert not before.pattern.most_words

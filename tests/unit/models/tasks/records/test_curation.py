@@ -8,7 +8,7 @@ from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.records.curation import bring_back, merge, narrowed, split
 from jitr.models.tasks.records.task_record import Case
 from jitr.schemas.errors import ConfigError, NotFoundError
-from jitr.schemas.tasks import Signature, Skeleton, Task, TaskCommand
+from jitr.schemas.tasks import Signature, Task, TaskCommand, Template
 
 POLITE = "Decide whether the following remark is polite. Answer yes or no.\nRemark: "
 KIND = "Is what this person says kind to others? Reply with yes or with no.\nPerson: "
@@ -21,7 +21,7 @@ def task(id, prefix, model="m", tenant="acme"):
         status="task",
         name=id,
         signature=Signature(model=model, shape="user"),
-        skeletons=(Skeleton(prefix=prefix),),
+        templates=(Template(prefix=prefix),),
     )
 
 
@@ -51,7 +51,7 @@ def test_a_merge_that_is_undone_gives_both_tasks_back():
     first, second = task("a", "Sum up:"), task("b", "In short:")
     into, gone = merge(first, second)
     rest, back = bring_back(into, gone)
-    assert (rest.skeletons, back.skeletons) == (first.skeletons, second.skeletons)
+    assert (rest.templates, back.templates) == (first.templates, second.templates)
     assert (back.id, back.name, back.status, back.merged_into) == ("b", "b", "task", None)
     assert (rest.version, back.version) == (3, 3)
 
@@ -67,29 +67,29 @@ def test_tasks_that_their_callers_name_are_left_to_their_callers():
     with pytest.raises(ConfigError, match="named by its callers"):
         merge(task("a", "Sum up:"), named)
     with pytest.raises(ConfigError, match="named by its callers"):
-        split(named, Skeleton(prefix="x y"))
+        split(named, Template(prefix="x y"))
 
 
 def test_a_task_is_not_split_to_nothing_nor_by_what_it_is_not():
-    with pytest.raises(ConfigError, match="lives by its first skeleton"):
-        split(task("a", "Sum up:"), Skeleton(prefix="Sum up:"))
+    with pytest.raises(ConfigError, match="lives by its first template"):
+        split(task("a", "Sum up:"), Template(prefix="Sum up:"))
     with pytest.raises(ConfigError, match="none of a's"):
-        split(task("a", "Sum up:"), Skeleton(prefix="Translate:"))
+        split(task("a", "Sum up:"), Template(prefix="Translate:"))
 
 
-def test_a_skeleton_for_longer_prompts_is_not_inside_one_for_short_ones():
-    short = msgspec.structs.replace(task("a", ""), skeletons=(Skeleton(prefix="Define ", most_words=5),))
-    inside = Skeleton(prefix="Define a", most_words=5)
+def test_a_template_for_longer_prompts_is_not_inside_one_for_short_ones():
+    short = msgspec.structs.replace(task("a", ""), templates=(Template(prefix="Define ", most_words=5),))
+    inside = Template(prefix="Define a", most_words=5)
     assert split(short, inside) == short
     with pytest.raises(ConfigError, match="none inside its first"):
         split(short, msgspec.structs.replace(inside, most_words=0))
-    with pytest.raises(ConfigError, match="lives by its first skeleton"):
-        split(short, Skeleton(prefix="Define "))
+    with pytest.raises(ConfigError, match="lives by its first template"):
+        split(short, Template(prefix="Define "))
 
 
 def test_a_slot_can_be_filled_for_good():
-    wide = Skeleton(prefix="Name the ", inner=(" of this:",), suffix="")
-    assert narrowed(wide, 0, "cause") == Skeleton(prefix="Name the cause of this:")
+    wide = Template(prefix="Name the ", inner=(" of this:",), suffix="")
+    assert narrowed(wide, 0, "cause") == Template(prefix="Name the cause of this:")
     with pytest.raises(ConfigError, match="slots 0 to 1"):
         narrowed(wide, 2, "cause")
 
@@ -102,7 +102,7 @@ def test_after_a_persons_merge_both_prompts_are_one_task(finder, make):
     (left,) = finder.tasks
     matcher = Matcher([left])
     assert {matcher.match(make("x", ask + "go on")).task_id for ask in (POLITE, KIND)} == {first.id}
-    handed = finder.learn(make("y", second.skeletons[0].prefix + " go on", "yes", time=500.0))
+    handed = finder.learn(make("y", second.templates[0].prefix + " go on", "yes", time=500.0))
     assert [(f.task.id, len(f.calls)) for f in handed] == [(first.id, 1)]
 
 
@@ -121,7 +121,7 @@ def test_a_persons_merge_survives_a_restart_and_can_be_undone(finder, make):
     again = Finder.restore(finder.snapshot(), FinderPolicy(support=20))
     assert again.snapshot() == finder.snapshot()
     found = {f.task.id: f.task for f in again.obey(word("undo", first.id, second.id))}
-    assert {t.id: t.skeletons for t in again.tasks} == {t.id: t.skeletons for t in (first, second)}
+    assert {t.id: t.templates for t in again.tasks} == {t.id: t.templates for t in (first, second)}
     back = found[second.id]
     assert (back.status, back.merged_into, back.name, back.calls) == ("task", None, second.name, 50)
     assert back.version == second.version + 2, "it must be newer than the record that said merged"
@@ -137,22 +137,22 @@ def test_a_chain_of_merges_is_undone_from_its_end(make, payloads):
     finder = Finder("acme", FinderPolicy(support=20))
     for i, text in enumerate(payloads(120)):
         finder.learn(make(str(i), asks[i % 3] + text, ["yes", "no"][i % 5 % 2], time=float(i)))
-    before = {t.id: t.skeletons for t in finder.tasks}
+    before = {t.id: t.templates for t in finder.tasks}
     a, b, c = before
     finder.obey(word("merge", b, c))
     finder.obey(word("merge", a, b))
     assert [t.id for t in finder.tasks] == [a]
-    assert len(finder.tasks[0].skeletons) == 3
+    assert len(finder.tasks[0].templates) == 3
     finder.obey(word("undo", a, b))
-    assert {t.id: len(t.skeletons) for t in finder.tasks} == {a: 1, b: 2}
+    assert {t.id: len(t.templates) for t in finder.tasks} == {a: 1, b: 2}
     finder.obey(word("undo", b, c))
-    assert {t.id: t.skeletons for t in finder.tasks} == before
+    assert {t.id: t.templates for t in finder.tasks} == before
 
 
 def test_a_person_can_split_a_task_by_the_text_of_a_slot_and_merge_it_back(finder, make):
     first = finder.tasks[0]
-    narrow = Skeleton(prefix=first.skeletons[0].prefix + " the")
-    found = finder.obey(word("split", first.id, skeleton=narrow))
+    narrow = Template(prefix=first.templates[0].prefix + " the")
+    found = finder.obey(word("split", first.id, template=narrow))
     assert {f.task.status for f in found} == {"task"}
     assert len(finder.tasks) == 3
     matcher = Matcher(finder.tasks)
@@ -161,7 +161,7 @@ def test_a_person_can_split_a_task_by_the_text_of_a_slot_and_merge_it_back(finde
     assert {f.task.id: f.task.history[-1].other for f in found} == {first.id: own, own: first.id}
     finder.obey(word("merge", first.id, own))
     (same, _) = finder.tasks
-    assert same.skeletons == first.skeletons, "a skeleton inside the first adds nothing"
+    assert same.templates == first.templates, "a template inside the first adds nothing"
 
 
 def test_what_is_no_task_cannot_be_merged(finder):
@@ -169,21 +169,21 @@ def test_what_is_no_task_cannot_be_merged(finder):
         finder.obey(word("merge", finder.tasks[0].id, "t0"))
 
 
-def test_a_task_of_short_prompts_that_takes_another_keeps_its_skeleton_for_long_ones(make, payloads):
+def test_a_task_of_short_prompts_that_takes_another_keeps_its_template_for_long_ones(make, payloads):
     finder = Finder("acme", FinderPolicy(support=20))
     for i, text in enumerate(payloads(100)):
         finder.learn(make(f"a{i}", f"Define the word: {text}", time=float(i)))
     for i in range(100):
         finder.learn(make(f"b{i}", f"Define x{i}y", time=100.0 + i))
     long, short = finder.tasks
-    assert (long.skeletons[0].most_words, short.skeletons[0].most_words) == (0, 5)
+    assert (long.templates[0].most_words, short.templates[0].most_words) == (0, 5)
     finder.obey(word("merge", short.id, long.id))
     (left,) = finder.tasks
-    assert left.skeletons == (*short.skeletons, *long.skeletons)
+    assert left.templates == (*short.templates, *long.templates)
     assert Matcher([left]).match(make("x", "Define the word: " + "so long " * 20)).task_id == short.id
 
 
-def test_of_two_earlier_skeletons_the_wider_is_kept():
+def test_of_two_earlier_templates_the_wider_is_kept():
     short, wide = Pattern("Define", (), "", 5), Pattern("Define", (), "")
     for first, second in ((short, wide), (wide, short)):
         case, other = Case(0, "a", 0.0), Case(1, "b", 0.0)
@@ -192,7 +192,7 @@ def test_of_two_earlier_skeletons_the_wider_is_kept():
         assert [p.most_words for p in case.earlier] == [0]
 
 
-def test_a_skeleton_that_a_person_gives_has_the_bound_it_is_given():
+def test_a_template_that_a_person_gives_has_the_bound_it_is_given():
     miner = Miner()
     for i in range(40):
         miner.add(f"Define x{i}y", i)

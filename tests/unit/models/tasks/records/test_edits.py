@@ -37,11 +37,11 @@ def test_an_edited_prompt_is_a_new_version_of_the_same_task(stream):
     assert len({f.task.id for f in found}) == 1
     assert [f.task.version for f in found if f.changed][-1] == 2
     task = finder.tasks[0]
-    assert [s.prefix.split()[3] for s in task.skeletons] == ["following", "following"]
-    assert "customer's" in task.skeletons[0].prefix
-    assert "customer's" not in task.skeletons[1].prefix
+    assert [s.prefix.split()[3] for s in task.templates] == ["following", "following"]
+    assert "customer's" in task.templates[0].prefix
+    assert "customer's" not in task.templates[1].prefix
     assert [(c.version, c.kind) for c in task.history] == [(1, "found"), (2, "edited")]
-    assert ["customer's" in c.skeleton for c in task.history] == [False, True]
+    assert ["customer's" in c.template for c in task.history] == [False, True]
     assert [c.id for f in found for c in f.calls] == [c.id for c in calls]
 
 

@@ -5,7 +5,7 @@ def test_a_name_is_made_of_telling_words():
     assert name_of("Please classify the sentiment of the review:") == "classify-sentiment-review"
 
 
-def test_a_skeleton_without_words_has_a_name_all_the_same():
+def test_a_template_without_words_has_a_name_all_the_same():
     assert name_of("?? :") == "task"
 
 

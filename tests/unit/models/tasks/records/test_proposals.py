@@ -4,7 +4,7 @@ import pytest
 from jitr.models.bases.weights import Weights
 from jitr.models.tasks.records.proposals import instruction, opposed, propose
 from jitr.schemas.errors import WeightsError
-from jitr.schemas.tasks import Signature, Skeleton, Task
+from jitr.schemas.tasks import Signature, Task, Template
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -16,7 +16,7 @@ def encode(texts):
 
 def task(id, prefix, **fields):
     kept = {"tenant": "acme", "status": "task", "signature": Signature(model="m", shape="user"), **fields}
-    return Task(id=id, skeletons=(Skeleton(prefix=prefix, suffix="\nAnswer:"),), **kept)
+    return Task(id=id, templates=(Template(prefix=prefix, suffix="\nAnswer:"),), **kept)
 
 
 def pairs(*tasks):
@@ -44,7 +44,7 @@ def test_tasks_with_other_labels_are_not_proposed():
     assert pairs(a, task("b", "Sum up the text.", kind="label", labels=("no", "yes")))
 
 
-def test_only_the_skeleton_is_embedded():
+def test_only_the_template_is_embedded():
     assert instruction(task("a", "Sum up the\ntext:")) == "Sum up the text: ... Answer:"
 
 

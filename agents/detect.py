@@ -15,10 +15,11 @@ import msgspec
 from jitr.agents.runtime.context import Context
 from jitr.agents.runtime.faust_app import Agent
 from jitr.agents.runtime.handler import Delivery, Handler, Output
-from jitr.agents.task_call import as_output, coin, task_call
+from jitr.agents.task_call import as_output, task_call
 from jitr.models.redaction.redaction import Redaction
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.schemas.calls import MOST_BYTES, Call
+from jitr.schemas.coins import coin
 from jitr.schemas.dialects import read_call
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import Event

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from hashlib import blake2b
 
 from jitr.agents.runtime.handler import Output
 from jitr.models.economics.bills import bill
@@ -86,18 +85,6 @@ def slots_of(call: Call, task: Task) -> tuple[str, ...]:
 def as_output(made: TaskCall, topic: str) -> Output:
     """A task call on its way; its id is the call's."""
     return Output(topic, made.task, made.id, made.time, made)
-
-
-def coin(id: str, purpose: str) -> float:
-    """A uniform number in [0, 1) that depends on an id and on what it is drawn for, and on nothing else.
-
-    Examples
-    --------
-    >>> coin("a", "x") == coin("a", "x"), coin("a", "x") == coin("a", "y"), 0 <= coin("a", "x") < 1
-    (True, False, True)
-    """
-    digest = blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8, person=purpose.encode()[:16])
-    return int.from_bytes(digest.digest()) / 2**64
 
 
 def _weight(call: Call) -> float:

@@ -9,12 +9,13 @@ from typing import Final, Protocol
 import msgspec
 
 from jitr.models.redaction.calls import length
-from jitr.router.decision import Decision, coin
+from jitr.router.decision import Decision
 from jitr.router.protocols.openai_requests import needs_teacher
 from jitr.router.reasons import Reason
 from jitr.router.scoring.frames import Said
 from jitr.router.snapshot import Live, View
 from jitr.schemas.calls import MOST_BYTES, Call
+from jitr.schemas.coins import coin
 from jitr.schemas.labels import has_text
 from jitr.schemas.only_teacher import cut_short
 from jitr.schemas.settings import Settings
@@ -98,7 +99,7 @@ class Decider:
             surrogate=route.surrogate.version,
             threshold=live.threshold,
             audit_rate=route.audit_rate,
-            coin=coin(id),
+            coin=coin(id, "audit"),
             held=route.state == "hold",
         )
         if live.reason is Reason.ASK and not self._sink.keeping:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from asyncio import Future
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Literal
 
 from jitr.router.reasons import Reason
@@ -22,21 +21,6 @@ def new_id() -> str:
     (24, False)
     """
     return os.urandom(12).hex()
-
-
-def coin(decision_id: str, purpose: Literal["audit", "canary"] = "audit") -> float:
-    """A uniform number in [0, 1) that anybody can compute again from the decision's id.
-
-    The coins of different purposes are independent, so that a canary's audits are a fair sample of it.
-
-    Examples
-    --------
-    >>> coin("a") == coin("a"), coin("a") == coin("a", "canary"), 0 <= coin("a") < 1
-    (True, False, True)
-    """
-    digest = blake2b(decision_id.encode(), digest_size=8, person=purpose.encode()).digest()
-    # 53 bits: every value is a float, and none rounds up to 1
-    return (int.from_bytes(digest) >> 11) / 2**53
 
 
 @dataclass(frozen=True, slots=True)

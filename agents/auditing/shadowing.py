@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
-from jitr.agents.task_call import coin
 from jitr.models import lifecycle
 from jitr.models.promise.shadow import ShadowProof, ShadowState
+from jitr.schemas.coins import coin
 from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Proof, Route, ShadowRun, SurrogateRef
 from jitr.schemas.tasks import TaskCall

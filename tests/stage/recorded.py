@@ -14,12 +14,13 @@ from jitr.models import lifecycle
 from jitr.models.redaction.redaction import Redaction
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.tasks.matching.matcher import Matcher
-from jitr.router.decision import Decision, coin
+from jitr.router.decision import Decision
 from jitr.router.reasons import Reason
 from jitr.router.table import Rows
 from jitr.sandbox.traffic.request import Request
 from jitr.sandbox.traffic.workload import Workload
 from jitr.schemas.calls import Call, Message, Response, Usage
+from jitr.schemas.coins import coin
 from jitr.schemas.settings import Settings
 
 TENANT = "recorded"
@@ -98,7 +99,7 @@ class Gateway:
         said = self._loaded[ref.digest].answer(match.input)
         accepted = said.score >= ref.proof.threshold
         ours = route.state in ("canary", "active") and coin(id, "canary") < route.share and accepted
-        due = ours and coin(id) < route.audit_rate
+        due = ours and coin(id, "audit") < route.audit_rate
         decision = Decision(
             id,
             None,
@@ -112,7 +113,7 @@ class Gateway:
             score=float(said.score),
             accepted=accepted,
             audit_rate=route.audit_rate,
-            coin=coin(id),
+            coin=coin(id, "audit"),
             due=due,
             held=route.state == "hold",
         )

@@ -17,7 +17,7 @@ import msgspec
 import openai
 import pytest
 
-from jitr.router.decision import coin
+from jitr.schemas.coins import coin
 from jitr.schemas.routes import Route
 
 Make = Callable[..., Route]
@@ -243,7 +243,7 @@ async def test_an_accepted_call_is_answered_by_the_surrogate_alone(
         "negative",
     )
     assert stamp.accepted and not stamp.due and stamp.route_version == str(row.version)
-    assert stamp.score >= 0.0 and stamp.coin == coin(stamp.id)
+    assert stamp.score >= 0.0 and stamp.coin == coin(stamp.id, "audit")
 
 
 @pytest.mark.parametrize("usage", [True, False])

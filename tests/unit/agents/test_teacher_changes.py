@@ -11,7 +11,6 @@ from jitr.agents.auditing.audit import Audit
 from jitr.agents.collecting.collect import Collect
 from jitr.agents.runtime.handler import Delivery, Place
 from jitr.agents.steer import Steer
-from jitr.agents.task_call import coin
 from jitr.agents.training.child import run_training
 from jitr.models import lifecycle
 from jitr.models.datasets.parts import read_parts
@@ -19,6 +18,7 @@ from jitr.models.surrogates.artifact.artifact import read_manifest
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.sandbox.traffic.workload import Workload
 from jitr.schemas.calls import DecisionStamp, Response
+from jitr.schemas.coins import coin
 from jitr.schemas.evidence import Verdict
 from jitr.schemas.policy import DEMO
 from jitr.schemas.routes import Route, SurrogateTarget

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jitr.models.tasks.matching.matcher import Matcher
-from jitr.router.decision import coin, new_id
+from jitr.router.decision import new_id
 from jitr.router.reasons import Reason
 from jitr.router.router import Router
 from jitr.router.scoring.place import SurrogateError
@@ -19,6 +19,7 @@ from jitr.router.scoring.process import ScorerEndedError
 from jitr.router.scoring.scorers import BusyError, LoadingError
 from jitr.router.snapshot import Live, View
 from jitr.schemas.calls import Call, Message, Response
+from jitr.schemas.coins import coin
 from jitr.schemas.labels import NoLabel, no_label
 from jitr.schemas.routes import Route, RouteVersion, SurrogateRef
 from jitr.schemas.settings import Settings
@@ -285,7 +286,7 @@ async def test_a_picture_is_for_the_teacher(kept: Kept) -> None:
 
 @given(st.text(max_size=40))
 def test_coins_lie_in_the_unit_interval(id: str) -> None:
-    assert 0.0 <= coin(id) < 1.0
+    assert 0.0 <= coin(id, "audit") < 1.0
     assert 0.0 <= coin(id, "canary") < 1.0
 
 
@@ -293,7 +294,7 @@ def test_the_coins_of_two_purposes_are_uniform_and_independent() -> None:
     ids = [f"id-{n}" for n in range(20_000)]
     cells = [0, 0, 0, 0]
     for id in ids:
-        cells[2 * (coin(id) < 0.2) + (coin(id, "canary") < 0.5)] += 1
+        cells[2 * (coin(id, "audit") < 0.2) + (coin(id, "canary") < 0.5)] += 1
     # four standard deviations of a binomial count
     for found, p in zip(cells, (0.4, 0.4, 0.1, 0.1), strict=True):
         assert abs(found - 20_000 * p) < 4 * (20_000 * p * (1 - p)) ** 0.5

@@ -43,8 +43,8 @@ class ScanTask(msgspec.Struct, frozen=True, kw_only=True):
     ``unparsed`` the answers that are none of them. ``only_teacher`` counts the calls that no surrogate may
     answer, by why (`jitr.schemas.only_teacher`), with the parameter where the reason is of many;
     ``no_labels`` those whose answers teach nothing, by why (`jitr.schemas.labels`); ``learnable`` are the
-    calls that are neither. ``examples`` are payloads. ``cost_deviation_usd`` is the standard deviation of a
-    call's cost. ``saving`` is dollars in the report's period.
+    calls that are neither. ``examples`` are slot values. ``cost_deviation_usd`` is the standard deviation of
+    a call's cost. ``saving`` is dollars in the report's period.
     """
 
     id: str

@@ -37,7 +37,7 @@ WHY: dict[str, str] = {}
 # by peer: why it is faster where it is as good
 WHY_FASTER = {
     "drain3": "a log parser files a line by its number of words and its first ones, which suits prompts of a"
-    " fixed length; it looks at no payload and refines nothing"
+    " fixed length; it looks at no slot value and refines nothing"
 }
 _RATE = "mine_calls_per_s"
 

@@ -13,6 +13,6 @@ _ROWS = 2_400
 def intents(seed: int) -> LabelledSet:
     """Distinct messages with the simulated teacher's answers and the truth."""
     task, rng = intent(), random.Random(seed)
-    payloads = list(dict.fromkeys(task.payload(rng) for _ in range(_ROWS)))
-    answers = tuple(task.answer(payload) for payload in payloads)
-    return LabelledSet("made-intents", tuple(payloads), answers, tuple(task.truth(p) for p in payloads))
+    slot_values = list(dict.fromkeys(task.slot_value(rng) for _ in range(_ROWS)))
+    answers = tuple(task.answer(slot_value) for slot_value in slot_values)
+    return LabelledSet("made-intents", tuple(slot_values), answers, tuple(task.truth(p) for p in slot_values))

@@ -22,7 +22,7 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     swap : dict of str to str
         Word of an answer to the word said in its place; all at once, in any case. Empty takes changes back.
     share : float
-        Share of the task's payloads that it touches, in 0..1; always the same payloads.
+        Share of the task's slot values that it touches, in 0..1; always the same slot values.
     """
 
     task: str
@@ -115,9 +115,9 @@ class Teacher:
             return None
         return self._changed(label, *found, self.version if version is None else version)
 
-    def _changed(self, text: str, task: str, payload: str, version: int) -> str:
+    def _changed(self, text: str, task: str, slot_value: str, version: int) -> str:
         change = self._versions[version].get(task)
-        if change is None or not change.swap or unit("change", task, payload) >= change.share:
+        if change is None or not change.swap or unit("change", task, slot_value) >= change.share:
             return text
         return _swap(text, change.swap)
 

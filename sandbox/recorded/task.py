@@ -7,7 +7,7 @@ from typing import Any
 
 from jitr.sandbox.traffic.prompt import HOLE, Prompt
 
-LONGEST = 1000  # characters of a payload; longer ones are cut at a word
+LONGEST = 1000  # characters of a slot value; longer ones are cut at a word
 FEWEST_ROWS = 500
 MOST_LABELS = 100  # a few thousand calls cannot teach more
 ROWS_PER_LABEL = 20
@@ -24,7 +24,7 @@ class RecordedTask:
     prompt : Prompt
         Its instruction.
     answers : mapping of str to str
-        Payload to the recorded answer.
+        Slot value to the recorded answer.
     labels : sequence of str
         The answers that the prompt offers.
     """
@@ -35,13 +35,13 @@ class RecordedTask:
     answers: Mapping[str, str]
     labels: Sequence[str]
 
-    def body(self, payload: str) -> dict[str, Any]:
-        """The request body for a payload."""
-        return {"model": self.model, "messages": self.prompt.render(payload), "temperature": 0.0}
+    def body(self, slot_value: str) -> dict[str, Any]:
+        """The request body for a slot value."""
+        return {"model": self.model, "messages": self.prompt.render(slot_value), "temperature": 0.0}
 
 
 def tidy(text: str) -> str:
-    """A payload as it is sent: no markup of line breaks, not too long.
+    """A slot value as it is sent: no markup of line breaks, not too long.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def tidy(text: str) -> str:
 
 
 def closed(rows: Iterable[tuple[str, str]]) -> dict[str, str] | None:
-    """Payload to label, if the labels are a closed set with enough rows to learn it from; else None.
+    """Slot value to label, if the labels are a closed set with enough rows to learn it from; else None.
 
     Labels that hardly ever occur mark rows without a label, and are left out.
     """
@@ -81,13 +81,13 @@ def choices(labels: Sequence[str]) -> str:
 
 
 def system_prompt(labels: Sequence[str]) -> Prompt:
-    """The labels in a system prompt, the payload alone in the user's message."""
+    """The labels in a system prompt, the slot value alone in the user's message."""
     text = "Put the user's text into exactly one of these classes and reply with the name of the class only: "
     return Prompt((("system", text + choices(labels) + "."), ("user", HOLE)))
 
 
 def instruction_around(labels: Sequence[str]) -> Prompt:
-    """One message: the payload between two parts of the instruction."""
+    """One message: the slot value between two parts of the instruction."""
     text = (
         f"Read this text:\n---\n{HOLE}\n---\nWhich label fits it best? Choose from: {choices(labels)}. Label:"
     )
@@ -95,12 +95,12 @@ def instruction_around(labels: Sequence[str]) -> Prompt:
 
 
 def instruction_after(labels: Sequence[str]) -> Prompt:
-    """One message: first the payload, then the instruction."""
+    """One message: first the slot value, then the instruction."""
     text = f"Sentence: {HOLE}\n\nName the one category that the sentence above belongs to, out of these: "
     return Prompt((("user", text + choices(labels)),))
 
 
 def definition_first(definition: str, labels: Sequence[str]) -> Prompt:
-    """One message: a task's own definition, its options, and the payload."""
+    """One message: a task's own definition, its options, and the slot value."""
     text = f"{definition.strip()}\nOptions: {choices(labels)}\n\n{HOLE}\n\nAnswer:"
     return Prompt((("user", text),))

@@ -77,21 +77,21 @@ class RecordedWorkload:
             names = [name for name, items in left.items() if items]
             weights = [len(self.tasks[name].answers) ** 0.5 for name in names]
             name = rng.choices(names, weights)[0]
-            task, payload = self.tasks[name], left[name].pop()
-            yield Request(task.body(payload), name, task.answers[payload], payload)
+            task, slot_value = self.tasks[name], left[name].pop()
+            yield Request(task.body(slot_value), name, task.answers[slot_value], slot_value)
 
     def labels(self, task: str) -> Sequence[str]:
         """Every answer that a task offers."""
         return self.tasks[task].labels
 
     def recognise(self, body: Mapping[str, Any]) -> tuple[str, str] | None:
-        """The task of a request and its payload, if the record holds it; else None."""
+        """The task of a request and its slot value, if the record holds it; else None."""
         messages = body.get("messages")
         if isinstance(messages, list):
             for name, task in self.tasks.items():
-                payload = task.prompt.parse(messages)
-                if payload in task.answers:
-                    return name, str(payload)
+                slot_value = task.prompt.parse(messages)
+                if slot_value in task.answers:
+                    return name, str(slot_value)
         return None
 
     def true_answer(self, body: Mapping[str, Any]) -> str | None:

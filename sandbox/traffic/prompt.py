@@ -1,15 +1,15 @@
-"""A prompt with one hole: how a payload is put into messages and found in them again."""
+"""A prompt with one hole: how a slot value is put into messages and found in them again."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-HOLE = "{payload}"
+HOLE = "{slot_value}"
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Messages of a chat, the last of which holds `{payload}` once.
+    """Messages of a chat, the last of which holds `{slot_value}` once.
 
     Parameters
     ----------
@@ -19,11 +19,11 @@ class Prompt:
     Raises
     ------
     ValueError
-        The last turn does not hold `{payload}` exactly once.
+        The last turn does not hold `{slot_value}` exactly once.
 
     Examples
     --------
-    >>> prompt = Prompt((("system", "Say yes or no."), ("user", "Text: {payload} Answer:")))
+    >>> prompt = Prompt((("system", "Say yes or no."), ("user", "Text: {slot_value} Answer:")))
     >>> prompt.parse(prompt.render("It rains."))
     'It rains.'
     >>> prompt.parse([{"role": "user", "content": "hello"}]) is None
@@ -36,14 +36,14 @@ class Prompt:
         if not self.turns or self.turns[-1][1].count(HOLE) != 1:
             raise ValueError(f"the last turn of {self.turns!r} must hold {HOLE} exactly once")
 
-    def render(self, payload: str) -> list[dict[str, str]]:
-        """Messages with the payload in its place."""
+    def render(self, slot_value: str) -> list[dict[str, str]]:
+        """Messages with the slot value in its place."""
         messages = [{"role": role, "content": content} for role, content in self.turns]
-        messages[-1]["content"] = messages[-1]["content"].replace(HOLE, payload)
+        messages[-1]["content"] = messages[-1]["content"].replace(HOLE, slot_value)
         return messages
 
     def parse(self, messages: Sequence[Mapping[str, Any]]) -> str | None:
-        """The payload of messages that this prompt rendered, else None."""
+        """The slot value of messages that this prompt rendered, else None."""
         if len(messages) != len(self.turns):
             return None
         for message, (role, content) in zip(messages[:-1], self.turns, strict=False):

@@ -19,7 +19,7 @@ class Request:
         Name of the task it belongs to; None is an ad-hoc question.
     label : str or None
         The answer of a teacher that makes no mistake; None for ad-hoc questions.
-    payload : str
+    slot_value : str
         The varying part of the prompt.
 
     Examples
@@ -31,7 +31,7 @@ class Request:
     body: Body
     task: str | None
     label: str | None
-    payload: str
+    slot_value: str
 
 
 class Traffic(Protocol):
@@ -49,7 +49,7 @@ class Traffic(Protocol):
         """The stream, from its start; the same for the same seed."""
 
     def recognise(self, body: Mapping[str, Any]) -> tuple[str, str] | None:
-        """The task of a request and its payload, found from its messages; None for ad-hoc questions."""
+        """The task of a request and its slot value, found from its messages; None for ad-hoc questions."""
 
     def true_answer(self, body: Mapping[str, Any]) -> str | None:
         """The answer of a teacher without noise; None for ad-hoc questions."""

@@ -65,7 +65,7 @@ class Task:
     prompt : Prompt
         Its instruction; it must be unlike every other task's.
     grammar : Grammar
-        Makes its payloads.
+        Makes its slot values.
     form : Answer
         Writes its answers.
     noise : float
@@ -97,18 +97,19 @@ class Task:
         values = product(*(facet.values for facet in self.grammar.facets))
         return tuple(self.form.write(dict(zip(names, combination, strict=True))) for combination in values)
 
-    def meaning(self, payload: str) -> dict[str, str]:
+    def meaning(self, slot_value: str) -> dict[str, str]:
         """What a text says: for each facet the value with most cues, else any, but always the same."""
-        scores = self._reader.scores(payload)
+        scores = self._reader.scores(slot_value)
         found = {}
         for facet in self.grammar.facets:
             of_facet = scores.get(facet.name, {})
             found[facet.name] = max(
-                facet.values, key=lambda value: (of_facet.get(value, 0.0), unit(payload, facet.name, value))
+                facet.values,
+                key=lambda value: (of_facet.get(value, 0.0), unit(slot_value, facet.name, value)),
             )
         return found
 
-    def payload(self, rng: random.Random) -> str:
+    def slot_value(self, rng: random.Random) -> str:
         """A text whose meaning is beyond doubt: one value of each facet has more cues than any other."""
         meaning = self.grammar.meaning(rng)
         while True:
@@ -117,31 +118,31 @@ class Task:
                 return text
 
     def request(self, rng: random.Random) -> Request:
-        """A request with a fresh payload."""
-        payload = self.payload(rng)
-        return Request(self.body(payload), self.name, self.truth(payload), payload)
+        """A request with a fresh slot value."""
+        slot_value = self.slot_value(rng)
+        return Request(self.body(slot_value), self.name, self.truth(slot_value), slot_value)
 
-    def body(self, payload: str) -> Body:
-        """The request body for a payload."""
+    def body(self, slot_value: str) -> Body:
+        """The request body for a slot value."""
         return {
             "model": self.model,
-            "messages": self.prompt.render(payload),
+            "messages": self.prompt.render(slot_value),
             "temperature": 0.0,
             **self.extra,
         }
 
-    def truth(self, payload: str) -> str:
+    def truth(self, slot_value: str) -> str:
         """The answer of a teacher that makes no mistake."""
-        return self.form.write(self.meaning(payload))
+        return self.form.write(self.meaning(slot_value))
 
-    def answer(self, payload: str, asking: int = 0) -> str:
-        """What the teacher says when it is asked about a payload for the `asking`-th time."""
-        meaning = self.meaning(payload)
-        if unit(self.name, payload, asking) < self.noise:
-            at = int(unit(payload, asking, "facet") * len(self.grammar.facets))
+    def answer(self, slot_value: str, asking: int = 0) -> str:
+        """What the teacher says when it is asked about a slot value for the `asking`-th time."""
+        meaning = self.meaning(slot_value)
+        if unit(self.name, slot_value, asking) < self.noise:
+            at = int(unit(slot_value, asking, "facet") * len(self.grammar.facets))
             facet = self.grammar.facets[at]
             others = [value for value in facet.values if value != meaning[facet.name]]
-            meaning[facet.name] = others[int(unit(payload, asking, "value") * len(others))]
+            meaning[facet.name] = others[int(unit(slot_value, asking, "value") * len(others))]
         return self.form.write(meaning)
 
     def _plain(self, text: str, meaning: Meaning) -> bool:

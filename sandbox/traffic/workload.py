@@ -86,13 +86,13 @@ class Workload:
         return self.tasks[task].labels
 
     def recognise(self, body: Mapping[str, Any]) -> tuple[str, str] | None:
-        """The task of a request and its payload, from its messages alone; None for ad-hoc questions."""
+        """The task of a request and its slot value, from its messages alone; None for ad-hoc questions."""
         messages = body.get("messages")
         if isinstance(messages, list):
             for name, task in self.tasks.items():
-                payload = task.prompt.parse(messages)
-                if payload is not None:
-                    return name, payload
+                slot_value = task.prompt.parse(messages)
+                if slot_value is not None:
+                    return name, slot_value
         return None
 
     def true_answer(self, body: Mapping[str, Any]) -> str | None:

@@ -48,7 +48,7 @@ class HasContent(Protocol):
 def normalise(text: str) -> str:
     """Fold white space: a run becomes one blank, or one newline if it holds a line break.
 
-    Case stays. Control characters that have a meaning here become blanks, so that no payload can imitate a
+    Case stays. Control characters that have a meaning here become blanks, so that no slot value can imitate a
     role.
 
     Parameters
@@ -129,8 +129,8 @@ def clauses(text: str) -> list[str]:
     return CLAUSE.findall(text)
 
 
-def as_payload(clause: str) -> str:
-    """A clause without the punctuation around it and without case: how payload is remembered."""
+def clause_key(clause: str) -> str:
+    """A clause without the punctuation around it and without case: how slot values are remembered."""
     return clause.strip(_AROUND).lower()
 
 

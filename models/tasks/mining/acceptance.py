@@ -7,7 +7,7 @@ from jitr.models.tasks.mining.draft import Draft
 from jitr.models.tasks.mining.objections import (
     few_neighbours,
     repeated_items,
-    same_payload,
+    same_slot_values,
     stands_at_an_end,
     telling,
 )
@@ -40,7 +40,7 @@ class Judge:
         shelf = self.shelf
         if parent is None and self.dissolved.waits(found.pattern, clock):
             return False
-        if same_payload(found) or stands_at_an_end(found):
+        if same_slot_values(found) or stands_at_an_end(found):
             return False
         if few_neighbours(found, splitting=parent is not None):
             return False
@@ -65,7 +65,7 @@ class Judge:
                 continue
             if telling(item, found.pattern):
                 covering = shelf.covering(found.texts) if covering is None else covering
-                if not shelf.is_payload(item.lstrip(_ENDS), covering):
+                if not shelf.is_slot_value(item.lstrip(_ENDS), covering):
                     strong.add(item)
         if not strong:
             return False

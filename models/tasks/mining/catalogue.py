@@ -14,7 +14,7 @@ from jitr.models.tasks.mining.cluster import MEMBERS, Mined
 from jitr.models.tasks.mining.cluster_store import Shelf
 from jitr.models.tasks.mining.draft import Draft
 from jitr.models.tasks.mining.siblings import Siblings
-from jitr.models.tasks.mining.slot_memory import SlotMemory
+from jitr.models.tasks.mining.slot_values import SlotValues
 from jitr.models.tasks.mining.window import Entry, Window
 
 
@@ -31,7 +31,7 @@ class MinerPolicy:
     templates : int
         Live templates that are kept.
     slot_clauses : int
-        Clauses remembered as payload.
+        Clauses remembered as slot values.
     horizon_s : float
         Unexplained prompts older than this (event time) are forgotten, in seconds.
     """
@@ -71,7 +71,7 @@ class Catalogue:
     def __init__(self, policy: MinerPolicy) -> None:
         self.policy = policy
         self.window = Window()
-        self.shelf = Shelf(policy.templates, SlotMemory(policy.slot_clauses))
+        self.shelf = Shelf(policy.templates, SlotValues(policy.slot_clauses))
         self.siblings = Siblings()
         self.clock = 0
         self.next_id = 0

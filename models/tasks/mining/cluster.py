@@ -100,7 +100,7 @@ class Mined:
         found = []
         for j in self.blocks:
             left = pattern.inner[j - 1] if j else pattern.prefix
-            # what follows a heading on its line is payload
+            # what follows a heading on its line is a slot value
             if left[-1:] != ":" or slots[j][:1] == "\n":
                 found.append((j, slots[j]))
         return found

@@ -5,7 +5,7 @@ from collections.abc import Container, Sequence
 from jitr.models.tasks.matching.index import Index
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.mining.cluster import Mined
-from jitr.models.tasks.mining.slot_memory import SlotMemory
+from jitr.models.tasks.mining.slot_values import SlotValues
 
 _TASK_SIZE = 20
 
@@ -17,13 +17,13 @@ class Shelf:
     ----------
     most : int
         How many are kept; small ones go first, then old ones.
-    memory : SlotMemory
+    values : SlotValues
         What their slots held.
     """
 
-    def __init__(self, most: int, memory: SlotMemory) -> None:
+    def __init__(self, most: int, values: SlotValues) -> None:
         self.most = most
-        self.memory = memory
+        self.slot_values = values
         self.live: dict[int, Mined] = {}
         self.aliases: dict[int, int] = {}
         self.patterns: dict[int, Pattern] = {}
@@ -65,7 +65,7 @@ class Shelf:
         self.patterns[mined.id] = mined.pattern
         self._by_key[mined.pattern.key] = mined
         self._index.add(mined.pattern, mined)
-        self.memory.add_literals(mined.pattern)
+        self.slot_values.add_literals(mined.pattern)
 
     def _unfile(self, mined: Mined) -> None:
         self.changes += 1
@@ -73,7 +73,7 @@ class Shelf:
         if self._by_key.get(mined.pattern.key) is mined:
             del self._by_key[mined.pattern.key]
         self._index.remove(mined.pattern)
-        self.memory.remove_literals(mined.pattern)
+        self.slot_values.remove_literals(mined.pattern)
 
     def change(self, mined: Mined, pattern: Pattern) -> None:
         """Give a template other literals; its number stays."""
@@ -97,10 +97,10 @@ class Shelf:
         """The one to go when the shelf is full."""
         return min(self.live.values(), key=lambda m: (m.n >= _TASK_SIZE, m.last, m.id))
 
-    def is_payload(self, clause: str, but: Container[int] = ()) -> bool:
+    def is_slot_value(self, clause: str, but: Container[int] = ()) -> bool:
         """Whether a clause is slot text of a live template other than those of `but`."""
-        return self.memory.is_payload(clause, self.patterns, but)
+        return self.slot_values.is_slot_value(clause, self.patterns, but)
 
     def holds_run(self, run: str, but: Container[int] = ()) -> bool:
-        """Whether a run is made of payload of other templates."""
-        return self.memory.holds_run(run, self.patterns, but)
+        """Whether a run is made of slot values of other templates."""
+        return self.slot_values.holds_run(run, self.patterns, but)

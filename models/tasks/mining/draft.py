@@ -8,7 +8,7 @@ from itertools import chain
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import ALNUM, CUT, GAP, HEAD, TAIL, WORD, weight
 from jitr.models.tasks.mining.edges import cut_left, cut_right, trim
-from jitr.models.tasks.mining.ends import common_end, common_ends, common_start, payload_start
+from jitr.models.tasks.mining.ends import common_end, common_ends, common_start, slot_start
 from jitr.models.tasks.mining.window import Entry
 
 _ENDS = HEAD + TAIL
@@ -110,7 +110,7 @@ def draft(common: list[str], members: Sequence[Entry], fewest: int) -> Draft | N
             runs.append(run)
             places.append((begin, end))
             position = end
-    prefix = prefix[: payload_start(prefix)]
+    prefix = prefix[: slot_start(prefix)]
     if 0 < weight(prefix) < 1 and weight(suffix) + sum(map(weight, runs)) >= 3:
         prefix = ""  # a lone letter or number is no anchor
     # a slot may be empty: blanks before a slot are not kept, the run after it keeps its own

@@ -77,7 +77,7 @@ def cut_left(run: str, texts: Sequence[str], starts: Sequence[int]) -> str:
 
 
 def trim(run: str) -> str:
-    """Sentence punctuation at the left edge of a run belongs to the payload before it.
+    """Sentence punctuation at the left edge of a run belongs to the slot value before it.
 
     Examples
     --------

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jitr.models.tasks.matching.text import ALNUM, CUT, MARKS, tail_of, weight
 from jitr.models.tasks.mining.edges import STRONG, cut_left, cut_right, edge, left_edge, right_edge, trim
 
-_FIRM = "\n:" + MARKS  # edges that close an instruction, and not a sentence of the payload
+_FIRM = "\n:" + MARKS  # edges that close an instruction, and not a sentence of the slot value
 _LINE = "\n" + MARKS
 _STRAY = 3
 _ENOUGH = 4
@@ -68,7 +68,7 @@ def common_end(texts: Sequence[str]) -> str:
 
 
 def _settle_prefix(prefix: str, texts: list[str]) -> str:
-    """Leave the first words of a payload to it where all payloads happen to begin alike.
+    """Leave the first words of a slot value to it where all slot values happen to begin alike.
 
     A prefix that stops a few words behind the edge of a sentence is cut back to that edge.
     """
@@ -80,8 +80,8 @@ def _settle_prefix(prefix: str, texts: list[str]) -> str:
     return prefix
 
 
-def payload_start(prefix: str) -> int:
-    """Where the payload begins behind worked examples, else where the prefix ends.
+def slot_start(prefix: str) -> int:
+    """Where the slot begins behind worked examples, else where the prefix ends.
 
     Two examples and more say what is asked: what follows the heading that opened each of them begins the next
     input where it is a few words in mid sentence, or where an example's input begins much alike. All else is
@@ -91,9 +91,9 @@ def payload_start(prefix: str) -> int:
     --------
     >>> shown = "Input: a red hat\\nOutput: hat\\nInput: a new car\\nOutput: car\\n"
     >>> prefix = shown + "Input: a"
-    >>> prefix[payload_start(prefix):]
+    >>> prefix[slot_start(prefix):]
     ' a'
-    >>> all(payload_start(p) == len(p) for p in ("Input: a", shown + "Input: now in French:"))
+    >>> all(slot_start(p) == len(p) for p in ("Input: a", shown + "Input: now in French:"))
     True
     """
     behind = prefix.find(":", prefix.rfind("\n") + 1) + 1
@@ -118,7 +118,7 @@ def shows_examples(prefix: str) -> bool:
 
 
 def _is_stray(text: str) -> bool:
-    """Whether a text is a few words that stop in mid sentence: the first of a payload."""
+    """Whether a text is a few words that stop in mid sentence: the first of a slot value."""
     return weight(text) <= _STRAY and edge(tail_of(text)) < STRONG
 
 
@@ -147,7 +147,7 @@ def _is_answered(example: str) -> bool:
 
 
 def _settle_suffix(suffix: str, texts: list[str]) -> str:
-    """The same at the other end: the last words of a payload stay with it."""
+    """The same at the other end: the last words of a slot value stay with it."""
     if not suffix or left_edge(suffix, texts) == STRONG:
         return suffix
     places = [at for c in _LINE if (at := suffix.find(c)) >= 0]

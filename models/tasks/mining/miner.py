@@ -93,7 +93,7 @@ class Miner(Catalogue):
             kept = shorten(text)
             if kept is text or mined.pattern.matches(kept):
                 mined.sample(Entry(seq, kept, (), answer, time))
-                self.shelf.memory.note(mined.between(kept), mined.id)
+                self.shelf.slot_values.note(mined.between(kept), mined.id)
         if mined.n >= mined.next_refinement:
             mined.schedule()
             before = len(self.events)

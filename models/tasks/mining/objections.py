@@ -1,4 +1,4 @@
-"""What speaks against a draft: runs that are pieces of a payload, or two templates in one."""
+"""What speaks against a draft: runs that are pieces of a slot value, or two templates in one."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from jitr.models.tasks.mining.window import FEWEST
 _NOTHING = " \n" + CUT
 
 
-def same_payload(draft: Draft) -> bool:
+def same_slot_values(draft: Draft) -> bool:
     """Whether what is left between the runs hardly differs: then the runs are not what recurs."""
     n = len(draft.texts)
     return len({draft.pattern.slots(t) for t in draft.texts}) < max(4, 0.5 * n)
@@ -35,9 +35,10 @@ def stands_at_an_end(draft: Draft) -> bool:
 
 
 def few_neighbours(draft: Draft, *, splitting: bool = False) -> bool:
-    """Whether an open side of a run has nearly always the same neighbours: then the run is a piece of a
-    payload. Texts that were cut on that side are not asked, and none is where the run goes on to a cut; in a
-    split of a known template that is no excuse.
+    """Whether an open side of a run has nearly always the same neighbours: it is a piece of a slot value.
+
+    Texts that were cut on that side are not asked, and none is where the run goes on to a cut; in a split of
+    a known template that is no excuse.
     """
     pattern = draft.pattern
     last = len(draft.places) - 1
@@ -85,7 +86,7 @@ def repeated_items(draft: Draft) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for member in draft.members:
         counts.update(member.items)
-    # a template in the pot is a good part of it; what a few of many share is payload
+    # a second template makes up a good part of the group; what a few of many share is a slot value
     least = max(2, int((0.15 if terse(draft.members) else 0.08) * len(draft.members)))
     return {item: n for item, n in counts.items() if n >= least and item not in common}
 

@@ -28,7 +28,7 @@ def seeds(mined: Mined, entries: Sequence[Entry], framed: bool) -> list[str]:
     n = len(entries)
     least = max(5 if framed else 6, (0.08 if framed else 0.12) * n)
     found = [x for x, c in counts.items() if least <= c <= 0.9 * n and _tells(x, mined.pattern)]
-    # several headings that come and go freely are optional fields, and optional fields are payload
+    # several headings that come and go freely are optional fields, and optional fields are slot values
     headings: list[set[int]] = []
     for item in found:
         if item[-1] == ":" and weight(item) <= 3:
@@ -90,7 +90,7 @@ def _adds(
     framed: bool,
 ) -> bool:
     """A split must add an aligned anchored run of two words, an inner run of three, or a heading; no mere
-    slot value. Behind worked examples what recurs in mid slot is payload, whatever its words.
+    slot value. Behind worked examples what recurs in mid slot is part of the value, whatever its words.
     """
     child, parent = found.pattern, mined.pattern
     texts = [e.text for e in part]

@@ -148,7 +148,7 @@ def _ends_of(own: Pattern, whole: Pattern, texts: Sequence[str]) -> Ends:
 
 
 def _context_support(context: Pattern, draft: Draft) -> int:
-    """Support of a system prompt (or of few-shot turns) whose whole user message is payload.
+    """Support of a system prompt (or of few-shot turns) whose whole user message is a slot value.
 
     "You are a helpful assistant." opens every kind of request: words alone do not make a task of it.
     Answers of a few

@@ -46,9 +46,8 @@ class Dissolved:
 def is_frame(mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set[int]) -> bool:
     """Whether a block slot holds the instructions of many tasks.
 
-    Its beginnings are few and keep coming back, and they are no payload known from elsewhere. After a heading
-    it stands
-    on lines of its own.
+    Its beginnings are few and keep coming back, and they are no slot values known from elsewhere. After a
+    heading it stands on lines of its own.
     """
     if not YOUNGEST <= mined.n < OLDEST or not mined.heads:
         return False
@@ -65,7 +64,7 @@ def is_frame(mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set
         again = [
             n
             for head, n in heads
-            if 2 <= n <= 0.5 * total and weight(head) >= 3 and not shelf.is_payload(head, covering)
+            if 2 <= n <= 0.5 * total and weight(head) >= 3 and not shelf.is_slot_value(head, covering)
         ]
         if len(again) >= 3 and sum(again) >= 0.6 * total:
             return True

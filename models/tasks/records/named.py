@@ -14,7 +14,7 @@ from jitr.schemas.calls import Call
 
 
 class Named:
-    """A task that its callers name: nothing is guessed, the template only says where the payload is.
+    """A task that its callers name: nothing is guessed, the template only says where the slots are.
 
     Calls of one name that differ in model, tools or response format are different tasks.
     """

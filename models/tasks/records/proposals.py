@@ -43,8 +43,8 @@ class Proposal:
 def propose(tasks: Iterable[Task], encode: Encode, least: float = LEAST) -> list[Proposal]:
     """Pairs of tasks whose instructions say the same in other words; most alike first.
 
-    Only the constant words are embedded, never a payload: embeddings of whole prompts are near where the
-    payload is about the same, whatever is asked. A pair has one signature, one kind of answer and, where
+    Only the constant words are embedded, never a slot value: embeddings of whole prompts are near where the
+    slot value is about the same, whatever is asked. A pair has one signature, one kind of answer and, where
     answers are closed, at least half of its labels in common. Opposite questions are nearer in meaning than
     paraphrases are, so a pair that differs in a word or two put in others' places is none (`opposed`). It is
     a proposal: what merges is a person's word (`jitr.models.tasks.records.curation.merge`).

@@ -137,7 +137,7 @@ def save_miner(miner: Miner) -> MinerState:
             for m in shelf.live.values()
         ],
         aliases=shelf.aliases,
-        owners=shelf.memory.owners,
+        owners=shelf.slot_values.owners,
         siblings=[(*key, ids) for key, ids in miner.siblings.table.items()],
         dissolved=miner.dissolved.seen,
         seen=[sorted(generation) for generation in miner.seen],
@@ -166,7 +166,7 @@ def load_miner(state: MinerState, policy: MinerPolicy) -> Miner:
         mined.heads = {(j, head): n for j, head, n in kept.heads}
         miner.shelf.put(mined)
     miner.shelf.aliases = state.aliases
-    miner.shelf.memory.owners = state.owners
+    miner.shelf.slot_values.owners = state.owners
     miner.siblings.table = {(size, a, b, c, d): ids for size, a, b, c, d, ids in state.siblings}
     miner.dissolved.seen = [(at, words) for at, words in state.dissolved]
     miner.seen = [set(generation) for generation in state.seen]

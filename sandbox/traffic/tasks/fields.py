@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (tables of words)
-"""Closed fields of an order complaint, as a JSON object: system prompt, response format, payload with a header."""
+"""Closed fields of an order complaint, as a JSON object: system prompt, response format, text under a header."""
 
 from jitr.sandbox.traffic.filler import CHATTER
 from jitr.sandbox.traffic.grammar import Facet, Grammar
@@ -93,7 +93,7 @@ def fields() -> Task:
     return Task(
         name="complaint-fields",
         model="gpt-4.1-simulated",
-        prompt=Prompt((("system", SYSTEM), ("user", "Customer's message:\n{payload}"))),
+        prompt=Prompt((("system", SYSTEM), ("user", "Customer's message:\n{slot_value}"))),
         grammar=Grammar(
             (Facet("area", AREAS), Facet("wish", WISHES), Facet("contact", CONTACTS)),
             (("<area>",), ("<wish>",), ("<contact>",)),

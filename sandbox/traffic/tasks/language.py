@@ -1,10 +1,10 @@
-"""The language of a short message: instruction after the payload. Meant to be easy."""
+"""The language of a short message: instruction after the slot value. Meant to be easy."""
 
 from jitr.sandbox.traffic.grammar import Facet, Grammar
 from jitr.sandbox.traffic.prompt import Prompt
 from jitr.sandbox.traffic.task import Answer, Task
 
-PROMPT = """{payload}
+PROMPT = """{slot_value}
 
 ---
 In which language is the message above written? Reply with its ISO 639-1 code only."""

@@ -7,7 +7,7 @@ from jitr.sandbox.traffic.prompt import Prompt
 from jitr.sandbox.traffic.task import Answer, Task
 
 PROMPT = """Score this note of a sales call. Say hot, warm or cold.
-Note: {payload}"""
+Note: {slot_value}"""
 
 WARMTH = {
     "hot": (

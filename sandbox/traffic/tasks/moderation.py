@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (tables of words)
-"""Moderation of forum posts: a system prompt and an instruction around the payload."""
+"""Moderation of forum posts: a system prompt and an instruction around the slot value."""
 
 from jitr.sandbox.traffic.filler import CHATTER
 from jitr.sandbox.traffic.grammar import Facet, Grammar
@@ -10,7 +10,7 @@ SYSTEM = "You are the moderator of a hobby forum. You judge posts by our rules a
 PROMPT = """Rules: no insults, no threats, no private data of others, no advertising.
 
 Post:
-\"\"\"{payload}\"\"\"
+\"\"\"{slot_value}\"\"\"
 
 Reply with "Verdict: " and one of fine, insult, threat, private, advertising."""
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (tables of words)
-"""The sentiment of a product review: one user message, instruction before the payload."""
+"""The sentiment of a product review: one user message, instruction before the slot value."""
 
 from jitr.sandbox.traffic.grammar import Facet, Grammar
 from jitr.sandbox.traffic.prompt import Prompt
@@ -8,7 +8,7 @@ from jitr.sandbox.traffic.task import Answer, Task
 PROMPT = """Classify the sentiment of the product review below as Positive, Negative or Neutral. Judge what the reviewer
 thinks, not what others are quoted with.
 
-Review: {payload}
+Review: {slot_value}
 Sentiment:"""
 
 MOODS = {

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (tables of words)
-"""Spam or not: the payload stands between two parts of the instruction."""
+"""Spam or not: the slot value stands between two parts of the instruction."""
 
 from jitr.sandbox.traffic.grammar import Facet, Grammar
 from jitr.sandbox.traffic.prompt import Prompt
@@ -8,7 +8,7 @@ from jitr.sandbox.traffic.task import Answer, Task
 PROMPT = """You filter the inbox of a small company. Here is a message that came in:
 
 <<<
-{payload}
+{slot_value}
 >>>
 
 Is it spam? Answer with exactly one word, SPAM or OK."""

@@ -17,7 +17,7 @@ Urgency: medium
 Request: Some day I would like a quieter keyboard.
 Urgency: low
 
-Request: {payload}
+Request: {slot_value}
 Urgency:"""
 
 LEVELS = {

@@ -77,7 +77,7 @@ class Loop:
         route, id = self.route, f"c{self.calls}"
         said, stamp = self.teacher(request), None
         if isinstance(route.target, SurrogateTarget):
-            (answer,) = self.load(route.surrogate).answer_many([request.payload])
+            (answer,) = self.load(route.surrogate).answer_many([request.slot_value])
             accepted, flip = answer.score >= route.surrogate.proof.threshold, coin(id, "audit")
             answers = accepted and route.state != "hold" and coin(id, "canary") < route.share
             due = answers and flip < route.audit_rate
@@ -105,7 +105,7 @@ class Loop:
             task_version=1,
             time=float(self.calls),
             model="m",
-            input=request.payload,
+            input=request.slot_value,
             label=said,
             response=Response(text=said.upper(), model="m") if said else None,
             cost_usd=0.001 if said else 0.0,
@@ -145,7 +145,7 @@ def test_the_second_surrogate_agrees_with_the_teacher_of_today(bench, tmp_path):
 
     def agreement(ref):
         threshold = ref.proof.threshold
-        answers = loop.load(ref).answer_many([r.payload for r in fresh])
+        answers = loop.load(ref).answer_many([r.slot_value for r in fresh])
         right = [
             a.label == loop.teacher(r) for a, r in zip(answers, fresh, strict=True) if a.score >= threshold
         ]

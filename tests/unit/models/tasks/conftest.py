@@ -61,7 +61,7 @@ def make() -> Maker:
 
 
 @pytest.fixture
-def payloads() -> Callable[[int], list[str]]:
+def slot_values() -> Callable[[int], list[str]]:
     """Distinct short sentences, seeded."""
 
     def some(n: int, seed: int = 0) -> list[str]:

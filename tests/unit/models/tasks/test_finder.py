@@ -8,16 +8,16 @@ from jitr.schemas.errors import RecordError
 ASK = "Decide whether the following remark is polite. Answer yes or no.\nRemark: "
 
 
-def test_below_support_a_task_is_a_candidate_and_nothing_is_handed_on(make, payloads):
+def test_below_support_a_task_is_a_candidate_and_nothing_is_handed_on(make, slot_values):
     finder = Finder("acme", FinderPolicy(support=30))
-    found = [f for i, p in enumerate(payloads(29)) for f in finder.learn(make(str(i), ASK + p, "yes"))]
+    found = [f for i, p in enumerate(slot_values(29)) for f in finder.learn(make(str(i), ASK + p, "yes"))]
     assert found == []
     assert [t.status for t in finder.tasks] == ["candidate"]
 
 
-def test_at_support_the_task_comes_with_all_its_calls(make, payloads):
+def test_at_support_the_task_comes_with_all_its_calls(make, slot_values):
     finder = Finder("acme", FinderPolicy(support=30))
-    found = [f for i, p in enumerate(payloads(30)) for f in finder.learn(make(str(i), ASK + p, "Yes"))]
+    found = [f for i, p in enumerate(slot_values(30)) for f in finder.learn(make(str(i), ASK + p, "Yes"))]
     assert len(found) == 1
     assert [c.id for c in found[0].calls] == [str(i) for i in range(30)]
     assert found[0].task.status == "task"
@@ -26,27 +26,27 @@ def test_at_support_the_task_comes_with_all_its_calls(make, payloads):
     assert len(found[0].task.examples) == 3
 
 
-def test_later_calls_of_a_task_are_handed_on_at_once(make, payloads):
+def test_later_calls_of_a_task_are_handed_on_at_once(make, slot_values):
     finder = Finder("acme", FinderPolicy(support=20))
-    calls = [make(str(i), ASK + p, "yes") for i, p in enumerate(payloads(80))]
+    calls = [make(str(i), ASK + p, "yes") for i, p in enumerate(slot_values(80))]
     handed = [c.id for call in calls for f in finder.learn(call) for c in f.calls]
     assert handed == [c.id for c in calls]
 
 
-def test_what_is_handed_on_is_what_the_matcher_says(make, payloads):
+def test_what_is_handed_on_is_what_the_matcher_says(make, slot_values):
     finder = Finder("acme", FinderPolicy(support=10))
     asks = [ASK, "Summarise the remark in a single word, lower case.\nRemark: "]
-    calls = [make(str(i), asks[i % 2] + p, "yes") for i, p in enumerate(payloads(100))]
+    calls = [make(str(i), asks[i % 2] + p, "yes") for i, p in enumerate(slot_values(100))]
     found = [f for call in calls for f in finder.learn(call)]
     matcher = Matcher({f.task.id: f.task for f in found}.values())
     assert all(matcher.match(c).task_id == f.task.id for f in found for c in f.calls)
     assert len({f.task.id for f in found}) == 2
 
 
-def test_the_id_is_a_hash_of_tenant_and_founding_call(make, payloads):
+def test_the_id_is_a_hash_of_tenant_and_founding_call(make, slot_values):
     def first(tenant, ids):
         finder = Finder(tenant, FinderPolicy(support=10))
-        calls = [make(ids + str(i), ASK + p, "yes", tenant=tenant) for i, p in enumerate(payloads(10))]
+        calls = [make(ids + str(i), ASK + p, "yes", tenant=tenant) for i, p in enumerate(slot_values(10))]
         return next(f for call in calls for f in finder.learn(call)).task.id
 
     assert first("acme", "x") == first("acme", "x")
@@ -58,16 +58,16 @@ def test_another_tenants_call_is_refused(make):
         Finder("acme").learn(make("1", "hello", tenant="other"))
 
 
-def test_the_same_template_asked_of_another_model_is_another_task(make, payloads):
+def test_the_same_template_asked_of_another_model_is_another_task(make, slot_values):
     finder = Finder("acme", FinderPolicy(support=10))
-    for i, p in enumerate(payloads(40)):
+    for i, p in enumerate(slot_values(40)):
         finder.learn(make(str(i), ASK + p, "yes", model=["small", "large"][i % 2]))
     assert sorted(t.signature.model for t in finder.tasks) == ["large", "small"]
 
 
-def test_a_helpful_assistant_is_no_task(make, payloads):
+def test_a_helpful_assistant_is_no_task(make, slot_values):
     finder = Finder("acme", FinderPolicy(support=10))
-    for i, p in enumerate(payloads(120)):
+    for i, p in enumerate(slot_values(120)):
         turns = [
             ("system", "You are a helpful assistant."),
             ("user", f"{['Why', 'How', 'When', 'Say if'][i % 4]} {p}"),
@@ -76,11 +76,11 @@ def test_a_helpful_assistant_is_no_task(make, payloads):
     assert finder.tasks == []
 
 
-def test_a_task_inside_a_generic_system_prompt_is_found(make, payloads):
+def test_a_task_inside_a_generic_system_prompt_is_found(make, slot_values):
     finder = Finder("acme", FinderPolicy(support=10))
     system = ("system", "You are a helpful assistant.")
     calls = []
-    for i, p in enumerate(payloads(120)):
+    for i, p in enumerate(slot_values(120)):
         user = ASK + p if i % 3 == 0 else f"{['Why', 'How', 'When'][i % 3]} {p}"
         calls.append(make(str(i), [system, ("user", user)], "yes" if i % 3 == 0 else f"Well, {p}. " * 9))
     found = [f for call in calls for f in finder.learn(call)]
@@ -88,13 +88,13 @@ def test_a_task_inside_a_generic_system_prompt_is_found(make, payloads):
     assert Matcher([finder.tasks[0]]).match(make("x", [system, ("user", ASK + "go away")])).input == "go away"
 
 
-def test_an_instruction_in_the_system_prompt_is_a_task_whose_payload_is_the_user_message(make, payloads):
+def test_an_instruction_in_the_system_prompt_is_a_task_whose_slot_is_the_user_message(make, slot_values):
     finder = Finder("acme", FinderPolicy(support=10))
     turns = [("system", "Classify the ticket as billing, shipping or other.")]
     labels = ["billing", "shipping", "other"]
     found = [
         f
-        for i, p in enumerate(payloads(12))
+        for i, p in enumerate(slot_values(12))
         for f in finder.learn(make(str(i), [*turns, ("user", p)], labels[i % 3]))
     ]
     assert found
@@ -103,7 +103,7 @@ def test_an_instruction_in_the_system_prompt_is_a_task_whose_payload_is_the_user
     )
 
 
-def test_constant_example_turns_are_part_of_the_template(make, payloads):
+def test_constant_example_turns_are_part_of_the_template(make, slot_values):
     finder = Finder("acme", FinderPolicy(support=10))
     shots = [
         ("user", "the soup was cold"),
@@ -113,18 +113,18 @@ def test_constant_example_turns_are_part_of_the_template(make, payloads):
     ]
     found = [
         f
-        for i, p in enumerate(payloads(20))
+        for i, p in enumerate(slot_values(20))
         for f in finder.learn(make(str(i), [*shots, ("user", p)], "good"))
     ]
     assert found
     assert Matcher([found[-1].task]).match(make("x", [*shots, ("user", "no way")])).input == "no way"
 
 
-def test_a_task_named_by_its_caller_is_not_guessed(make, payloads):
+def test_a_task_named_by_its_caller_is_not_guessed(make, slot_values):
     finder = Finder("acme", FinderPolicy(support=10))
     found = [
         f
-        for i, p in enumerate(payloads(12))
+        for i, p in enumerate(slot_values(12))
         for f in finder.learn(make(str(i), "Tone? " + p, "ok", task="tone"))
     ]
     assert [len(f.calls) for f in found] == [10, 1, 1]
@@ -132,11 +132,11 @@ def test_a_task_named_by_its_caller_is_not_guessed(make, payloads):
     assert Matcher([found[0].task]).match(make("x", "Tone? nice", task="tone")).input == "nice"
 
 
-def test_calls_of_one_name_in_two_formats_are_two_tasks(make, payloads):
+def test_calls_of_one_name_in_two_formats_are_two_tasks(make, slot_values):
     finder = Finder("acme", FinderPolicy(support=10))
     found = {}
-    for i, payload in enumerate(payloads(24)):
-        call = make(str(i), "Tone? " + payload, "ok", task="tone")
+    for i, slot_value in enumerate(slot_values(24)):
+        call = make(str(i), "Tone? " + slot_value, "ok", task="tone")
         if i % 2:
             call = msgspec.structs.replace(call, response_format='{"type":"json_object"}')
         found |= {f.task.id: f.task for f in finder.learn(call)}
@@ -158,16 +158,16 @@ def test_names_that_never_become_tasks_are_forgotten(make):
     assert "kept" in [task.caller_name for task in finder.tasks]
 
 
-def test_repeated_prompts_are_kept_and_handed_on_too(make, payloads):
+def test_repeated_prompts_are_kept_and_handed_on_too(make, slot_values):
     finder = Finder("acme", FinderPolicy(support=10))
-    calls = [make(f"{i}-{k}", ASK + p, "yes") for i, p in enumerate(payloads(10)) for k in range(2)]
+    calls = [make(f"{i}-{k}", ASK + p, "yes") for i, p in enumerate(slot_values(10)) for k in range(2)]
     handed = [c.id for call in calls for f in finder.learn(call) for c in f.calls]
     assert handed == [c.id for c in calls]
 
 
-def test_a_restored_finder_goes_on_as_if_it_had_never_stopped(make, payloads):
+def test_a_restored_finder_goes_on_as_if_it_had_never_stopped(make, slot_values):
     asks = [ASK, "Summarise the remark in a single word, lower case.\nRemark: ", "Why is it that "]
-    calls = [make(str(i), asks[i % 3] + p, "yes", time=float(i)) for i, p in enumerate(payloads(150))]
+    calls = [make(str(i), asks[i % 3] + p, "yes", time=float(i)) for i, p in enumerate(slot_values(150))]
     for cut in (1, 17, 75, 140):
         whole = Finder("acme", FinderPolicy(support=20))
         for call in calls[:cut]:
@@ -183,9 +183,9 @@ def test_foreign_bytes_are_no_snapshot():
         Finder.restore(b"\x00\x01nonsense")
 
 
-def test_a_sampled_member_refines_without_being_handed_on(make, payloads):
+def test_a_sampled_member_refines_without_being_handed_on(make, slot_values):
     finder = Finder("acme", FinderPolicy(support=10))
-    some = payloads(60)
+    some = slot_values(60)
     for i, p in enumerate(some[:10]):
         finder.learn(make(str(i), ASK + p, "yes"))
     before = finder.tasks[0].calls
@@ -196,10 +196,10 @@ def test_a_sampled_member_refines_without_being_handed_on(make, payloads):
     assert finder.observe(make("z", "unknown words altogether")) == []
 
 
-def test_memory_is_bounded_over_signatures(make, payloads):
+def test_memory_is_bounded_over_signatures(make, slot_values):
     from jitr.models.tasks.mining.catalogue import MinerPolicy
 
     finder = Finder("acme", FinderPolicy(pools=5, miner=MinerPolicy(window=100)))
-    for i, p in enumerate(payloads(600)):
+    for i, p in enumerate(slot_values(600)):
         finder.learn(make(str(i), p, model=f"m{i % 20}"))
     assert finder.waiting <= 100

@@ -33,9 +33,9 @@ def stream():
     for row in rows("sapt-tasks/instances.jsonl.gz"):
         inputs[row["task"]].append(row["input"].strip())
     calls = [
-        (f"{asks[task]}\n{payload}", task)
-        for task, payloads in sorted(inputs.items())
-        for payload in rng.sample(payloads, min(CALLS_A_TASK, len(payloads)))
+        (f"{asks[task]}\n{slot_value}", task)
+        for task, slot_values in sorted(inputs.items())
+        for slot_value in rng.sample(slot_values, min(CALLS_A_TASK, len(slot_values)))
     ]
     adhoc = [
         row["instruction"] for row in rows("noise-adhoc/dolly_flant5.jsonl.gz") if row["instruction"].strip()

@@ -23,7 +23,7 @@ def test_a_swap_turns_all_answers_at_once_and_keeps_their_spelling() -> None:
     assert {"Positive", "Negative"} <= set(before)
 
 
-def test_a_share_touches_that_share_and_always_the_same_payloads() -> None:
+def test_a_share_touches_that_share_and_always_the_same_slot_values() -> None:
     teacher = Teacher(Workload())
     asked = bodies("spam", 600)
     before = [teacher.true_answer(body) for body in asked]

@@ -76,7 +76,7 @@ def test_the_stream_asks_every_item_once_and_mixes_in_the_noise(folder: Path) ->
 
 
 def test_the_order_is_seeded(folder: Path) -> None:
-    streams = [[request.payload for request in islice(recorded(folder, seed), 50)] for seed in (1, 1, 2)]
+    streams = [[request.slot_value for request in islice(recorded(folder, seed), 50)] for seed in (1, 1, 2)]
     assert streams[0] == streams[1] != streams[2]
 
 
@@ -85,9 +85,9 @@ def test_the_record_answers(folder: Path) -> None:
     for request in workload:
         if request.task is None:
             assert workload.true_answer(request.body) is None
-            assert workload.answer(request.body) == "because " + request.payload.split(":")[0]
+            assert workload.answer(request.body) == "because " + request.slot_value.split(":")[0]
         else:
-            assert workload.recognise(request.body) == (request.task, request.payload)
+            assert workload.recognise(request.body) == (request.task, request.slot_value)
             assert workload.true_answer(request.body) == request.label == workload.answer(request.body, 5)
 
 

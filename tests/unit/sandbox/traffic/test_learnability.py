@@ -19,7 +19,7 @@ TASKS = {task.name: task for task in all_tasks()}
 @cache
 def data(name: str) -> tuple[list[str], list[str], list[str], list[str]]:
     task, rng = TASKS[name], random.Random(11)
-    texts = [task.payload(rng) for _ in range(1200)]
+    texts = [task.slot_value(rng) for _ in range(1200)]
     answers = [task.answer(text) for text in texts]
     return texts[:600], answers[:600], texts[600:], answers[600:]
 

@@ -1,4 +1,4 @@
-"""Payloads in prompts."""
+"""Slot values in prompts."""
 
 import pytest
 from hypothesis import given
@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from jitr.sandbox.traffic.prompt import Prompt
 
 PROMPT = Prompt(
-    (("system", "Judge."), ("user", "one"), ("assistant", "1"), ("user", "Text: {payload}\nLabel:"))
+    (("system", "Judge."), ("user", "one"), ("assistant", "1"), ("user", "Text: {slot_value}\nLabel:"))
 )
 
 
 @given(st.text())
-def test_any_payload_is_found_again(payload: str) -> None:
-    assert PROMPT.parse(PROMPT.render(payload)) == payload
+def test_any_slot_value_is_found_again(slot_value: str) -> None:
+    assert PROMPT.parse(PROMPT.render(slot_value)) == slot_value
 
 
 @given(st.text(max_size=20))
@@ -27,11 +27,11 @@ def test_a_changed_example_makes_it_another_prompt() -> None:
     assert PROMPT.parse(messages) is None
 
 
-def test_overlapping_frame_text_is_not_a_payload() -> None:
-    assert Prompt((("user", "aba{payload}aba"),)).parse([{"role": "user", "content": "aba"}]) is None
+def test_overlapping_frame_text_is_not_a_slot_value() -> None:
+    assert Prompt((("user", "aba{slot_value}aba"),)).parse([{"role": "user", "content": "aba"}]) is None
 
 
-@pytest.mark.parametrize("last", ["no hole", "{payload} {payload}"])
+@pytest.mark.parametrize("last", ["no hole", "{slot_value} {slot_value}"])
 def test_a_prompt_needs_one_hole(last: str) -> None:
     with pytest.raises(ValueError, match="exactly once"):
         Prompt((("user", last),))

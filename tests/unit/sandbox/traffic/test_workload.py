@@ -44,47 +44,49 @@ def test_every_label_occurs_and_the_truth_is_read_from_the_text_alone(name: str)
     fresh = Workload(99)
     assert {request.label for request in requests} == set(task.labels)
     for request in requests[:200]:
-        assert fresh.recognise(request.body) == (name, request.payload)
+        assert fresh.recognise(request.body) == (name, request.slot_value)
         assert fresh.true_answer(request.body) == request.label
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_payloads_hardly_ever_repeat(name: str) -> None:
+def test_slot_values_hardly_ever_repeat(name: str) -> None:
     task, rng = TASKS[name], random.Random(8)
-    assert len({task.payload(rng) for _ in range(500)}) > 480
+    assert len({task.slot_value(rng) for _ in range(500)}) > 480
 
 
 def test_the_truth_is_never_sent() -> None:
     for request in islice(Workload(1, noise=0.0), 50):
         assert set(request.body) <= {"model", "messages", "temperature", "response_format"}
-        assert request.body == TASKS[request.task].body(request.payload)
+        assert request.body == TASKS[request.task].body(request.slot_value)
 
 
 def test_fields_are_answered_by_an_object_that_fits_the_requested_schema() -> None:
     task = TASKS["complaint-fields"]
     request = task.request(random.Random(1))
     schema = request.body["response_format"]["json_schema"]["schema"]
-    answer = json.loads(task.answer(request.payload))
+    answer = json.loads(task.answer(request.slot_value))
     assert list(answer) == schema["required"]
     assert all(answer[field] in schema["properties"][field]["enum"] for field in answer)
 
 
 def test_a_noisy_teacher_contradicts_itself_as_often_as_it_should() -> None:
     task, rng = TASKS["lead-score"], random.Random(5)
-    payloads = [task.payload(rng) for _ in range(1500)]
-    right = sum(task.answer(payload, asking=1) == task.truth(payload) for payload in payloads) / 1500
-    same = sum(task.answer(payload, 0) == task.answer(payload, 1) for payload in payloads) / 1500
+    slot_values = [task.slot_value(rng) for _ in range(1500)]
+    right = (
+        sum(task.answer(slot_value, asking=1) == task.truth(slot_value) for slot_value in slot_values) / 1500
+    )
+    same = sum(task.answer(slot_value, 0) == task.answer(slot_value, 1) for slot_value in slot_values) / 1500
     assert abs(right - (1 - task.noise)) < 0.04
     assert same < 0.75
-    assert all(task.answer(payload, 7) == task.answer(payload, 7) for payload in payloads[:50])
+    assert all(task.answer(slot_value, 7) == task.answer(slot_value, 7) for slot_value in slot_values[:50])
 
 
 def test_ad_hoc_questions_vary_and_so_do_their_answers() -> None:
     workload = Workload(6, noise=1.0)
     requests = list(islice(workload, 400))
-    assert len({request.payload for request in requests}) == 400
+    assert len({request.slot_value for request in requests}) == 400
     assert len({workload.answer(request.body) for request in requests}) == 400
-    openings = Counter(" ".join(request.payload.lower().split()[:4]) for request in requests)
+    openings = Counter(" ".join(request.slot_value.lower().split()[:4]) for request in requests)
     assert openings.most_common(1)[0][1] <= 8, openings.most_common(3)
 
 

@@ -35,40 +35,40 @@ def tasks_of(stream):
     return miner, [miner.match(prompt).id for prompt, _ in stream]
 
 
-def asked(labels, payloads):
+def asked(labels, slot_values):
     stream = []
-    for i, payload in enumerate(payloads(400)):
+    for i, slot_value in enumerate(slot_values(400)):
         word = ["cause", "effect"][i % 2]
-        prompt = f"Name the {word} of what is told here in one word.\nReport: {payload}"
+        prompt = f"Name the {word} of what is told here in one word.\nReport: {slot_value}"
         own = labels[word]
         stream.append((prompt, own[i // 2 % len(own)]))
     return stream
 
 
-def test_a_word_that_changes_the_answers_makes_two_tasks(payloads):
+def test_a_word_that_changes_the_answers_makes_two_tasks(slot_values):
     own = {"cause": ("rain", "rust", "haste"), "effect": ("delay", "noise", "refund")}
-    _, ids = tasks_of(asked(own, payloads))
+    _, ids = tasks_of(asked(own, slot_values))
     assert len(set(ids)) == 2
     assert len(set(ids[::2])) == 1
 
 
-def test_a_word_that_changes_nothing_is_a_slot(payloads):
+def test_a_word_that_changes_nothing_is_a_slot(slot_values):
     labels = ("rain", "rust", "haste")
-    _, ids = tasks_of(asked({"cause": labels, "effect": labels}, payloads))
+    _, ids = tasks_of(asked({"cause": labels, "effect": labels}, slot_values))
     assert len(set(ids)) == 1
 
 
-def test_opposite_questions_with_the_same_two_answers_stay_two(payloads):
+def test_opposite_questions_with_the_same_two_answers_stay_two(slot_values):
     labels = ("yes", "no")
-    _, ids = tasks_of(asked({"cause": labels, "effect": labels}, payloads))
+    _, ids = tasks_of(asked({"cause": labels, "effect": labels}, slot_values))
     assert len(set(ids)) == 2
 
 
-def test_a_question_in_mid_sentence_is_believed_for_its_closed_answers(payloads):
+def test_a_question_in_mid_sentence_is_believed_for_its_closed_answers(slot_values):
     def found(answers):
         miner = Miner()
-        for i, payload in enumerate(payloads(60)):
-            miner.add(f"Could you fit {payload} {i}", i, answers[i % len(answers)])
+        for i, slot_value in enumerate(slot_values(60)):
+            miner.add(f"Could you fit {slot_value} {i}", i, answers[i % len(answers)])
         return len(miner.shelf)
 
     assert found(["yes", "no"]) == 1

@@ -6,7 +6,7 @@ def test_sentences_end_strongly_clauses_weakly_and_words_not_at_all():
     assert [edge(t) for t in (":\n", ", ", " ")] == [STRONG, WEAK, NONE]
 
 
-def test_punctuation_before_a_run_is_left_to_the_payload():
+def test_punctuation_before_a_run_is_left_to_the_slot_value():
     assert trim("?! Answer:") == " Answer:"
     assert trim(".\nAnswer:") == "\nAnswer:"
 

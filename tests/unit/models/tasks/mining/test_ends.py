@@ -1,8 +1,8 @@
-"""Where a payload begins behind worked examples, and where no examples are shown at all."""
+"""Where a slot value begins behind worked examples, and where no examples are shown at all."""
 
 import pytest
 
-from jitr.models.tasks.mining.ends import payload_start
+from jitr.models.tasks.mining.ends import slot_start
 from jitr.models.tasks.mining.miner import Miner
 
 CHAT = "User: hi\nBot: hello\nUser: bye\nBot: ciao\nUser:"
@@ -26,9 +26,9 @@ CAUSES = (
         ("Input: a\nOutput: b\nInput:", " the", None),
     ],
 )
-def test_only_what_begins_an_input_is_left_to_the_payload(shown, behind, kept):
+def test_only_what_begins_an_input_is_left_to_the_slot_value(shown, behind, kept):
     prefix = shown + behind
-    assert prefix[: payload_start(prefix)] == shown + (behind if kept is None else kept)
+    assert prefix[: slot_start(prefix)] == shown + (behind if kept is None else kept)
 
 
 @pytest.mark.parametrize(
@@ -42,9 +42,9 @@ def test_only_what_begins_an_input_is_left_to_the_payload(shown, behind, kept):
         (f"{PAIRS} {{}}\nTranslate it to French.", f"{PAIRS} {{}}\nSummarise it in one line."),
     ],
 )
-def test_tasks_that_differ_behind_the_same_examples_stay_two(first, second, payloads):
+def test_tasks_that_differ_behind_the_same_examples_stay_two(first, second, slot_values):
     miner = Miner()
-    texts = [(first, second)[i % 2].format(payload) for i, payload in enumerate(payloads(200))]
+    texts = [(first, second)[i % 2].format(slot_value) for i, slot_value in enumerate(slot_values(200))]
     for i, text in enumerate(texts):
         miner.add(text, i)
     ids = [miner.match(text).id for text in texts]

@@ -14,8 +14,10 @@ def drafted(texts):
     return draft(*common_items(members), 6)
 
 
-def test_a_run_with_few_neighbours_is_a_piece_of_a_payload(payloads):
-    texts = [f"{p}, as we said, in the town of {('Oslo', 'Rome')[i % 2]}" for i, p in enumerate(payloads(12))]
+def test_a_run_with_few_neighbours_is_a_piece_of_a_slot_value(slot_values):
+    texts = [
+        f"{p}, as we said, in the town of {('Oslo', 'Rome')[i % 2]}" for i, p in enumerate(slot_values(12))
+    ]
     assert few_neighbours(drafted(texts))
 
 
@@ -32,8 +34,10 @@ def test_one_text_that_was_cut_does_not_speak_for_the_others():
     assert few_neighbours(found(25), splitting=True)
 
 
-def test_where_texts_were_cut_the_neighbours_of_a_run_say_nothing(payloads):
-    texts = [DOCUMENT[:7000] + END + p + " and so on" * (150 * (i == 0)) for i, p in enumerate(payloads(12))]
+def test_where_texts_were_cut_the_neighbours_of_a_run_say_nothing(slot_values):
+    texts = [
+        DOCUMENT[:7000] + END + p + " and so on" * (150 * (i == 0)) for i, p in enumerate(slot_values(12))
+    ]
     found = drafted(texts)
     assert any("Document:" in run for run in found.pattern.runs)
     assert not few_neighbours(found)

@@ -42,18 +42,18 @@ def mined(texts):
 
 
 @pytest.mark.parametrize("family", ["Define {}", "tl;dr {}", "Capital of {}?", "{} or not?", "Is {} cheap"])
-def test_a_family_of_short_prompts_is_a_task(family, payloads):
+def test_a_family_of_short_prompts_is_a_task(family, slot_values):
     texts = [family.format(phrase) for phrase in phrases(60)]
-    mixed = [t for pair in zip(texts, payloads(60), strict=True) for t in pair]
+    mixed = [t for pair in zip(texts, slot_values(60), strict=True) for t in pair]
     found = mined(mixed)
     assert len({m.id for m in map(found.match, texts) if m is not None}) == 1
     assert all(map(found.match, texts))
-    assert not any(map(found.match, payloads(60)))
+    assert not any(map(found.match, slot_values(60)))
 
 
-def test_an_opening_that_also_goes_on_for_long_is_none(payloads):
+def test_an_opening_that_also_goes_on_for_long_is_none(slot_values):
     short = [f"Define {phrase}" for phrase in phrases(60)]
-    long = [f"Define what {payload}" for payload in payloads(12)]
+    long = [f"Define what {slot_value}" for slot_value in slot_values(12)]
     texts = short + long
     random.Random(0).shuffle(texts)
     assert not any(map(mined(texts).match, texts))
@@ -93,12 +93,12 @@ def test_the_router_matches_as_the_miner_does():
     assert matcher.match(call(91, "Define a function that overfits on purpose and say why")) is None
 
 
-def test_the_bound_falls_when_long_prompts_turn_out_to_be_of_the_family(payloads):
+def test_the_bound_falls_when_long_prompts_turn_out_to_be_of_the_family(slot_values):
     miner = mined([f"{phrase} or not?" for phrase in phrases(60)])
     before = miner.match("humble or not?")
     assert before.pattern.most_words
-    for i, payload in enumerate(payloads(60)):
-        miner.add(f"{payload} or not?", 100 + i, ("yes", "no")[i % 2])
+    for i, slot_value in enumerate(slot_values(60)):
+        miner.add(f"{slot_value} or not?", 100 + i, ("yes", "no")[i % 2])
     assert miner.match("humble or not?") is before
     assert miner.match("a long question that goes on and on or not?") is before
 

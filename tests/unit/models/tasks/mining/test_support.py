@@ -46,7 +46,7 @@ def test_an_opening_that_ends_its_sentence_is_looked_at():
     )
 
 
-def test_constant_text_after_a_cut_is_no_piece_of_a_payload():
+def test_constant_text_after_a_cut_is_no_piece_of_a_slot_value():
     # of prompts with long examples both ends are kept, of some all: before the cut stands one of two things
     before = "Answer the question on the passage, as it was done for these two passages:\n"
     after = "".join([f"The {a} stood beside the {b} until the morning came. " for a, b in pairwise(GIFTS)])

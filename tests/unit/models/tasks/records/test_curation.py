@@ -26,9 +26,9 @@ def task(id, prefix, model="m", tenant="acme"):
 
 
 @pytest.fixture
-def finder(make, payloads):
+def finder(make, slot_values):
     found = Finder("acme", FinderPolicy(support=20))
-    for i, text in enumerate(payloads(100)):
+    for i, text in enumerate(slot_values(100)):
         found.learn(make(str(i), [POLITE, KIND][i % 2] + text, ["yes", "no"][i % 3 % 2], time=float(i)))
     assert len(found.tasks) == 2
     return found
@@ -132,10 +132,10 @@ def test_a_persons_merge_survives_a_restart_and_can_be_undone(finder, make):
         again.obey(word("undo", first.id, second.id))
 
 
-def test_a_chain_of_merges_is_undone_from_its_end(make, payloads):
+def test_a_chain_of_merges_is_undone_from_its_end(make, slot_values):
     asks = [POLITE, KIND, "Tell me whether the weather is mentioned here, yes or no.\nText: "]
     finder = Finder("acme", FinderPolicy(support=20))
-    for i, text in enumerate(payloads(120)):
+    for i, text in enumerate(slot_values(120)):
         finder.learn(make(str(i), asks[i % 3] + text, ["yes", "no"][i % 5 % 2], time=float(i)))
     before = {t.id: t.templates for t in finder.tasks}
     a, b, c = before
@@ -169,9 +169,9 @@ def test_what_is_no_task_cannot_be_merged(finder):
         finder.obey(word("merge", finder.tasks[0].id, "t0"))
 
 
-def test_a_task_of_short_prompts_that_takes_another_keeps_its_template_for_long_ones(make, payloads):
+def test_a_task_of_short_prompts_that_takes_another_keeps_its_template_for_long_ones(make, slot_values):
     finder = Finder("acme", FinderPolicy(support=20))
-    for i, text in enumerate(payloads(100)):
+    for i, text in enumerate(slot_values(100)):
         finder.learn(make(f"a{i}", f"Define the word: {text}", time=float(i)))
     for i in range(100):
         finder.learn(make(f"b{i}", f"Define x{i}y", time=100.0 + i))

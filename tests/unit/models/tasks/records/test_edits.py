@@ -10,11 +10,11 @@ AFTER = "Decide whether the following customer's remark is polite or not. Answer
 
 
 @pytest.fixture
-def stream(make, payloads):
+def stream(make, slot_values):
     """Calls with one prompt until the edit, and with the other from then on."""
 
     def calls(before, after, *, answers=("yes", "no"), beside=False):
-        texts = payloads(240)
+        texts = slot_values(240)
         asks = [before] * 120 + [after] * 120
         if beside:
             asks = [before, after] * 120
@@ -69,8 +69,8 @@ def test_a_word_in_anothers_place_is_no_edit(stream):
     assert len(finder.tasks) == 2
 
 
-def test_other_labels_are_no_edit(make, payloads):
-    texts = payloads(240)
+def test_other_labels_are_no_edit(make, slot_values):
+    texts = slot_values(240)
     calls = [
         make(
             str(i),

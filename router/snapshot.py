@@ -50,7 +50,6 @@ class View:
 
     matcher: Matcher
     routes: Mapping[str, Live] = field(default_factory=dict)
-    read_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -255,7 +254,7 @@ class Snapshot:
     def _build(self, state: _Tenant, matcher: Matcher) -> None:
         before = state.view.routes if state.view is not None else {}
         routes = {task: self._live(route, before.get(task)) for task, route in state.rows.routes.items()}
-        state.view = View(matcher=matcher, routes=routes, read_at=state.loaded_at)
+        state.view = View(matcher=matcher, routes=routes)
         self._built.set()
 
     def _live(self, route: Route, before: Live | None) -> Live:

@@ -4,8 +4,8 @@ import math
 import random
 
 import pytest
+from stage.closed_form import ClosedForm
 
-from jitr.models.economics.closed_form import ClosedForm
 from jitr.models.economics.money import (
     actual_usd,
     add,

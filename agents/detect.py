@@ -14,7 +14,7 @@ import msgspec
 
 from jitr.agents.runtime.context import Context
 from jitr.agents.runtime.faust_app import Agent
-from jitr.agents.runtime.handler import Delivery, Handler, Output
+from jitr.agents.runtime.handler import Handler, IncomingEvent, Output
 from jitr.agents.task_call import as_output, task_call
 from jitr.models.redaction.redaction import Redaction
 from jitr.models.tasks.matching.matcher import Matcher
@@ -64,21 +64,21 @@ class Detector(Handler[Call]):
             raise RecordError("must hold at least one message", field="$.messages", stage="dialect")
         return self._redact.call(call)
 
-    def handle(self, batch: Sequence[Delivery[Call]]) -> list[Output]:
+    def handle(self, batch: Sequence[IncomingEvent[Call]]) -> list[Output]:
         """Match a batch."""
         tasks, topics = self._context.tasks, self._context.topics
         if tasks.revision != self._revision:
             self._revision = tasks.revision
             self._matcher = Matcher(tasks.rows.values())
         outputs = []
-        for delivery in batch:
-            call = delivery.value
+        for incoming in batch:
+            call = incoming.value
             if _is_unread(call):
                 self.results["unread"] += 1
                 continue
-            if call.decision is not None and delivery.author.kind not in ("gateway", "unchecked"):
+            if call.decision is not None and incoming.author.kind not in ("gateway", "unchecked"):
                 # anybody may have written it: a call like any other, and no decision of ours
-                why = "unsigned" if delivery.author.kind == "unsigned" else "forged"
+                why = "unsigned" if incoming.author.kind == "unsigned" else "forged"
                 self._context.metrics.stamps.labels(why).inc()
                 call = msgspec.structs.replace(call, decision=None)
             task, slots = self._task_of(call)

@@ -19,20 +19,20 @@ from redis.asyncio import Redis
 from jitr.agents.auditing.audit import audit
 from jitr.agents.auditing.scoring import Scorer
 from jitr.agents.collecting.collect import collect
+from jitr.agents.control import control
 from jitr.agents.detect import detect
 from jitr.agents.mining.mine import mine
+from jitr.agents.redis_sink import redis_sink
 from jitr.agents.runtime import watchdog
 from jitr.agents.runtime.compacted_table import CompactedReader
 from jitr.agents.runtime.context import Context
-from jitr.agents.runtime.faust_app import Agent, Delivery
+from jitr.agents.runtime.faust_app import Agent, FaustRunner
 from jitr.agents.runtime.handler import Output
 from jitr.agents.runtime.metrics import Metrics
 from jitr.agents.runtime.producer import pack, send_all
 from jitr.agents.runtime.topics import create_missing
 from jitr.agents.runtime.watchdog import StuckError
-from jitr.agents.steer import steer
 from jitr.agents.training.train import train
-from jitr.agents.view import view
 from jitr.router.servers.redis import connect
 from jitr.router.servers.rights import must_have
 from jitr.router.supervisor import Loops
@@ -48,9 +48,9 @@ from jitr.schemas.trainings import Training
 
 log = get_logger(__name__)
 
-AGENTS = ("detect", "mine", "collect", "train", "audit", "steer", "view")
+AGENTS = ("detect", "mine", "collect", "train", "audit", "control", "redis-sink")
 _WINDOW_S = 10.0
-_PATIENT = ("train", "view")
+_PATIENT = ("train", "redis-sink")
 
 
 class Worker:
@@ -86,7 +86,7 @@ class Worker:
         Signing(settings).must_serve_a_worker()
         self.names = tuple(name for name in AGENTS if name in agents)
         self.metrics = Metrics(f"{socket.gethostname()}-{secrets.token_hex(3)}")
-        self.deliveries: list[Delivery[Any]] = []
+        self.runners: list[FaustRunner[Any]] = []
         topics, kafka = settings.topics, settings.kafka
         self.tasks = CompactedReader(kafka, topics.tasks.name, Task, lambda task: task.id)
         self.routes = CompactedReader(
@@ -122,8 +122,8 @@ class Worker:
             context = Context(settings, self.tasks, self.routes, self.metrics, time.time)
             self._redis = connect(settings.redis)
             await self._serve()
-            self.deliveries = [Delivery(agent, settings, self.metrics) for agent in self._agents(context)]
-            await asyncio.gather(*(delivery.start() for delivery in self.deliveries))
+            self.runners = [FaustRunner(agent, settings, self.metrics) for agent in self._agents(context)]
+            await asyncio.gather(*(runner.start() for runner in self.runners))
             self.metrics.watch_loops(self._all_loops)
             self.loops.run("report", lambda: self._report(context))
             self.loops.run("watchdog", self._watch)
@@ -145,19 +145,19 @@ class Worker:
             "collect": lambda: collect(context),
             "train": lambda: train(context, redis, self.trainings.rows),
             "audit": lambda: audit(context, self._scorer),
-            "steer": lambda: steer(context),
-            "view": lambda: view(context, RouteTable(redis, context.settings.redis.prefix)),
+            "control": lambda: control(context),
+            "redis-sink": lambda: redis_sink(context, RouteTable(redis, context.settings.redis.prefix)),
         }
         return [make[name]() for name in self.names]
 
     async def ready(self) -> None:
         """Wait until every agent has joined its group."""
-        await asyncio.gather(*(delivery.assigned.wait() for delivery in self.deliveries))
+        await asyncio.gather(*(runner.assigned.wait() for runner in self.runners))
 
     async def failed(self) -> None:
         """Wait until something fails that only a restart can mend, and raise it."""
-        waiting: list[asyncio.Future[Any]] = [delivery.failure for delivery in self.deliveries]
-        crashes = [asyncio.ensure_future(delivery.crashed()) for delivery in self.deliveries]
+        waiting: list[asyncio.Future[Any]] = [runner.failure for runner in self.runners]
+        crashes = [asyncio.ensure_future(runner.crashed()) for runner in self.runners]
         stuck = asyncio.ensure_future(self._stuck.wait())
         done, _ = await asyncio.wait([*waiting, stuck, *crashes], return_when=asyncio.FIRST_COMPLETED)
         stuck.cancel()
@@ -172,7 +172,7 @@ class Worker:
         """Finish what is in hand, commit, leave the groups; nothing is left running."""
         for name in ("report", "watchdog"):
             await self.loops.stop(name)
-        await asyncio.gather(*(delivery.stop() for delivery in self.deliveries))
+        await asyncio.gather(*(runner.stop() for runner in self.runners))
         await asyncio.gather(*(reader.stop() for reader in self._readers))
         self._scorer.stop()
         if self._redis is not None:
@@ -183,9 +183,9 @@ class Worker:
     async def _watch(self) -> None:
         """The watchdog over the groups that nothing but Kafka may hold up.
 
-        train takes its time, both train and view wait for Redis, and a full disk is not mended by a restart.
+        train takes its time, train and redis-sink wait for Redis, and a full disk is not mended by a restart.
         """
-        groups = {d.group: d.moving for d in self.deliveries if d.agent.name not in _PATIENT}
+        groups = {runner.group: runner.moving for runner in self.runners if runner.agent.name not in _PATIENT}
         try:
             await watchdog.watch(self.settings.kafka, groups, self.settings.worker.watchdog_s)
         except StuckError as error:
@@ -193,16 +193,16 @@ class Worker:
             self._stuck.set()
 
     def _all_loops(self) -> list[Loops]:
-        return [self.loops, *(d.loops for d in self.deliveries), *(r.loops for r in self._readers)]
+        return [self.loops, *(runner.loops for runner in self.runners), *(r.loops for r in self._readers)]
 
     def _unready(self) -> list[str]:
         """Why the worker is not ready, a line each; nothing where it is."""
-        starting = [d.agent.name for d in self.deliveries if not d.assigned.is_set()]
-        if starting or not self.deliveries:
+        starting = [runner.agent.name for runner in self.runners if not runner.assigned.is_set()]
+        if starting or not self.runners:
             return [f"starting {', '.join(starting)}".rstrip()]
         states = [item for loops in self._all_loops() for item in loops.states.items()]
         down = [f"loop {name} died of {loop.error}" for name, loop in states if loop.state != "running"]
-        return down + [line for delivery in self.deliveries for line in delivery.waits()]
+        return down + [line for runner in self.runners for line in runner.waits()]
 
     async def _serve(self) -> None:
         """`/metrics` for Prometheus, `/health` (alive) and `/ready` (every agent has its partitions
@@ -258,13 +258,13 @@ class Worker:
             now = context.now()
             if now < start + _WINDOW_S:
                 continue
-            for delivery in self.deliveries:
-                name = delivery.agent.name
+            for runner in self.runners:
+                name = runner.agent.name
                 window = self.metrics.window(name, start, now)
                 id = f"{self.metrics.worker}/{name}/{start:.3f}"
                 packed = pack([Output(topic, name, id, now, window)], source=f"/jitr/{name}")
                 with contextlib.suppress(Exception):
-                    await send_all(packed, delivery.send, self.settings.topics.dead_letters.name)
+                    await send_all(packed, runner.send, self.settings.topics.dead_letters.name)
             start = now
 
 

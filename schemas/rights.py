@@ -17,11 +17,11 @@ _KAFKA: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "collect": (("task_calls",), ("trainings", "evidence")),
     "train": (("trainings",), ("evidence",)),
     "audit": (("task_calls",), ("evidence",)),
-    "steer": (("evidence",), ("routes", "ledger")),
-    "view": (("routes", "tasks"), ()),
+    "control": (("evidence",), ("routes", "ledger")),
+    "redis-sink": (("routes", "tasks"), ()),
     "operator": (("calls", "ledger", "dead_letters"), ("calls", "unmatched", "evidence", "dead_letters")),
 }
-AGENTS: Final = ("detect", "mine", "collect", "train", "audit", "steer", "view")
+AGENTS: Final = ("detect", "mine", "collect", "train", "audit", "control", "redis-sink")
 PARTS: Final = {
     "gateway": "`jitr gateway`: publishes calls",
     "publisher": "any other program that publishes calls",

@@ -1,6 +1,6 @@
 """audit: reads `jitr.task-calls`, proves candidates in shadow, keeps live promises, counts the money.
 
-Everything it finds is evidence on `jitr.evidence`; steer alone moves a route.
+Everything it finds is evidence on `jitr.evidence`; control alone moves a route.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jitr.agents.auditing.scoring import Scorer
 from jitr.agents.auditing.watch import Scored, Watch, WatchState
 from jitr.agents.runtime.context import Context
 from jitr.agents.runtime.faust_app import Agent
-from jitr.agents.runtime.handler import Delivery, Output, StatefulHandler
+from jitr.agents.runtime.handler import IncomingEvent, Output, StatefulHandler
 from jitr.schemas.errors import ArtifactError, WeightsError
 from jitr.schemas.events import Event
 from jitr.schemas.evidence import Evidence
@@ -45,29 +45,29 @@ class Audit(StatefulHandler[TaskCall]):
         """Decode a task call."""
         return decode(event.data, TaskCall)
 
-    async def handle(self, batch: Sequence[Delivery[TaskCall]]) -> list[Output]:
+    async def handle(self, batch: Sequence[IncomingEvent[TaskCall]]) -> list[Output]:
         """Score candidates in their process first, then learn every call in order."""
         await self._caught_up(batch)
         routes = {task: self._context.route(task) for task in {d.value.task for d in batch}}
         wanted: dict[str, tuple[SurrogateRef, list[int]]] = {}
-        for at, delivery in enumerate(batch):
-            call = delivery.value
-            ref = self._watch(call).wants(call, delivery.offset, routes[call.task])
+        for at, incoming in enumerate(batch):
+            call = incoming.value
+            ref = self._watch(call).wants(call, incoming.offset, routes[call.task])
             if ref is not None:
                 wanted.setdefault(ref.digest, (ref, []))[1].append(at)
         scored, broken = await self._score(batch, wanted)
         evidence: list[Evidence] = []
-        for at, delivery in enumerate(batch):
-            call = delivery.value
+        for at, incoming in enumerate(batch):
+            call = incoming.value
             ref, said = scored.get(at, (None, None))
             watch, route = self._watch(call), routes[call.task]
             if at in broken:
                 evidence += watch.refuse(*broken[at])
-            evidence += watch.learn(call, delivery.offset, route, ref, said)
+            evidence += watch.learn(call, incoming.offset, route, ref, said)
             self.results["scored" if said is not None else _counted(call)] += 1
         return [self._output(e) for e in evidence]
 
-    async def _caught_up(self, batch: Sequence[Delivery[TaskCall]]) -> None:
+    async def _caught_up(self, batch: Sequence[IncomingEvent[TaskCall]]) -> None:
         """A call may carry a decision by a row that our reader is about to read: wait for it, a little."""
         newest: dict[str, RouteVersion] = {}
         for call in (d.value for d in batch):
@@ -85,7 +85,7 @@ class Audit(StatefulHandler[TaskCall]):
         return route is None or route.version < version
 
     async def _score(
-        self, batch: Sequence[Delivery[TaskCall]], wanted: dict[str, tuple[SurrogateRef, list[int]]]
+        self, batch: Sequence[IncomingEvent[TaskCall]], wanted: dict[str, tuple[SurrogateRef, list[int]]]
     ) -> tuple[dict[int, tuple[SurrogateRef, Scored]], dict[int, tuple[SurrogateRef, str]]]:
         scored: dict[int, tuple[SurrogateRef, Scored]] = {}
         broken: dict[int, tuple[SurrogateRef, str]] = {}

@@ -14,7 +14,7 @@ from mode.utils.logging import get_logger
 from jitr.agents.collecting.dataset import Dataset
 from jitr.agents.runtime.context import Context
 from jitr.agents.runtime.faust_app import Agent
-from jitr.agents.runtime.handler import Delivery, Output, Place, StatefulHandler
+from jitr.agents.runtime.handler import IncomingEvent, Output, Place, StatefulHandler
 from jitr.models import lifecycle
 from jitr.models.datasets.examples import Example
 from jitr.models.datasets.parts import GRID, cell_of, digest_of, since_of, write_parts
@@ -58,17 +58,17 @@ class Collect(StatefulHandler[TaskCall]):
         """Decode a task call."""
         return decode(event.data, TaskCall)
 
-    def handle(self, batch: Sequence[Delivery[TaskCall]]) -> list[Output]:
+    def handle(self, batch: Sequence[IncomingEvent[TaskCall]]) -> list[Output]:
         """Keep the teacher's answers; ask for a training at the very label that makes it due, if it pays."""
         outputs: list[Output] = []
-        for delivery in batch:
-            if self._keep(delivery):
-                outputs += self._told(delivery.value, delivery.offset)
+        for incoming in batch:
+            if self._keep(incoming):
+                outputs += self._told(incoming.value, incoming.offset)
         return outputs
 
-    def _keep(self, delivery: Delivery[TaskCall]) -> bool:
+    def _keep(self, incoming: IncomingEvent[TaskCall]) -> bool:
         """Count a call; whether it brought a label."""
-        call, settings = delivery.value, self._context.settings
+        call, settings = incoming.value, self._context.settings
         _, dataset = self._datasets.setdefault(call.task, (call.tenant, Dataset()))
         answered = call.response.model if call.response is not None else ""
         priced = call.cost_usd > 0 or price_for(call.model, answered, settings.prices) is not None
@@ -80,12 +80,12 @@ class Collect(StatefulHandler[TaskCall]):
             return False
         self.results["label"] += 1
         policy = settings.policy_of(call.tenant, call.task)
-        dataset.answered(call, delivery.offset, call.label, call.response.text, policy)
+        dataset.answered(call, incoming.offset, call.label, call.response.text, policy)
         answer, teacher = call.response, call.response.model or call.model
         example = Example(
             call.id, call.time, call.input, call.label, call.weight, teacher, answer.text, answer.opening
         )
-        self._unwritten.setdefault(call.task, []).append((delivery.offset, example))
+        self._unwritten.setdefault(call.task, []).append((incoming.offset, example))
         return True
 
     def _told(self, call: TaskCall, offset: int) -> list[Output]:

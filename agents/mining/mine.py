@@ -16,7 +16,7 @@ from jitr.agents.detect import MATCHED
 from jitr.agents.mining.proposals import Embedder, Likening
 from jitr.agents.runtime.context import Context
 from jitr.agents.runtime.faust_app import Agent
-from jitr.agents.runtime.handler import Delivery, Output, StatefulHandler
+from jitr.agents.runtime.handler import IncomingEvent, Output, StatefulHandler
 from jitr.agents.task_call import as_output, task_call
 from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.records.lineage import Found
@@ -61,11 +61,11 @@ class Mine(StatefulHandler[Call | TaskCommand]):
         event.author.must_be("worker")
         return decode(event.data, Call)
 
-    def handle(self, batch: Sequence[Delivery[Call | TaskCommand]]) -> list[Output]:
+    def handle(self, batch: Sequence[IncomingEvent[Call | TaskCommand]]) -> list[Output]:
         """Learn from each call; hand on tasks and the calls they were found in."""
         outputs: list[Output] = []
-        for delivery in batch:
-            value = delivery.value
+        for incoming in batch:
+            value = incoming.value
             finder = self._finder(value.tenant)
             if isinstance(value, TaskCommand):
                 found = finder.obey(value)
@@ -76,7 +76,7 @@ class Mine(StatefulHandler[Call | TaskCommand]):
             else:
                 self.results["learned"] += 1
                 found = finder.learn(value)
-            place = f"{delivery.partition}.{delivery.offset}.{delivery.index}"
+            place = f"{incoming.partition}.{incoming.offset}.{incoming.index}"
             for number, one in enumerate(found):
                 outputs += self._told(one, f"{place}.{number}", value)
         return outputs + self.flush()

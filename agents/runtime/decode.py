@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from jitr.agents.runtime.handler import Delivery
+from jitr.agents.runtime.handler import IncomingEvent
 from jitr.agents.runtime.snapshot_store import Outgoing
 from jitr.models.redaction.redaction import Redaction
 from jitr.schemas.deadletters import DeadLetter
@@ -54,7 +54,7 @@ class Unpacked(Generic[T]):
     """A record with the events in it that can be read, and letters for those that cannot."""
 
     source: Source
-    events: list[Delivery[T]] = field(default_factory=list)
+    events: list[IncomingEvent[T]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     _raws: list[msgspec.Raw] | None = None
 
@@ -101,7 +101,7 @@ def unpack(source: Source, read: Callable[[Event], T], signing: Signing | None =
         try:
             if signing is not None and signing.on:
                 event = replace(event, author=signing.admitted(source.topic, event))
-            delivery = Delivery(
+            incoming = IncomingEvent(
                 event.id,
                 event.time,
                 read(event),
@@ -111,16 +111,16 @@ def unpack(source: Source, read: Callable[[Event], T], signing: Signing | None =
                 index == last,
                 event.author,
             )
-            unpacked.events.append(delivery)
+            unpacked.events.append(incoming)
         except Exception as error:
             unpacked.letters.append(letter(source, unpacked.alone(index), source.headers, error, "record"))
     return unpacked
 
 
-def blame(unpacked: Unpacked[T], delivery: Delivery[T], error: BaseException, stage: str) -> DeadLetter:
+def blame(unpacked: Unpacked[T], incoming: IncomingEvent[T], error: BaseException, stage: str) -> DeadLetter:
     """A letter for an event that could be read but not worked on."""
     source = unpacked.source
-    return letter(source, unpacked.alone(delivery.index), source.headers, error, stage)
+    return letter(source, unpacked.alone(incoming.index), source.headers, error, stage)
 
 
 def letter(

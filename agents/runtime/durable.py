@@ -16,7 +16,7 @@ from mode.utils.logging import get_logger
 
 from jitr.agents.runtime.decode import Unpacked, outgoing
 from jitr.agents.runtime.dedup import Seen
-from jitr.agents.runtime.handler import Delivery, Handler, Output, Place, StatefulHandler
+from jitr.agents.runtime.handler import Handler, IncomingEvent, Output, Place, StatefulHandler
 from jitr.agents.runtime.metrics import Metrics
 from jitr.agents.runtime.producer import Send, pack, send_all
 from jitr.agents.runtime.snapshot_store import LostError, Outgoing, Snapshot, SnapshotStore
@@ -28,7 +28,7 @@ T = TypeVar("T")
 log = get_logger(__name__)
 
 SEEN = 20_000
-# a snapshot may take up to this share of a lane's time
+# a snapshot may take up to this share of a partition processor's time
 _SNAPSHOT_SHARE = 0.05
 
 
@@ -74,7 +74,7 @@ class Durable(Generic[T]):
     Parameters
     ----------
     place, make, send, settings, metrics
-        As of `Lane`.
+        As of `PartitionProcessor`.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Durable(Generic[T]):
             self._store.claim()
         await send_all(await self._load(), self._send, self._settings.dead_letters)
 
-    async def handle(self, events: Sequence[Delivery[T]]) -> None:
+    async def handle(self, events: Sequence[IncomingEvent[T]]) -> None:
         """Let the handler work on events, and keep what it makes of them."""
         if self.torn:
             await self.replay([d for u in self.pending for d in u.events])
@@ -127,7 +127,7 @@ class Durable(Generic[T]):
             outputs = await outputs
         self._outputs += outputs
 
-    async def replay(self, events: Sequence[Delivery[T]]) -> None:
+    async def replay(self, events: Sequence[IncomingEvent[T]]) -> None:
         """Go back to the last snapshot and do these events again."""
         self.torn = True
         seen, position = self._seen, self.position
@@ -145,16 +145,16 @@ class Durable(Generic[T]):
                 self.torn = True
                 raise
 
-    def is_repeat(self, delivery: Delivery[T]) -> bool:
+    def is_repeat(self, incoming: IncomingEvent[T]) -> bool:
         """Whether an event was seen before; from now on it was."""
-        if not self.stateful or self._seen.add(delivery.id):
+        if not self.stateful or self._seen.add(incoming.id):
             return False
         self._metrics.event(self._settings.agent, "duplicate")
         return True
 
-    def forget(self, delivery: Delivery[T]) -> None:
+    def forget(self, incoming: IncomingEvent[T]) -> None:
         """Let an event come again under the same id."""
-        self._seen.forget(delivery.id)
+        self._seen.forget(incoming.id)
 
     def done(self, batch: Sequence[Unpacked[T]]) -> None:
         """A batch was worked on."""

@@ -1,7 +1,7 @@
-"""The delivery helper: one Faust agent whose events reach a plain handler, none of them lost.
+"""The Faust runner: one Faust agent whose events reach a plain handler, none of them lost.
 
 Faust acknowledges and skips an event when an agent's body raises, `take()` loses its batch, and more than
-one actor commits past unfinished events. So the body here only hands records on; lanes, one per source
+one actor commits past unfinished events. So the body here only hands records on; processors, one per source
 partition, work on them in batches and acknowledge in order what has become durable.
 """
 
@@ -24,7 +24,7 @@ from jitr.agents.runtime.consumer import Consumer
 from jitr.agents.runtime.decode import Source
 from jitr.agents.runtime.handler import Handler, Place
 from jitr.agents.runtime.metrics import Metrics
-from jitr.agents.runtime.partition import Lane, LaneSettings
+from jitr.agents.runtime.partition import PartitionProcessor, ProcessorSettings
 from jitr.models.redaction.redaction import Redaction
 from jitr.router.servers.kafka import credentials
 from jitr.router.supervisor import Loops
@@ -48,7 +48,7 @@ class Agent(Generic[T]):
     """What makes an agent: a name, its sources, and a handler for each partition of them.
 
     ``linger_s`` is how long the producer waits to fill a request, ``finish_s`` how long a batch in hand may
-    take at the end, ``beside`` what runs as long as the agent does; the rest is as in `LaneSettings`.
+    take at the end, ``beside`` what runs as long as the agent does; the rest is as in `ProcessorSettings`.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Agent(Generic[T]):
     beside: Callable[[], Coroutine[Any, Any, None]] | None = None
 
 
-class Delivery(Generic[T]):
+class FaustRunner(Generic[T]):
     """One agent as a Faust app with a consumer group of its own.
 
     Parameters
@@ -78,7 +78,7 @@ class Delivery(Generic[T]):
         self.group = f"{settings.kafka.prefix}jitr-{agent.name}"
         self.assigned = asyncio.Event()
         self.places: frozenset[TP] = frozenset()
-        self.lanes: dict[TP, Lane[T]] = {}
+        self.processors: dict[TP, PartitionProcessor[T]] = {}
         self._tasks: dict[TP, asyncio.Task[None]] = {}
         self.loops = Loops()
         self._settings = settings
@@ -137,24 +137,27 @@ class Delivery(Generic[T]):
             message = event.message
             # one that Faust held while its partition was taken from us comes again, to whom it belongs then
             if not self._finished and message.tp in self.places:
-                self._lane(message.tp).put(_source(message, event.ack, self._redaction))
+                self._processor(message.tp).put(_source(message, event.ack, self._redaction))
                 # Faust's own buffer is small: waiting here makes it stop fetching
                 while self._is_full():  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
 
     def _is_full(self) -> bool:
-        lanes = self.lanes.values()
-        return sum(x.queued for x in lanes) > MOST_QUEUED or sum(x.queued_bytes for x in lanes) > MOST_BYTES
+        processors = self.processors.values()
+        return (
+            sum(x.queued for x in processors) > MOST_QUEUED
+            or sum(x.queued_bytes for x in processors) > MOST_BYTES
+        )
 
-    def _lane(self, tp: TP) -> Lane[T]:
-        lane = self.lanes.get(tp)
-        if lane is None:
+    def _processor(self, tp: TP) -> PartitionProcessor[T]:
+        processor = self.processors.get(tp)
+        if processor is None:
             agent = self.agent
-            lane = self.lanes[tp] = Lane(
+            processor = self.processors[tp] = PartitionProcessor(
                 Place(tp.topic, tp.partition, lambda: self._end_offset(tp), lambda: self._ask_end(tp)),
                 agent.make,
                 self.send,
-                LaneSettings(
+                ProcessorSettings(
                     agent=agent.name,
                     dead_letters=self._settings.topics.dead_letters.name,
                     state_url=f"{self._settings.state.root.rstrip('/')}/agents/{self.group}",
@@ -166,8 +169,8 @@ class Delivery(Generic[T]):
                 ),
                 self._metrics,
             )
-            self._tasks[tp] = self._watched(lane.run(), f"{self.group}/{tp.topic}/{tp.partition}")
-        return lane
+            self._tasks[tp] = self._watched(processor.run(), f"{self.group}/{tp.topic}/{tp.partition}")
+        return processor
 
     def _watched(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=name)
@@ -211,7 +214,7 @@ class Delivery(Generic[T]):
         if not self._finished:
             # also where no event comes: whoever had it before may have left something untold
             for tp in self.places:
-                self._lane(tp)
+                self._processor(tp)
         self.assigned.set()
 
     async def _on_revoked(self, app: Any, revoked: set[TP], **_: Any) -> None:
@@ -220,10 +223,10 @@ class Delivery(Generic[T]):
         await self._end(gone, ack=False)
 
     async def _end(self, places: set[TP], *, ack: bool) -> None:
-        """Let lanes end after the batch in hand; the one that takes too long is cut off, which is safe."""
+        """Let processors end after the batch in hand; one that takes too long is cut off, which is safe."""
         tasks = []
-        for tp in places & set(self.lanes):
-            self.lanes.pop(tp).finish(ack=ack)
+        for tp in places & set(self.processors):
+            self.processors.pop(tp).finish(ack=ack)
             tasks.append(self._tasks.pop(tp))
         if not tasks:
             return
@@ -242,7 +245,7 @@ class Delivery(Generic[T]):
         return [f"{self.agent.name} {tp.topic}/{tp.partition} waits for {what}" for tp, what in waits if what]
 
     def _waits_for(self, tp: TP) -> str:
-        return self.lanes[tp].waits_for if tp in self.lanes else ""
+        return self.processors[tp].waits_for if tp in self.processors else ""
 
     async def start(self) -> None:
         """Join the group."""
@@ -260,7 +263,7 @@ class Delivery(Generic[T]):
         """Finish what is in hand, commit it, leave the group."""
         self._finished = True
         await self.loops.stop(self.agent.name)
-        await self._end(set(self.lanes), ack=True)
+        await self._end(set(self.processors), ack=True)
         await self.app.stop()
         if not self.failure.done():
             self.failure.cancel()

@@ -1,4 +1,4 @@
-"""What an agent is made of: a plain handler that turns deliveries into outputs."""
+"""What an agent is made of: a plain handler that turns incoming events into outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery(Generic[T]):
+class IncomingEvent(Generic[T]):
     """One event as a handler gets it: what it says and where it stands.
 
     ``offset`` is that of the Kafka record; ``index`` counts the events packed in it. ``end`` says that no
@@ -89,7 +89,7 @@ class Handler(ABC, Generic[T]):
         """Decode one event, or raise a `RecordError`."""
 
     @abstractmethod
-    def handle(self, batch: Sequence[Delivery[T]]) -> Outputs | Awaitable[Outputs]:
+    def handle(self, batch: Sequence[IncomingEvent[T]]) -> Outputs | Awaitable[Outputs]:
         """Work on a batch, in the order of its offsets."""
 
 

@@ -1,4 +1,4 @@
-"""A lane: everything that happens to the events of one source partition, strictly in order.
+"""A partition processor: everything that happens to the events of one source partition, strictly in order.
 
 Records are unpacked and batched; a batch is worked on; its outputs are made durable; only then are its
 records acknowledged.
@@ -15,12 +15,12 @@ from typing import Any, Generic, TypeVar
 
 from mode.utils.logging import get_logger
 
+from jitr.agents.runtime.crash_markers import CrashMarker
 from jitr.agents.runtime.decode import Source, Unpacked, unpack
 from jitr.agents.runtime.durable import Durable, DurableSettings
 from jitr.agents.runtime.handler import Handler, Place
-from jitr.agents.runtime.marks import Marks
 from jitr.agents.runtime.metrics import Metrics
-from jitr.agents.runtime.poison import Culprits
+from jitr.agents.runtime.poison import PoisonFilter
 from jitr.agents.runtime.producer import Send
 from jitr.agents.runtime.snapshot_store import LostError
 from jitr.schemas.errors import UnavailableError
@@ -33,8 +33,8 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.
 
 
 @dataclass(frozen=True)
-class LaneSettings(DurableSettings):
-    """How a lane batches.
+class ProcessorSettings(DurableSettings):
+    """How a partition processor batches.
 
     ``batch`` counts events, ``linger_s`` is how long the first of them waits for others, ``idle_s`` how
     long silence lasts before what is left is flushed.
@@ -45,7 +45,7 @@ class LaneSettings(DurableSettings):
     idle_s: float = 1.0
 
 
-class Lane(Generic[T]):
+class PartitionProcessor(Generic[T]):
     """The work on one source partition.
 
     Attributes
@@ -61,7 +61,7 @@ class Lane(Generic[T]):
         Gives a fresh handler.
     send : Send
         Hands one record to the producer.
-    settings : LaneSettings
+    settings : ProcessorSettings
     metrics : Metrics
     """
 
@@ -70,7 +70,7 @@ class Lane(Generic[T]):
         place: Place,
         make: Callable[[Place], Handler[T]],
         send: Send,
-        settings: LaneSettings,
+        settings: ProcessorSettings,
         metrics: Metrics,
     ) -> None:
         self.place = place
@@ -109,34 +109,34 @@ class Lane(Generic[T]):
             batch = [first]
         await self._retrying(self.durable.open)
         place, url = self.place, self.settings.state_url
-        marks = Marks(f"{url}/marks/{place.topic}/p{place.partition:05d}.json")
+        marker = CrashMarker(f"{url}/crash-markers/{place.topic}/p{place.partition:05d}.json")
         try:
-            await self._work(batch, Culprits(self.durable, marks, self.settings.agent))
+            await self._work(batch, PoisonFilter(self.durable, marker, self.settings.agent))
         except asyncio.CancelledError:
             # we are told to stop in the middle of a batch: that is nobody's fault
-            marks.close()
+            marker.close()
             raise
         except LostError as error:
             log.warning("%s: %s: what is in hand is its to do", self.settings.agent, error)
-            marks.leave()
+            marker.leave()
         else:
-            marks.close()
+            marker.close()
 
-    async def _work(self, batch: list[Source], culprits: Culprits[T]) -> None:
+    async def _work(self, batch: list[Source], poison_filter: PoisonFilter[T]) -> None:
         durable = self.durable
         while not self._finishing:
             if batch:
-                await self._process(await self._fill(batch), culprits)
+                await self._process(await self._fill(batch), poison_filter)
             batch = await self._next()
             if batch or self._finishing:
                 continue
             if durable.pending or durable.waiting:
                 durable.flush()
-                await self._retrying(culprits.checkpoint)
+                await self._retrying(poison_filter.checkpoint)
             elif durable.unsettled:
-                await self._retrying(culprits.checkpoint)
+                await self._retrying(poison_filter.checkpoint)
         if durable.pending:
-            await culprits.checkpoint()
+            await poison_filter.checkpoint()
 
     async def _next(self) -> list[Source]:
         durable = self.durable
@@ -179,7 +179,7 @@ class Lane(Generic[T]):
             self._metrics.event(self.settings.agent, "tombstone")
         return unpack(source, self.durable.handler.read, self.settings.signing)
 
-    async def _process(self, batch: list[Unpacked[T]], culprits: Culprits[T]) -> None:
+    async def _process(self, batch: list[Unpacked[T]], poison_filter: PoisonFilter[T]) -> None:
         started = time.perf_counter()
         durable = self.durable
         fresh = [u for u in batch if u.source.offset > durable.position]
@@ -190,10 +190,10 @@ class Lane(Generic[T]):
             return
         for u in fresh:
             u.events = [d for d in u.events if not durable.is_repeat(d)]
-        await self._retrying(lambda: culprits.apply(fresh))
+        await self._retrying(lambda: poison_filter.apply(fresh))
         durable.done(fresh)
         if not durable.stateful or time.monotonic() >= durable.due:
-            await self._retrying(culprits.checkpoint)
+            await self._retrying(poison_filter.checkpoint)
         self._metrics.batch_seconds.labels(self.settings.agent).observe(time.perf_counter() - started)
 
     async def _retrying(self, step: Callable[[], Awaitable[Any]]) -> None:

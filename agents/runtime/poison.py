@@ -11,10 +11,10 @@ from typing import Generic, TypeVar
 
 from mode.utils.logging import get_logger
 
+from jitr.agents.runtime.crash_markers import CrashMarker
 from jitr.agents.runtime.decode import Unpacked, blame
 from jitr.agents.runtime.durable import Durable, Encoded
-from jitr.agents.runtime.handler import Delivery
-from jitr.agents.runtime.marks import Marks
+from jitr.agents.runtime.handler import IncomingEvent
 from jitr.schemas.errors import JitrError, UnavailableError
 
 T = TypeVar("T")
@@ -25,21 +25,21 @@ class FatalEventError(JitrError):
     """An event that killed its process as often as we let it."""
 
 
-class Culprits(Generic[T]):
+class PoisonFilter(Generic[T]):
     """Works on batches; one that fails is done again event by event, and who fails alone is dead-lettered.
 
     Parameters
     ----------
     durable : Durable
-    marks : Marks
+    marker : CrashMarker
         Name the batch that is worked on, for the case that it kills the process.
     agent : str
         Whose work it is.
     """
 
-    def __init__(self, durable: Durable[T], marks: Marks, agent: str) -> None:
+    def __init__(self, durable: Durable[T], marker: CrashMarker, agent: str) -> None:
         self._durable = durable
-        self._marks = marks
+        self._marker = marker
         self._agent = agent
 
     async def apply(self, batch: Sequence[Unpacked[T]]) -> None:
@@ -54,10 +54,10 @@ class Culprits(Generic[T]):
         if not events:
             return
         try:
-            if not any(self._marks.one_by_one(_place(d)) for d in events):
+            if not any(self._marker.one_by_one(_place(d)) for d in events):
                 # what kills at the next checkpoint may also be an event of an earlier batch
                 first = next((d for u in self._durable.pending for d in u.events), events[0])
-                self._marks.begin(_place(first), _place(events[-1]))
+                self._marker.begin(_place(first), _place(events[-1]))
                 try:
                     await self._durable.handle(events)
                     return
@@ -95,27 +95,27 @@ class Culprits(Generic[T]):
         await durable.commit(encoded)
 
     async def _one_by_one(self, batch: Sequence[Unpacked[T]]) -> None:
-        durable, good = self._durable, list[tuple[Unpacked[T], Delivery[T]]]()
+        durable, good = self._durable, list[tuple[Unpacked[T], IncomingEvent[T]]]()
         for u in batch:
-            for delivery in tuple(u.events):
-                at = _place(delivery)
+            for incoming in tuple(u.events):
+                at = _place(incoming)
                 try:
-                    if self._marks.guilty(at):
-                        raise FatalEventError(f"killed its process three times (event {delivery.id})")
-                    self._marks.begin(at, at)
-                    await durable.handle([delivery])
-                    if self._marks.one_by_one(at):
+                    if self._marker.is_poison(at):
+                        raise FatalEventError(f"killed its process three times (event {incoming.id})")
+                    self._marker.begin(at, at)
+                    await durable.handle([incoming])
+                    if self._marker.one_by_one(at):
                         # what kills while it is encoded is this event's doing too
                         durable.encode()
-                    good.append((u, delivery))
+                    good.append((u, incoming))
                 except (OSError, UnavailableError):
                     raise
                 except Exception as error:
-                    self._bury(u, delivery, error)
+                    self._bury(u, incoming, error)
                     if durable.stateful:
                         await self._again(good)
 
-    async def _again(self, good: list[tuple[Unpacked[T], Delivery[T]]]) -> None:
+    async def _again(self, good: list[tuple[Unpacked[T], IncomingEvent[T]]]) -> None:
         """Do what is pending and was good once more, from the last snapshot."""
         durable = self._durable
         try:
@@ -126,7 +126,7 @@ class Culprits(Generic[T]):
             log.warning("%s: what was good before fails now: %r", self._agent, error)
             await self._purge(good)
 
-    async def _purge(self, more: Sequence[tuple[Unpacked[T], Delivery[T]]]) -> Encoded:
+    async def _purge(self, more: Sequence[tuple[Unpacked[T], IncomingEvent[T]]]) -> Encoded:
         """Bury events until all others, done again from the last snapshot, can be encoded."""
         while True:
             events = [(u, d) for u in self._durable.pending for d in u.events]
@@ -136,7 +136,7 @@ class Culprits(Generic[T]):
                 return found
             if not events:
                 raise found
-            # the shortest beginning that cannot be encoded ends with a culprit
+            # the shortest beginning that cannot be encoded ends with a poison message
             sound, unsound = 0, len(events)
             while unsound - sound > 1:
                 middle = (sound + unsound) // 2
@@ -147,7 +147,7 @@ class Culprits(Generic[T]):
                     unsound, found = middle, tried
             self._bury(*events[unsound - 1], found)
 
-    async def _tried(self, events: Sequence[Delivery[T]]) -> Encoded | Exception:
+    async def _tried(self, events: Sequence[IncomingEvent[T]]) -> Encoded | Exception:
         try:
             await self._durable.replay(events)
             return self._durable.encode()
@@ -157,12 +157,12 @@ class Culprits(Generic[T]):
         except Exception as error:
             return error
 
-    def _bury(self, unpacked: Unpacked[T], delivery: Delivery[T], error: Exception) -> None:
-        unpacked.events.remove(delivery)
+    def _bury(self, unpacked: Unpacked[T], incoming: IncomingEvent[T], error: Exception) -> None:
+        unpacked.events.remove(incoming)
         # it may be replayed one day, under the same id
-        self._durable.forget(delivery)
-        unpacked.letters.append(blame(unpacked, delivery, error, self._agent))
+        self._durable.forget(incoming)
+        unpacked.letters.append(blame(unpacked, incoming, error, self._agent))
 
 
-def _place(delivery: Delivery[T]) -> tuple[int, int]:
-    return delivery.offset, delivery.index
+def _place(incoming: IncomingEvent[T]) -> tuple[int, int]:
+    return incoming.offset, incoming.index

@@ -35,7 +35,7 @@ class Outgoing(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What a lane must know to go on.
+    """What a partition processor must know to go on.
 
     ``position`` is the last source offset that ``state`` includes, ``sequence`` counts the snapshots,
     ``seen`` are the last event ids (8-byte digests), ``outbox`` is what was to be sent when it was written

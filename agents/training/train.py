@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from jitr.agents.runtime.context import Context
 from jitr.agents.runtime.faust_app import Agent
-from jitr.agents.runtime.handler import Delivery, Handler, Output
+from jitr.agents.runtime.handler import Handler, IncomingEvent, Output
 from jitr.agents.runtime.lease import lease
 from jitr.agents.training.child import run_training
 from jitr.schemas.events import Event
@@ -41,20 +41,20 @@ class Train(Handler[Training]):
         self._redis = redis
         self._one = one
         self._newest = newest
-        # what a delivery gave: the same delivery gives it again, a later one that asks for the same nothing
+        # what an event gave: the same event gives it again, a later one that asks for the same nothing
         self._done: dict[str, tuple[tuple[int, int], Trained | TrainingFailed]] = {}
 
     def read(self, event: Event) -> Training:
         """Decode a training."""
         return decode(event.data, Training)
 
-    async def handle(self, batch: Sequence[Delivery[Training]]) -> list[Output]:
+    async def handle(self, batch: Sequence[IncomingEvent[Training]]) -> list[Output]:
         """Train; the same training twice finds its folder there and gives the same evidence."""
         settings = self._context.settings
         root = f"{settings.state.root.rstrip('/')}/{settings.kafka.prefix}surrogates"
         outputs = []
-        for delivery in batch:
-            training = delivery.value
+        for incoming in batch:
+            training = incoming.value
             name = f"{settings.redis.prefix}jitr:{settings.kafka.prefix}lease:training:{training.task}"
             async with self._one, lease(self._redis, name):
                 newest = self._newest.get(training.task, training)
@@ -66,7 +66,7 @@ class Train(Handler[Training]):
                     # the promise was broken while it waited: its labels are another teacher's
                     self.results["superseded"] += 1
                     continue
-                place = (delivery.partition, delivery.offset)
+                place = (incoming.partition, incoming.offset)
                 asked, evidence = self._done.get(training.id, (place, None))
                 if asked != place:
                     self.results["superseded"] += 1

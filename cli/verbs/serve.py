@@ -9,7 +9,7 @@ from jitr.cli.logs import log_to_stderr
 from jitr.cli.options import PORT, with_settings
 from jitr.schemas.settings import Settings
 
-AGENTS = ("detect", "mine", "collect", "train", "audit", "steer", "view")
+AGENTS = ("detect", "mine", "collect", "train", "audit", "control", "redis-sink")
 
 
 @click.command()

@@ -60,7 +60,7 @@ async def test_a_flushed_table_is_back_within_five_seconds(
         return len((await table.load(tenant)).routes) == len(ticks)
 
     try:
-        async with Kafka(settings) as kafka, working(settings, "steer", "view"):
+        async with Kafka(settings) as kafka, working(settings, "control", "redis-sink"):
             for tick in ticks:
                 await kafka.publish(settings.topics.evidence.name, [tick], key=tick.task)
             await eventually(whole)
@@ -114,11 +114,11 @@ async def test_the_same_evidence_twice_moves_nothing(dev_broker: str, tmp_path: 
     async with Kafka(settings) as kafka:
         for _ in range(2):
             # by a new worker the second time: it knows from its snapshot what was there
-            async with working(settings, "steer") as worker:
+            async with working(settings, "control") as worker:
                 for window in windows:
                     await kafka.publish(settings.topics.evidence.name, [window], key="k")
-                await kafka.done("steer")
+                await kafka.done("control")
                 await eventually(lambda: "k" in worker.routes.rows)
-        async with working(settings, "steer") as worker:
+        async with working(settings, "control") as worker:
             route = worker.routes.rows["k"].route
     assert (route.calls, route.money.teacher_calls, route.money.teacher_usd) == (50, 50, 5.0)

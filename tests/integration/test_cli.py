@@ -75,7 +75,7 @@ def stack(
         "JITR_GATEWAY__TENANT": "cli",
     }
     processes = Processes(folder / "logs")
-    agents = ["--agents", "detect,mine,steer,view"]
+    agents = ["--agents", "detect,mine,control,redis-sink"]
     worker = processes.start("worker", [sys.executable, "-m", "jitr.cli", "worker", *agents], environ)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environ.items():

@@ -39,7 +39,7 @@ async def test_a_worker_and_the_one_after_it_live_through_hostile_topics(
                             topic.name, value, key=b"k", headers=plain, partition=n % topic.partitions
                         )
                 await kafka.publish(settings.topics.calls.name, calls[40 * life : 40 * life + 40])
-                await kafka.done("detect", "mine", "collect", "audit", "steer")
+                await kafka.done("detect", "mine", "collect", "audit", "control")
                 assert worker.process.poll() is None
                 assert await worker.stop() == 0
         letters = [

@@ -144,7 +144,7 @@ async def test_evidence_moves_a_route_only_by_the_word_of_who_may_say_it(setting
         async def says(record: Record, *by: Any, **how: Any) -> None:
             await pen.write(topic, record, *by, key="mood", **how)
 
-        async with working(settings, "steer"):
+        async with working(settings, "control"):
             refused = [
                 (tick, (), {}, "is not signed"),
                 (word("w1", "ada"), (), {}, "is not signed"),
@@ -158,7 +158,7 @@ async def test_evidence_moves_a_route_only_by_the_word_of_who_may_say_it(setting
             ]
             for record, by, how, _ in refused:
                 await says(record, *by, **how)
-            await kafka.done("steer")
+            await kafka.done("control")
             assert await kafka.rows(settings.topics.routes.name, Transition) == []
             letters = await kafka.read(settings.topics.dead_letters.name)
             reasons = [dict(letter.headers)["jitr-dlq-reason"].decode() for letter in letters]
@@ -168,7 +168,7 @@ async def test_evidence_moves_a_route_only_by_the_word_of_who_may_say_it(setting
             await says(tick, "worker")
             await says(word("w5", "ada"), "person", "ada")
             await says(word("w6", "ben", "unpause"), "worker")
-            await kafka.done("steer")
+            await kafka.done("control")
             steps: list[Transition] = await kafka.rows(settings.topics.ledger.name, Transition)
     keys = [step.by for step in steps]
     assert keys[0].startswith("ada (key ") and keys[1].startswith("ben, by worker (key ")
@@ -258,9 +258,9 @@ async def test_the_command_says_who_signed(
         await pen.write(calls, audited(1))
         await pen.write(calls, audited(2), "gateway", change=put(b'"due":true', b'"due":false'))
         pause = Command(id="p", tenant="default", task="mood", time=1e9, verb="pause", by="ada")
-        async with working(settings, "steer"):
+        async with working(settings, "control"):
             await pen.write(settings.topics.evidence.name, pause, "person", "ada", key="mood")
-            await kafka.done("steer")
+            await kafka.done("control")
     for id, says in {"d0": "by gateway (key ", "d1": "by nobody", "d2": "wrongly"}.items():
         code, out = await asyncio.to_thread(said, capsys, "why", id)
         assert code == 0 and f"signed    {says}" in out

@@ -19,7 +19,7 @@ def test_a_worker_whose_broker_is_gone_still_ends_on_sigterm(tmp_path: Path) -> 
         processes.wait_until(broker, lambda: broker.said().endswith("\n"))
         code = (
             "from jitr.agents.process import run; from jitr.schemas.settings import Settings; "
-            "run(Settings.load(), ['detect', 'steer'], started=lambda worker: print('ready', flush=True))"
+            "run(Settings.load(), ['detect', 'control'], started=lambda worker: print('ready', flush=True))"
         )
         environ = {
             "KAFKA_BOOTSTRAP_SERVERS": broker.said().strip(),

@@ -1,8 +1,9 @@
 """No sequence of bytes on any topic ends a worker, not even after a restart, and every event is counted.
 
-Every agent works in its lane, over its state on disk, on records of its topics that were changed at random,
-and on what the agents before it made of theirs. Now and then the lanes end, in order or in the middle of
-their work, and others begin. A long run: ``JITR_FUZZ=100000 python -m pytest`` of this file.
+Every agent works in its partition processor, over its state on disk, on records of its topics that were
+changed at random, and on what the agents before it made of theirs. Now and then the processors end, in order
+or in the middle of their work, and others begin. A long run: ``JITR_FUZZ=100000 python -m pytest`` of this
+file.
 """
 
 import asyncio
@@ -21,24 +22,24 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from redis.asyncio import Redis
 from stage.fuzzed import EVENTS, Hostile, Raw
-from stage.lanes import Kafka
+from stage.partition_processors import Kafka
 
 from jitr.agents.auditing import audit as audit_module
 from jitr.agents.auditing.audit import Audit
 from jitr.agents.collecting.collect import Collect
+from jitr.agents.control import RouteController
 from jitr.agents.detect import Detector, Limiter
 from jitr.agents.mining.mine import Mine
 from jitr.agents.mining.proposals import Likening
+from jitr.agents.redis_sink import RedisSink
 from jitr.agents.runtime.compacted_table import CompactedReader
 from jitr.agents.runtime.context import Context
 from jitr.agents.runtime.decode import Source, unpack
 from jitr.agents.runtime.handler import Handler, Place
 from jitr.agents.runtime.metrics import Metrics
-from jitr.agents.runtime.partition import Lane, LaneSettings
-from jitr.agents.steer import Steer
+from jitr.agents.runtime.partition import PartitionProcessor, ProcessorSettings
 from jitr.agents.training import train as train_module
 from jitr.agents.training.train import Train
-from jitr.agents.view import View
 from jitr.models.redaction.redaction import Redaction
 from jitr.router.table import RouteTable
 from jitr.schemas.deadletters import DeadLetter
@@ -58,8 +59,8 @@ SOURCES = {
     "collect": ("task_calls",),
     "audit": ("task_calls",),
     "train": ("trainings",),
-    "steer": ("evidence",),
-    "view": ("routes", "tasks"),
+    "control": ("evidence",),
+    "redis-sink": ("routes", "tasks"),
 }
 
 
@@ -161,8 +162,8 @@ class World:
             "collect": lambda place: Collect(context, place),
             "audit": lambda place: Audit(context, scorer),
             "train": lambda place: Train(context, self.redis, one, self._trainings.rows),
-            "steer": lambda place: Steer(context, place),
-            "view": lambda place: View(context, RouteTable(self.redis), place),
+            "control": lambda place: RouteController(context, place),
+            "redis-sink": lambda place: RedisSink(context, RouteTable(self.redis), place),
         }
 
     async def life(self, *, killed: bool) -> None:
@@ -172,11 +173,11 @@ class World:
         async for key in self.redis.scan_iter("*lease*"):
             await self.redis.delete(key)
         metrics, kafka = Metrics("w"), Kafka(1_000_000)
-        lanes: list[tuple[str, str, Lane[Any], asyncio.Task[None]]] = []
+        processors: list[tuple[str, str, PartitionProcessor[Any], asyncio.Task[None]]] = []
         given = Counter[str]()
         for agent, make in self.handlers(metrics).items():
             for name in SOURCES[agent]:
-                lane = self._lane(agent, name, make, kafka, metrics)
+                processor = self._processor(agent, name, make, kafka, metrics)
                 done = self.acked[agent, name]
                 for offset, (value, headers) in enumerate(self.log[name]):
                     if offset in done:
@@ -185,27 +186,29 @@ class World:
                     source = Source(
                         self.topics[name], 0, offset, 1795935600.0, None, value, headers, ack, self.redaction
                     )
-                    lane.put(source)
-                    unpacked = unpack(source, lane.durable.handler.read)
+                    processor.put(source)
+                    unpacked = unpack(source, processor.durable.handler.read)
                     given[agent] += len(unpacked.events) + len(unpacked.letters) + (value is None)
-                lanes.append((agent, name, lane, asyncio.create_task(lane.run(), name=f"{agent} {name}")))
+                processors.append(
+                    (agent, name, processor, asyncio.create_task(processor.run(), name=f"{agent} {name}"))
+                )
         if killed:
             # what is written and sent by then stays; nothing else does
             await asyncio.sleep(self.random.random() * 0.2)
-            left = {task for *_, task in lanes}
+            left = {task for *_, task in processors}
             while left:
                 # a cancellation can be lost where a wait ends just then
                 for task in left:
                     task.cancel()
                 _, left = await asyncio.wait(left, timeout=0.1)
-            died = [e for *_, task in lanes if not task.cancelled() and (e := task.exception())]
+            died = [e for *_, task in processors if not task.cancelled() and (e := task.exception())]
             assert died == []
         else:
             async with asyncio.timeout(600):
-                for agent, name, lane, task in lanes:
+                for agent, name, processor, task in processors:
                     while len(self.acked[agent, name]) < len(self.log[name]) and not task.done():
                         await asyncio.sleep(0.005)
-                    lane.finish(ack=True)
+                    processor.finish(ack=True)
                     await task
             self._check(given, metrics)
         names = {topic: name for name, topic in self.topics.items()}
@@ -233,19 +236,19 @@ class World:
         assert all(found[agent] <= given[agent] for agent in given), (given - found, found - given)
         self.uncounted = given - found
 
-    def _lane(
+    def _processor(
         self, agent: str, name: str, make: Callable[[Place], Handler[Any]], kafka: Kafka, metrics: Metrics
-    ) -> Lane[Any]:
+    ) -> PartitionProcessor[Any]:
         end = len(self.log[name])
 
         async def ask() -> int:
             return end
 
-        return Lane(
+        return PartitionProcessor(
             Place(self.topics[name], 0, lambda: end, ask),
             make,
             kafka.send,
-            LaneSettings(
+            ProcessorSettings(
                 agent=agent,
                 dead_letters="dlq",
                 state_url=f"{self.settings.state.root}/{agent}",
@@ -287,7 +290,7 @@ async def test_every_agent_lives_through_whatever_stands_on_its_topics(
         "mine learned",
         "collect label",
         "audit counted",
-        "steer moved",
-        "view handled",
+        "control moved",
+        "redis-sink handled",
     ):
         assert world.counted[result] > 0, world.counted

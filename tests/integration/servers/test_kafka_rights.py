@@ -21,7 +21,7 @@ from jitr.schemas.rights import AGENTS, KafkaRight, kafka_rights, making_rights
 from jitr.schemas.settings import Settings
 
 pytestmark = pytest.mark.kafka
-WORKING = ("detect", "mine", "collect", "audit", "steer")
+WORKING = ("detect", "mine", "collect", "audit", "control")
 
 
 def by(user: str, secure: SecureKafka, settings: Settings) -> Settings:
@@ -69,7 +69,7 @@ async def test_the_documented_rights_are_enough(secure_kafka: SecureKafka, setti
         for one in calls:
             stream.publish(one)
         await eventually(lambda: stream.published == 60)
-        for agent in ("detect", "mine", "collect", "audit", "steer"):
+        for agent in ("detect", "mine", "collect", "audit", "control"):
             await eventually(lambda agent=agent: committed(settings, agent, WORKED[agent]))
     await stream.stop()
     topics = operator.topics
@@ -86,7 +86,7 @@ WORKED = {
     "mine": "unmatched",
     "collect": "task_calls",
     "audit": "task_calls",
-    "steer": "evidence",
+    "control": "evidence",
 }
 
 

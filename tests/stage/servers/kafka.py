@@ -114,7 +114,7 @@ class Kafka:
             "collect": self.topics.task_calls,
             "train": self.topics.trainings,
             "audit": self.topics.task_calls,
-            "steer": self.topics.evidence,
+            "control": self.topics.evidence,
         }
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap)

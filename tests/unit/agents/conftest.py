@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from jitr.agents.runtime.context import Context
-from jitr.agents.runtime.handler import Delivery
+from jitr.agents.runtime.handler import IncomingEvent
 from jitr.agents.runtime.metrics import Metrics
 from jitr.schemas.calls import Message, Response
 from jitr.schemas.policy import Policy
@@ -83,10 +83,10 @@ def task_call() -> Callable[..., TaskCall]:
 
 
 @pytest.fixture
-def delivered() -> Callable[[Iterable[Any]], list[Delivery[Any]]]:
-    def make(values: Iterable[Any], first: int = 0) -> list[Delivery[Any]]:
+def delivered() -> Callable[[Iterable[Any]], list[IncomingEvent[Any]]]:
+    def make(values: Iterable[Any], first: int = 0) -> list[IncomingEvent[Any]]:
         return [
-            Delivery(getattr(v, "id", str(i)), getattr(v, "time", 0.0), v, 0, i)
+            IncomingEvent(getattr(v, "id", str(i)), getattr(v, "time", 0.0), v, 0, i)
             for i, v in enumerate(values, first)
         ]
 

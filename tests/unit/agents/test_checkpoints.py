@@ -1,4 +1,4 @@
-"""What cannot be kept or sent is found at the checkpoint, and is a dead letter; it ends no lane."""
+"""What cannot be kept or sent is found at the checkpoint, and is a dead letter; it ends no processor."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from stage.lanes import TOPIC, Bench, Echo, Kafka, Sum, survive
+from stage.partition_processors import TOPIC, Bench, Echo, Kafka, Sum, survive
 
-from jitr.agents.runtime.handler import Delivery, Output
+from jitr.agents.runtime.handler import IncomingEvent, Output
 from jitr.agents.runtime.snapshot_store import Snapshot, SnapshotStore
 from jitr.schemas.calls import Message
 from jitr.schemas.errors import UnavailableError
@@ -28,7 +28,7 @@ class Keeper(Sum):
 class Spoiler(Echo):
     """Makes of one event what is no Unicode."""
 
-    def handle(self, batch: Sequence[Delivery[Message]]) -> list[Output]:
+    def handle(self, batch: Sequence[IncomingEvent[Message]]) -> list[Output]:
         return [
             Output(
                 "out", "k", d.id, d.time, Message(role="r", content=d.value.content.replace("half", "\ud83d"))
@@ -50,7 +50,7 @@ async def test_an_event_that_makes_the_state_too_large_to_encode_is_dead_lettere
     bench.put(1, "3", "4")
     bench.put(2, "5", str(2**70), "6", str(2**80))
     bench.put(3, "7")
-    await bench.run(lambda: bench.lane.queued == 0 and bench.lane.durable.position == 3)
+    await bench.run(lambda: bench.processor.queued == 0 and bench.processor.durable.position == 3)
     assert bench.acked == [0, 1, 2, 3]
     assert [letter.stage for letter in bench.kafka.letters] == ["test", "test"]
     assert all("serialize" in letter.reason and letter.offset == 2 for letter in bench.kafka.letters)
@@ -84,13 +84,13 @@ async def test_a_whole_batch_of_such_events_ends_nothing(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("most", [10, 1000])
-async def test_a_server_that_goes_while_a_culprit_is_looked_for_loses_nothing(
+async def test_a_server_that_goes_while_a_poison_message_is_looked_for_loses_nothing(
     folder: Path, most: int
 ) -> None:
     class Shaky(Keeper):
         left = 5
 
-        def handle(self, batch: Sequence[Delivery[Message]]) -> list[Output]:
+        def handle(self, batch: Sequence[IncomingEvent[Message]]) -> list[Output]:
             outputs = super().handle(batch)
             if Shaky.left and self.sum > most:
                 # after half of the work: what was done must not be done twice
@@ -102,7 +102,7 @@ async def test_a_server_that_goes_while_a_culprit_is_looked_for_loses_nothing(
     bench.new(snapshot_s=60.0)
     bench.put(0, "1", "2", "8")
     bench.put(1, "x", str(2**70), "4")
-    await bench.run(lambda: bench.lane.queued == 0 and bench.lane.durable.position == 1)
+    await bench.run(lambda: bench.processor.queued == 0 and bench.processor.durable.position == 1)
     assert bench.acked == [0, 1]
     assert len(bench.kafka.letters) == 2
     assert bench.kafka.ids() == ["0.0=1", "0.1=3", "0.2=11", "1.2=15"]
@@ -151,8 +151,8 @@ async def test_files_of_state_that_are_junk_end_nothing(folder: Path, junk: byte
     for file in folder.rglob("*"):
         if file.is_file():
             file.write_bytes(junk)
-    marks = folder / "marks" / TOPIC / "p00000.json"
-    marks.write_bytes(junk)
+    marker = folder / "crash-markers" / TOPIC / "p00000.json"
+    marker.write_bytes(junk)
     bench.new()
     bench.put(1, "2")
     await bench.run(lambda: bench.acked == [0, 1])
@@ -233,7 +233,7 @@ async def test_an_event_that_kills_while_it_is_encoded_is_dead_lettered(folder: 
         bench.new(snapshot_s=60.0)
         bench.put(0, "1", "1000", ids=["a", "deadly"])
         bench.put(1, "3", ids=["c"])
-        task = asyncio.create_task(survive(bench.lane))
+        task = asyncio.create_task(survive(bench.processor))
         async with asyncio.timeout(60):
             while not task.done() and not bench.acked:
                 await asyncio.sleep(0.001)

@@ -12,12 +12,12 @@ from typing import Any
 import aiohttp
 import pytest
 from stage.calls import calls_of
-from stage.lanes import Bench, Sum
+from stage.partition_processors import Bench, Sum
 from stage.servers.kafka import Kafka, eventually, settings_for
 from stage.workers import WorkerProcess, working
 
 from jitr.agents.collecting.collect import Collect
-from jitr.agents.runtime.handler import Delivery, Place
+from jitr.agents.runtime.handler import IncomingEvent, Place
 from jitr.models.datasets.parts import list_parts
 from jitr.sandbox.traffic.workload import Workload
 from jitr.schemas.tasks import Task, TaskCall
@@ -78,12 +78,12 @@ async def test_a_lane_waits_and_goes_on(tmp_path: Path, how: str, begun: bool) -
             bench.put(0, "1")
             await bench.run(lambda: bench.acked == [0])
             bench.new()
-        task = asyncio.create_task(bench.lane.run())
+        task = asyncio.create_task(bench.processor.run())
         with full_disk(folder) if how == "disk" else full_by_size(folder) as mend:
             bench.put(1, "2", "4")
             bench.put(2, "8")
-            await eventually(lambda: bench.lane.waits_for)
-            assert bench.lane.waits_for.startswith("disk: ")
+            await eventually(lambda: bench.processor.waits_for)
+            assert bench.processor.waits_for.startswith("disk: ")
             await eventually(lambda: 'jitr_waits_total{agent="test",cause="disk"} 3.0' in page(bench))
             assert 'jitr_waiting{agent="test"} 1.0' in page(bench)
             assert not task.done()
@@ -93,9 +93,9 @@ async def test_a_lane_waits_and_goes_on(tmp_path: Path, how: str, begun: bool) -
             mend()
             await eventually(lambda: bench.acked == [0] * begun + [1, 2])
         assert bench.kafka.ids()[-1] == f"2.0={14 + begun}"
-        assert (bench.lane.waits_for, bench.kafka.letters) == ("", [])
+        assert (bench.processor.waits_for, bench.kafka.letters) == ("", [])
         assert 'jitr_waiting{agent="test"} 0.0' in page(bench)
-        bench.lane.finish(ack=True)
+        bench.processor.finish(ack=True)
         await task
         bench.new()
         bench.put(3, "16")
@@ -148,7 +148,7 @@ async def test_labels_that_a_full_disk_did_not_take_are_written_later(
 ) -> None:
     bench.know(mood)
     collect = Collect(bench.context, Place("calls", 0))
-    collect.handle([Delivery(f"c{n}", float(n), task_call(n), 0, n) for n in range(10)])
+    collect.handle([IncomingEvent(f"c{n}", float(n), task_call(n), 0, n) for n in range(10)])
     with full_by_size(tmp_path) as mend:
         for _ in range(2):
             with pytest.raises(OSError, match="File too large"):

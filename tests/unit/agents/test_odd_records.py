@@ -27,12 +27,12 @@ def test_it_is_used_or_refused_by_the_name_of_the_cause(odd: Odd) -> None:
     for letter, reason in zip(unpacked.letters, odd.letters, strict=True):
         assert re.search(reason, letter.reason), letter.reason
         assert DeadLetter.read(letter.value, letter.key, letter.headers) == letter
-    for delivery in unpacked.events:
-        assert delivery.value.messages
-        assert delivery.value.time == (odd.time or delivery.time)
-        assert delivery.value.time in (WRITTEN, odd.time, 1795935600.0)
+    for incoming in unpacked.events:
+        assert incoming.value.messages
+        assert incoming.value.time == (odd.time or incoming.time)
+        assert incoming.value.time in (WRITTEN, odd.time, 1795935600.0)
         # as it goes on to the next topic
-        assert delivery.value.id
+        assert incoming.value.id
         assert len({d.id for d in unpacked.events}) == odd.calls
 
 

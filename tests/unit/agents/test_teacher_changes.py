@@ -9,8 +9,8 @@ import pytest
 
 from jitr.agents.auditing.audit import Audit
 from jitr.agents.collecting.collect import Collect
-from jitr.agents.runtime.handler import Delivery, Place
-from jitr.agents.steer import Steer
+from jitr.agents.control import RouteController
+from jitr.agents.runtime.handler import IncomingEvent, Place
 from jitr.agents.training.child import run_training
 from jitr.models import lifecycle
 from jitr.models.datasets.parts import read_parts
@@ -32,7 +32,7 @@ POLICY = msgspec.structs.replace(
 
 
 class Loop:
-    """Collect, train, audit and steer on the calls of one task, with a router of a few lines before them."""
+    """Collect, train, audit and control on the calls of one task, behind a router of a few lines."""
 
     def __init__(self, bench, folder):
         self.bench, self.folder = bench, folder
@@ -50,7 +50,7 @@ class Loop:
         )
         self.collect = Collect(bench.context, Place("c", 0))
         self.audit = Audit(bench.context, self)
-        self.steer = Steer(bench.context, Place("e", 0))
+        self.control = RouteController(bench.context, Place("e", 0))
         self.calls = self.evidence = 0
         self.surrogates = {}
         self.trainings, self.verdicts, self.states = [], [], []
@@ -111,9 +111,9 @@ class Loop:
             cost_usd=0.001 if said else 0.0,
             decision=stamp,
         )
-        delivery = Delivery(id, made.time, made, 0, self.calls)
+        incoming = IncomingEvent(id, made.time, made, 0, self.calls)
         self.calls += 1
-        for output in [*self.collect.handle([delivery]), *await self.audit.handle([delivery])]:
+        for output in [*self.collect.handle([incoming]), *await self.audit.handle([incoming])]:
             await self.tell(output.record)
 
     async def tell(self, record):
@@ -122,9 +122,9 @@ class Loop:
             record = await run_training(record, str(self.folder), 4096)
         if isinstance(record, Verdict):
             self.verdicts.append(record)
-        delivery = Delivery(record.id, record.time, record, 0, self.evidence)
+        incoming = IncomingEvent(record.id, record.time, record, 0, self.evidence)
         self.evidence += 1
-        for output in self.steer.handle([delivery]):
+        for output in self.control.handle([incoming]):
             self.bench.routes.rows["spam"] = output.record
         if not self.states or self.states[-1] != self.route.state:
             self.states.append(self.route.state)

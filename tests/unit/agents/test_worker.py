@@ -38,7 +38,7 @@ async def test_a_worker_serves_its_metrics_and_its_health_on_loopback(dev_broker
             "JITR_STATE__ROOT": str(tmp_path),
         }
     )
-    worker = Worker(settings, ["steer"])
+    worker = Worker(settings, ["control"])
     await worker.start()
     try:
         await worker.ready()
@@ -60,7 +60,7 @@ async def test_a_worker_serves_its_metrics_and_its_health_on_loopback(dev_broker
 
 async def test_a_loop_that_dies_is_begun_again_and_seen(dev_broker, tmp_path):
     settings, _ = settings_for(dev_broker, tmp_path)
-    worker = Worker(settings, ["steer"])
+    worker = Worker(settings, ["control"])
     await worker.start()
     try:
         await worker.ready()

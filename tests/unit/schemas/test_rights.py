@@ -18,7 +18,7 @@ PAGE = (ROOT / "docs" / "servers.md").read_text()
 
 @pytest.mark.parametrize("agent", AGENTS)
 def test_the_topics_of_an_agent_are_those_that_its_code_names(agent: str) -> None:
-    [file] = (ROOT / "agents").rglob(f"{agent}.py")
+    [file] = (ROOT / "agents").rglob(f"{agent.replace('-', '_')}.py")
     code = file.read_text()
     named = {getattr(Topics(), name).name for name in re.findall(r"topics\.(\w+)", code)}
     rights = [right for right in kafka_rights(Settings()) if right.part == agent]

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from jitr.agents.collecting.collect import Collect
-from jitr.agents.runtime.handler import Delivery, Place
+from jitr.agents.runtime.handler import IncomingEvent, Place
 from jitr.models.datasets.parts import read_parts
 from jitr.schemas.calls import DecisionStamp, Response
 from jitr.schemas.evidence import Tick, Withheld
@@ -91,7 +91,7 @@ def test_a_training_is_cut_at_its_very_label_however_calls_are_packed(bench, moo
 
     def trained(handler, pack):
         packed = [
-            Delivery(c.id, c.time, c, 0, n // pack, n % pack, n % pack == pack - 1)
+            IncomingEvent(c.id, c.time, c, 0, n // pack, n % pack, n % pack == pack - 1)
             for n, c in enumerate(calls)
         ]
         return [t for d in packed for t in split(handler.handle([d]))[0]]
@@ -152,7 +152,7 @@ def test_calls_that_the_surrogate_answers_count_for_the_pace(bench, mood, task_c
     for n in range(2000):
         label, decision = ("good", None) if n % 100 == 0 else (None, stamp)
         call = task_call(n, label, time=n * DAY_S / 100, cost_usd=0.0009 if label else 0.0, decision=decision)
-        outputs += handler.handle([Delivery(call.id, call.time, call, 0, n)])
+        outputs += handler.handle([IncomingEvent(call.id, call.time, call, 0, n)])
     assert [t.labels for t in split(outputs)[0]] == [20]
 
 
@@ -379,7 +379,7 @@ def test_labels_from_before_a_break_that_come_after_its_verdict_are_not_counted_
     hasty.know(mood)
     handler = Collect(hasty.context, Place("c", 0))
     handler.handle(delivered([task_call(n) for n in range(100)]))
-    # audit and steer are 500 calls ahead of us
+    # audit and control are 500 calls ahead of us
     hasty.route(demoted(600, 100))
     calls = [task_call(n, "good" if n < 600 else "bad") for n in range(100, 700)]
     trainings = split([o for d in delivered(calls, 100) for o in handler.handle([d])])[0]

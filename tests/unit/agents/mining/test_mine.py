@@ -1,4 +1,4 @@
-"""mine as its lane sees it: calls and a person's word in, tasks, task calls and words to routes out."""
+"""mine as its processor sees it: calls and a person's word in, tasks, task calls and words to routes out."""
 
 from concurrent.futures import Future
 from itertools import islice

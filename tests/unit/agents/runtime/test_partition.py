@@ -1,13 +1,13 @@
-"""What a lane promises: nothing is lost, nothing blocks, a crash anywhere repeats and does not double."""
+"""What a processor promises: nothing is lost or blocked, a crash anywhere repeats and does not double."""
 
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from stage.lanes import TOPIC, Bench, Echo, Sum, survive
+from stage.partition_processors import TOPIC, Bench, Echo, Sum, survive
 
-from jitr.agents.runtime.handler import Delivery, Handler, Output
+from jitr.agents.runtime.handler import Handler, IncomingEvent, Output
 from jitr.agents.runtime.snapshot_store import SnapshotStore
 from jitr.schemas.calls import Message
 from jitr.schemas.errors import UnavailableError
@@ -47,7 +47,7 @@ async def test_a_handler_that_fails_once_loses_nothing(folder: Path) -> None:
     class FailsOnce(Echo):
         failed = False
 
-        def handle(self, batch: Sequence[Delivery[Message]]) -> list[Output]:
+        def handle(self, batch: Sequence[IncomingEvent[Message]]) -> list[Output]:
             if not FailsOnce.failed:
                 FailsOnce.failed = True
                 raise RuntimeError("once")
@@ -64,7 +64,7 @@ async def test_a_server_that_is_away_is_waited_for_and_nothing_is_acknowledged(f
     class Away(Echo):
         left = 2
 
-        def handle(self, batch: Sequence[Delivery[Message]]) -> list[Output]:
+        def handle(self, batch: Sequence[IncomingEvent[Message]]) -> list[Output]:
             if Away.left:
                 Away.left -= 1
                 assert bench.acked == []
@@ -87,8 +87,8 @@ async def test_state_is_as_if_the_bad_event_had_never_come(folder: Path) -> None
     bench.put(1, "3")
     bench.put(2, "4", "x", "5")
     bench.put(3, "6")
-    await bench.run(lambda: bench.lane.queued == 0 and bench.lane.durable.position == 3)
-    # what the last snapshot sent goes out again when the lane opens; then it goes on
+    await bench.run(lambda: bench.processor.queued == 0 and bench.processor.durable.position == 3)
+    # what the last snapshot sent goes out again when the processor opens; then it goes on
     assert list(dict.fromkeys(bench.kafka.ids())) == ["0.0=1", "0.1=3", "1.0=6", "2.0=10", "2.2=15", "3.0=21"]
     (letter,) = bench.kafka.letters
     assert "invalid literal" in letter.reason
@@ -125,7 +125,7 @@ async def test_a_crash_between_snapshot_and_sending_sends_the_same_again(folder:
     bench = Bench(folder, Sum)
     bench.kafka.away = 1_000_000
     bench.put(0, "1")
-    task = asyncio.create_task(bench.lane.run())
+    task = asyncio.create_task(bench.processor.run())
     store = SnapshotStore(f"{folder}/{TOPIC}/p00000")
     async with asyncio.timeout(60):
         while store.latest() is None:
@@ -154,7 +154,7 @@ async def test_what_a_dead_worker_held_back_is_told_by_the_next_though_nothing_c
 async def test_what_was_sent_before_a_silence_is_not_sent_again(folder: Path) -> None:
     bench = Bench(folder, Sum)
     bench.put(0, "5")
-    await bench.run(lambda: bench.kafka.ids("flushed") != [] and not bench.lane.durable.unsettled)
+    await bench.run(lambda: bench.kafka.ids("flushed") != [] and not bench.processor.durable.unsettled)
     sent = len(bench.kafka.sent)
     bench.new()
     bench.put(1, "2")
@@ -166,7 +166,7 @@ async def test_what_was_sent_before_a_silence_is_not_sent_again(folder: Path) ->
 async def test_a_worker_that_was_held_up_sends_nothing_once_another_has_taken_over(folder: Path) -> None:
     late, other = Bench(folder, Sum), Bench(folder, Sum)
     late.put(0, "1")
-    running = asyncio.create_task(late.lane.run())
+    running = asyncio.create_task(late.processor.run())
     async with asyncio.timeout(60):
         while late.acked != [0]:
             await asyncio.sleep(0.001)
@@ -223,16 +223,16 @@ async def test_an_event_that_kills_its_process_three_times_is_dead_lettered(
     deaths = 0
 
     class Deadly(make):  # type: ignore[misc, valid-type]
-        def handle(self, batch: Sequence[Delivery[Message]]) -> list[Output]:
+        def handle(self, batch: Sequence[IncomingEvent[Message]]) -> list[Output]:
             if any(d.id == "deadly" for d in batch):
-                raise SystemExit("killed")  # not an Exception: nothing in the lane survives it
+                raise SystemExit("killed")  # not an Exception: nothing in the processor survives it
             return super().handle(batch)
 
     bench = Bench(folder, Deadly)
     while not bench.acked:
         bench.new()
         bench.put(0, "1", "2", "3", ids=["a", "deadly", "b"])
-        task = asyncio.get_running_loop().create_task(survive(bench.lane))
+        task = asyncio.get_running_loop().create_task(survive(bench.processor))
         async with asyncio.timeout(60):
             while not task.done() and not bench.acked:
                 await asyncio.sleep(0.001)
@@ -249,7 +249,7 @@ async def test_a_batch_that_was_cut_off_by_a_stop_is_no_suspect(folder: Path) ->
     started = asyncio.Event()
 
     class Slow(Echo):
-        async def handle(self, batch: Sequence[Delivery[Message]]) -> list[Output]:  # type: ignore[override]
+        async def handle(self, batch: Sequence[IncomingEvent[Message]]) -> list[Output]:  # type: ignore[override]
             started.set()
             await asyncio.sleep(60 if stops else 0)
             return super().handle(batch)
@@ -259,7 +259,7 @@ async def test_a_batch_that_was_cut_off_by_a_stop_is_no_suspect(folder: Path) ->
     while stops:
         bench.new()
         bench.put(0, "a")
-        task = asyncio.create_task(bench.lane.run())
+        task = asyncio.create_task(bench.processor.run())
         await started.wait()
         started.clear()
         task.cancel()

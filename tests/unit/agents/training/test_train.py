@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from jitr.agents.runtime.handler import Delivery
+from jitr.agents.runtime.handler import IncomingEvent
 from jitr.agents.training import train as module
 from jitr.agents.training.train import Train
 from jitr.schemas.evidence import TrainingFailed
@@ -48,7 +48,7 @@ async def work(bench, redis_url, newest, *trainings):
         handler = Train(bench.context, redis, asyncio.Semaphore(1), newest)
         outputs = []
         for offset, training in enumerate(trainings):
-            outputs += await handler.handle([Delivery(training.id, 0.0, training, 0, offset)])
+            outputs += await handler.handle([IncomingEvent(training.id, 0.0, training, 0, offset)])
         return outputs, handler.results
     finally:
         await redis.aclose()

@@ -1,4 +1,4 @@
-"""A lane in the hands of a test: over a folder, with a Kafka that keeps what it is sent."""
+"""A partition processor in the hands of a test: over a folder, with a Kafka that keeps what it is sent."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -7,9 +7,9 @@ from pathlib import Path
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
 from jitr.agents.runtime.decode import Source
-from jitr.agents.runtime.handler import Delivery, Handler, Output, Place, StatefulHandler
+from jitr.agents.runtime.handler import Handler, IncomingEvent, Output, Place, StatefulHandler
 from jitr.agents.runtime.metrics import Metrics
-from jitr.agents.runtime.partition import Lane, LaneSettings
+from jitr.agents.runtime.partition import PartitionProcessor, ProcessorSettings
 from jitr.agents.runtime.snapshot_store import Outgoing
 from jitr.schemas.calls import Message
 from jitr.schemas.deadletters import DeadLetter
@@ -55,7 +55,7 @@ class Echo(Handler[Message]):
     def read(self, event: Event) -> Message:
         return decode(event.data, Message)
 
-    def handle(self, batch: Sequence[Delivery[Message]]) -> list[Output]:
+    def handle(self, batch: Sequence[IncomingEvent[Message]]) -> list[Output]:
         if any(d.value.content == "bad" for d in batch):
             raise ValueError("a bad one")
         return [Output("out", d.value.role, d.id, d.time, d.value) for d in batch]
@@ -72,7 +72,7 @@ class Sum(StatefulHandler[Message]):
     def read(self, event: Event) -> Message:
         return decode(event.data, Message)
 
-    def handle(self, batch: Sequence[Delivery[Message]]) -> list[Output]:
+    def handle(self, batch: Sequence[IncomingEvent[Message]]) -> list[Output]:
         outputs = []
         for d in batch:
             self.sum += int(d.value.content)
@@ -96,7 +96,7 @@ class Sum(StatefulHandler[Message]):
 
 
 class Bench:
-    """A lane over a folder; a new one over the same folder is the next process."""
+    """A partition processor over a folder; a new one over the same folder is the next process."""
 
     def __init__(self, folder: Path, make: Callable[[], Handler[Message]], end: int | None = None) -> None:
         self.folder, self.make, self.end = folder, make, end
@@ -104,18 +104,18 @@ class Bench:
         self.metrics = Metrics("w")
         self.asked: int | None = None
         self.acked: list[int] = []
-        self.lane = self.new()
+        self.processor = self.new()
 
-    def new(self, **changes: float) -> Lane[Message]:
+    def new(self, **changes: float) -> PartitionProcessor[Message]:
         settings = {"idle_s": 0.05, "linger_s": 0.0, **changes}
-        self.lane = Lane(
+        self.processor = PartitionProcessor(
             Place(TOPIC, 0, lambda: self.end, self._ask),
             lambda place: self.make(),
             self.kafka.send,
-            LaneSettings(agent="test", dead_letters="dlq", state_url=str(self.folder), **settings),
+            ProcessorSettings(agent="test", dead_letters="dlq", state_url=str(self.folder), **settings),
             self.metrics,
         )
-        return self.lane
+        return self.processor
 
     async def _ask(self) -> int | None:
         return self.asked
@@ -130,10 +130,10 @@ class Bench:
 
     def raw(self, offset: int, value: bytes | None, headers: tuple[tuple[str, bytes], ...] = ()) -> None:
         ack = lambda: self.acked.append(offset)  # noqa: E731
-        self.lane.put(Source(TOPIC, 0, offset, 1.0, b"k", value, headers, ack))
+        self.processor.put(Source(TOPIC, 0, offset, 1.0, b"k", value, headers, ack))
 
     async def run(self, until: Callable[[], bool]) -> None:
-        task = asyncio.create_task(self.lane.run())
+        task = asyncio.create_task(self.processor.run())
         try:
             async with asyncio.timeout(60):
                 while not until():
@@ -141,15 +141,15 @@ class Bench:
                         task.result()
                     await asyncio.sleep(0.001)
                 if not task.done():
-                    self.lane.finish(ack=True)
+                    self.processor.finish(ack=True)
                     await task
         finally:
             task.cancel()
 
 
-async def survive(lane: Lane[Message]) -> None:
-    """Run a lane whose handler ends the process: the test goes on as the next one."""
+async def survive(processor: PartitionProcessor[Message]) -> None:
+    """Run a partition processor whose handler ends the process: the test goes on as the next one."""
     try:
-        await lane.run()
+        await processor.run()
     except SystemExit:
         return

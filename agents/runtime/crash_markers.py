@@ -1,4 +1,4 @@
-"""Marks of what is being worked on, so that an event that kills its process can be told.
+"""A marker of what is being worked on, so that an event that kills its process can be told.
 
 Before a batch its range is marked. A clean end removes the mark; one that is found at the start names the
 batch in which the last process died. After two deaths the events of that range are worked on one by one;
@@ -25,13 +25,13 @@ class Range(msgspec.Struct, frozen=True):
     deaths: int = 0
 
 
-class _Marks(msgspec.Struct, frozen=True):
+class _Marker(msgspec.Struct, frozen=True):
     current: Range
     suspect: Range | None = None
 
 
-class Marks:
-    """The mark of one source partition.
+class CrashMarker:
+    """The crash marker of one source partition.
 
     Parameters
     ----------
@@ -40,16 +40,16 @@ class Marks:
 
     Examples
     --------
-    >>> marks = Marks("memory://doc/marks.json")
-    >>> marks.begin((5, 0), (9, 2))              # and the process dies
-    >>> marks = Marks("memory://doc/marks.json")
-    >>> marks.suspect.deaths, marks.one_by_one((6, 0)), marks.guilty((6, 0))
+    >>> marker = CrashMarker("memory://doc/marker.json")
+    >>> marker.begin((5, 0), (9, 2))              # and the process dies
+    >>> marker = CrashMarker("memory://doc/marker.json")
+    >>> marker.suspect.deaths, marker.one_by_one((6, 0)), marker.is_poison((6, 0))
     (1, False, False)
     >>> for _ in range(2):                       # and again, at last alone
-    ...     marks.begin((6, 0), (6, 0)); marks = Marks("memory://doc/marks.json")
-    >>> marks.guilty((6, 0)), marks.guilty((7, 0))
+    ...     marker.begin((6, 0), (6, 0)); marker = CrashMarker("memory://doc/marker.json")
+    >>> marker.is_poison((6, 0)), marker.is_poison((7, 0))
     (True, False)
-    >>> marks.close()
+    >>> marker.close()
     """
 
     def __init__(self, url: str) -> None:
@@ -59,7 +59,7 @@ class Marks:
         self._file: int | None = None
         try:
             with self._fs.open(self._path, "rb") as file:
-                found = msgspec.json.decode(file.read(), type=_Marks)
+                found = msgspec.json.decode(file.read(), type=_Marker)
         except (OSError, ValueError, RecursionError):
             return
         died = msgspec.structs.replace(found.current, deaths=found.current.deaths + 1)
@@ -72,7 +72,7 @@ class Marks:
         s = self.suspect
         return s is not None and s.deaths >= DEATHS - 1 and s.first <= at <= s.last
 
-    def guilty(self, at: tuple[int, int]) -> bool:
+    def is_poison(self, at: tuple[int, int]) -> bool:
         """Has this very event killed its process often enough?"""
         s = self.suspect
         return s is not None and s.deaths >= DEATHS and s.first == s.last == at
@@ -83,7 +83,7 @@ class Marks:
         if s is not None and first > s.last:
             s = self.suspect = None
         deaths = s.deaths if s is not None and last >= s.first else 0
-        self._write(_Marks(Range(first, last, deaths), s))
+        self._write(_Marker(Range(first, last, deaths), s))
 
     def close(self) -> None:
         """A clean end: whoever goes on need not suspect anything, unless there was a suspect before.
@@ -98,7 +98,7 @@ class Marks:
             elif self._made:
                 keep = msgspec.structs.replace(self.suspect, deaths=self.suspect.deaths - 1)
                 with self._fs.open(self._path, "wb") as file:
-                    file.write(msgspec.json.encode(_Marks(keep)))
+                    file.write(msgspec.json.encode(_Marker(keep)))
 
     def leave(self) -> None:
         """Another works here now: what stands there is its own."""
@@ -106,12 +106,12 @@ class Marks:
             os.close(self._file)
             self._file = None
 
-    def _write(self, marks: _Marks) -> None:
+    def _write(self, marker: _Marker) -> None:
         """Replace the mark; a local file stays open and is written over, for there is one mark a batch."""
         if not self._made:
             self._fs.makedirs(self._path.rpartition("/")[0], exist_ok=True)
             self._made = True
-        text = msgspec.json.encode(marks)
+        text = msgspec.json.encode(marker)
         if "file" not in self._fs.protocol:
             with self._fs.open(self._path, "wb") as file:
                 file.write(text)

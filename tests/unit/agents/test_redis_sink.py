@@ -1,11 +1,11 @@
-"""view keeps Redis as the topics say, by version, and mends it where it was flushed."""
+"""redis-sink keeps Redis as the topics say, by version, and mends it where it was flushed."""
 
 import pytest
 from redis.asyncio import Redis
 
-from jitr.agents.runtime.handler import Delivery, Place
+from jitr.agents.redis_sink import RedisSink, look
+from jitr.agents.runtime.handler import IncomingEvent, Place
 from jitr.agents.runtime.lease import lease
-from jitr.agents.view import View, look
 from jitr.router.table import RouteTable
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.routes import Route, RouteVersion
@@ -25,17 +25,17 @@ def route(offset, labels=0):
 
 async def test_an_older_row_never_takes_the_place_of_a_newer_one(bench, redis):
     table = RouteTable(redis)
-    view = View(bench.context, table, Place(bench.context.topics.routes.name, 0))
+    sink = RedisSink(bench.context, table, Place(bench.context.topics.routes.name, 0))
     for version in (5, 9, 7):
-        await view.handle([Delivery("e", 0.0, route(version), 0, version)])
+        await sink.handle([IncomingEvent("e", 0.0, route(version), 0, version)])
     assert (await table.load("t")).routes["k"].version.offset == 9
 
 
 async def test_redis_that_is_away_is_waited_for(bench):
     away = Redis.from_url("redis://127.0.0.1:1/0")
-    view = View(bench.context, RouteTable(away), Place(bench.context.topics.routes.name, 0))
+    sink = RedisSink(bench.context, RouteTable(away), Place(bench.context.topics.routes.name, 0))
     with pytest.raises(UnavailableError):
-        await view.handle([Delivery("e", 0.0, route(1), 0, 1)])
+        await sink.handle([IncomingEvent("e", 0.0, route(1), 0, 1)])
     await away.aclose()
 
 

@@ -1,4 +1,4 @@
-"""view: reads `jitr.routes` and `jitr.tasks` and keeps the routing table in Redis the same, by version.
+"""redis-sink: reads `jitr.routes` and `jitr.tasks` and keeps the routing table in Redis the same, by version.
 
 Once a second it looks whether the table is whole, and writes it again where Redis was flushed or came back
 from an old dump.
@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from jitr.agents.runtime.context import Context
 from jitr.agents.runtime.faust_app import Agent
-from jitr.agents.runtime.handler import Delivery, Handler, Output, Place
+from jitr.agents.runtime.handler import Handler, IncomingEvent, Output, Place
 from jitr.router.table import RouteTable
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.events import Event
@@ -27,20 +27,20 @@ log = get_logger(__name__)
 LOOK_S = 1.0
 
 
-def view(context: Context, table: RouteTable) -> Agent[Route | Task]:
+def redis_sink(context: Context, table: RouteTable) -> Agent[Route | Task]:
     """Make the agent."""
     topics = context.topics
     return Agent(
-        "view",
+        "redis-sink",
         (topics.routes, topics.tasks),
-        lambda place: View(context, table, place),
+        lambda place: RedisSink(context, table, place),
         batch_s=0.005,
         linger_s=0.0,
         beside=lambda: keep_whole(context, table),
     )
 
 
-class View(Handler[Route | Task]):
+class RedisSink(Handler[Route | Task]):
     """Applies the rows of one partition."""
 
     def __init__(self, context: Context, table: RouteTable, place: Place) -> None:
@@ -54,9 +54,9 @@ class View(Handler[Route | Task]):
             return decode(event.data, Task)
         return decode(event.data, Transition).route
 
-    async def handle(self, batch: Sequence[Delivery[Route | Task]]) -> list[Output]:
+    async def handle(self, batch: Sequence[IncomingEvent[Route | Task]]) -> list[Output]:
         """Apply rows; the script leaves out what is not newer."""
-        rows = [delivery.value for delivery in batch]
+        rows = [incoming.value for incoming in batch]
         try:
             await self._table.apply_tasks([row for row in rows if isinstance(row, Task)])
             await self._table.apply_routes([row for row in rows if isinstance(row, Route)])
@@ -72,7 +72,7 @@ async def keep_whole(context: Context, table: RouteTable) -> None:
         try:
             await look(context, table, epochs)
         except RedisError as error:
-            log.warning("view: waiting for Redis: %s", error)
+            log.warning("redis-sink: waiting for Redis: %s", error)
         await asyncio.sleep(LOOK_S)
 
 
@@ -105,7 +105,7 @@ async def look(context: Context, table: RouteTable, epochs: dict[str, str | None
         if missing or behind or there.broken:
             applied = await table.apply_tasks(tasks[tenant]) + await table.apply_routes(routes[tenant])
             if applied:
-                log.warning("view: %d rows of tenant %s were missing or old in Redis", applied, tenant)
+                log.debug("redis-sink: %d rows of tenant %s were missing or old in Redis", applied, tenant)
                 rebuilt.append(tenant)
             epochs[tenant] = await table.epoch(tenant)
         else:

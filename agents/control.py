@@ -1,4 +1,4 @@
-"""steer: reads `jitr.evidence` by task; one pure function moves rows, on `jitr.routes` and `jitr.ledger`.
+"""control: reads `jitr.evidence` by task; one pure function moves rows, on `jitr.routes` and `jitr.ledger`.
 
 The version of a row is where the evidence stands that caused it, so that two writers write the same rows.
 """
@@ -12,7 +12,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from jitr.agents.runtime.context import Context
 from jitr.agents.runtime.faust_app import Agent
-from jitr.agents.runtime.handler import Delivery, Output, Place, StatefulHandler
+from jitr.agents.runtime.handler import IncomingEvent, Output, Place, StatefulHandler
 from jitr.models import lifecycle
 from jitr.schemas.authors import Author
 from jitr.schemas.events import Event
@@ -21,12 +21,12 @@ from jitr.schemas.record import decode, encode, record_error
 from jitr.schemas.routes import Route, RouteVersion, Transition
 
 
-def steer(context: Context) -> Agent[Evidence]:
+def control(context: Context) -> Agent[Evidence]:
     """Make the agent."""
     return Agent(
-        "steer",
+        "control",
         (context.topics.evidence,),
-        lambda place: Steer(context, place),
+        lambda place: RouteController(context, place),
         batch_s=0.005,
         linger_s=0.0,
     )
@@ -35,7 +35,7 @@ def steer(context: Context) -> Agent[Evidence]:
 _decode = msgspec.json.Decoder(Evidence).decode
 
 
-class Steer(StatefulHandler[Evidence]):
+class RouteController(StatefulHandler[Evidence]):
     """The routes of the tasks in one partition."""
 
     def __init__(self, context: Context, place: Place) -> None:
@@ -55,20 +55,20 @@ class Steer(StatefulHandler[Evidence]):
             else:
                 event.author.must_be("worker")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise record_error(error, "steer") from error
+            raise record_error(error, "control") from error
         return evidence
 
-    def handle(self, batch: Sequence[Delivery[Evidence]]) -> list[Output]:
+    def handle(self, batch: Sequence[IncomingEvent[Evidence]]) -> list[Output]:
         """Apply evidence to rows, in order."""
         topics = self._context.topics
         outputs: list[Output] = []
         # several pieces of evidence in one record have one version: only their last row may be seen
         rows: dict[tuple[str, int], Output] = {}
-        for delivery in batch:
-            evidence = delivery.value
+        for incoming in batch:
+            evidence = incoming.value
             route = self._route(evidence)
-            version = RouteVersion(incarnation=self._now(), offset=delivery.offset)
-            if version == route.version and delivery.index > 0:
+            version = RouteVersion(incarnation=self._now(), offset=incoming.offset)
+            if version == route.version and incoming.index > 0:
                 # the same record moved the row just now
                 before = msgspec.structs.replace(version, offset=version.offset - 1)
                 route = msgspec.structs.replace(route, version=before)
@@ -85,15 +85,15 @@ class Steer(StatefulHandler[Evidence]):
                 reason=step.reason,
                 time=evidence.time,
                 step=step.moved,
-                by=_by(evidence, delivery.author),
+                by=_by(evidence, incoming.author),
             )
             # a row that leaves its bounds, by sums that do, would be read by nobody
-            decode(encode(transition), Transition, stage="steer")
+            decode(encode(transition), Transition, stage="control")
             self.results["moved" if step.moved else "counted"] += 1
             self._routes[evidence.task] = step.route
-            id = f"{evidence.task}/{version}/{delivery.index}"
-            rows.pop((evidence.task, delivery.offset), None)
-            rows[evidence.task, delivery.offset] = Output(
+            id = f"{evidence.task}/{version}/{incoming.index}"
+            rows.pop((evidence.task, incoming.offset), None)
+            rows[evidence.task, incoming.offset] = Output(
                 topics.routes.name, evidence.task, id, evidence.time, transition
             )
             if step.moved or step.refused:

@@ -7,9 +7,8 @@ from typing import Any
 
 from stage.servers.kafka import Kafka, eventually, settings_for
 
-from jitr.agents.runtime.faust_app import Agent, Delivery
-from jitr.agents.runtime.handler import Delivery as Delivered
-from jitr.agents.runtime.handler import Handler, Output
+from jitr.agents.runtime.faust_app import Agent, FaustRunner
+from jitr.agents.runtime.handler import Handler, IncomingEvent, Output
 from jitr.agents.runtime.metrics import Metrics
 from jitr.schemas.events import Event
 from jitr.schemas.evidence import Tick
@@ -25,15 +24,15 @@ class Slow(Handler[str]):
     def read(self, event: Event) -> str:
         return event.id
 
-    async def handle(self, batch: Sequence[Delivered[str]]) -> list[Output]:
-        self.seen += [delivery.id for delivery in batch]
+    async def handle(self, batch: Sequence[IncomingEvent[str]]) -> list[Output]:
+        self.seen += [event.id for event in batch]
         await self.go.wait()
         return []
 
 
-async def rebalance(delivery: Delivery[Any]) -> None:
+async def rebalance(runner: FaustRunner[Any]) -> None:
     """What Faust does in a rebalance that leaves everything with us."""
-    app, places = delivery.app, set(delivery.places)
+    app, places = runner.app, set(runner.places)
     await app._on_partitions_revoked(places)
     await app.consumer.on_partitions_revoked(set())
     await app._on_partitions_assigned(places, app.consumer_generation_id)
@@ -49,15 +48,15 @@ async def test_what_was_dropped_in_a_rebalance_comes_again_where_nothing_was_com
     agent: Agent[Any] = Agent("slow", (source,), lambda place: Slow(seen, go), batch=1, finish_s=0.1)
     ticks = [Tick(id=f"e{i}", tenant="t", task="k", time=0.0) for i in range(3)]
     async with Kafka(settings) as kafka:
-        delivery = Delivery(agent, settings, Metrics("w"))
-        await delivery.start()
+        runner = FaustRunner(agent, settings, Metrics("w"))
+        await runner.start()
         try:
-            await delivery.assigned.wait()
+            await runner.assigned.wait()
             await kafka.publish(source.name, ticks, pack=1, key="k")
             await eventually(lambda: seen == ["e0"])
-            await rebalance(delivery)
+            await rebalance(runner)
             await eventually(lambda: seen == ["e0", "e0"])
             go.set()
             await eventually(lambda: seen[-2:] == ["e1", "e2"])
         finally:
-            await delivery.stop()
+            await runner.stop()

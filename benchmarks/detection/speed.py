@@ -90,7 +90,7 @@ def unique_prompts(report: Report, options: Options) -> None:
         spent += process_time() - started
     report.add(case, "jitr", "mine_calls_per_s", n / spent, "calls/s")
     report.add(case, "jitr", "memory_mb", max(0.0, _resident_mb() - before), "MB")
-    report.add(case, "jitr", "tasks", len([m for m in miner.shelf.live.values() if m.n >= 20]))
+    report.add(case, "jitr", "tasks", len([m for m in miner.clusters.live.values() if m.n >= 20]))
 
 
 def _resident_mb() -> float:

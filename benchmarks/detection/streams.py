@@ -146,7 +146,7 @@ def styled(
     most: int = CALLS_A_TASK,
     mark: str = "",
 ) -> list[Prompt]:
-    """Calls of tasks in one style of prompt: definition first, last, with examples, or in a frame."""
+    """Calls of tasks in one style of prompt: definition first, last, with examples, or in a wrapper."""
     rng = random.Random(seed)
     out = []
     for task in sorted(instances):

@@ -54,7 +54,7 @@ def jitr(calls: Sequence[Prompt], seed: int) -> Result:
         found = miner.match(normalise(call.text))
         final.append(None if found is None else found.id)
     match_s = process_time() - started
-    arrival: list[Hashable | None] = [None if id is None else miner.shelf.resolve(id) for id in raw]
+    arrival: list[Hashable | None] = [None if id is None else miner.clusters.resolve(id) for id in raw]
     return Result(
         arrival,
         final,

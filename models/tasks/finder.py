@@ -9,7 +9,7 @@ import msgspec
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import SignatureKey, key_of, named_of, text_of
 from jitr.models.tasks.matching.text import MARKS
-from jitr.models.tasks.mining.catalogue import MinerPolicy
+from jitr.models.tasks.mining.clustering import MinerPolicy
 from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.records import curation, state
 from jitr.models.tasks.records.lineage import Found, Waiting
@@ -178,11 +178,11 @@ class Finder:
         out: list[tuple[int, Task]] = []
         for pool in self._pools.values():
             for id, case in pool.cases.items():
-                mined = pool.miner.shelf.live.get(id)
+                cluster = pool.miner.clusters.live.get(id)
                 if case.task is not None:
                     out.append((case.order, case.task))
-                elif mined is not None:
-                    out.append((case.order, record(case, pool.key, (mined.pattern,), frozenset())))
+                elif cluster is not None:
+                    out.append((case.order, record(case, pool.key, (cluster.pattern,), frozenset())))
         for named in self._named.values():
             case = named.case
             out.append(

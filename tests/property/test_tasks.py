@@ -13,7 +13,7 @@ from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import normalise
-from jitr.models.tasks.mining.catalogue import MinerPolicy
+from jitr.models.tasks.mining.clustering import MinerPolicy
 from jitr.models.tasks.mining.items import items_of, shorten
 from jitr.models.tasks.mining.miner import Miner
 from jitr.schemas.calls import Call, Message, Response
@@ -213,6 +213,6 @@ def test_replays_lose_no_task_and_memory_stays_flat():
         for i, text in enumerate(texts):
             miner.add(normalise(text), n * len(texts) + i)
         miner.events.clear()
-        sizes.append((len(miner.shelf), len(miner.window)))
+        sizes.append((len(miner.clusters), len(miner.window)))
     assert len(set(sizes[2:])) == 1
     assert sizes[-1][0] == 3

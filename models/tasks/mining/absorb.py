@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import ALNUM, clauses, tail_of, weight
-from jitr.models.tasks.mining.cluster import Mined
+from jitr.models.tasks.mining.cluster import Cluster
 from jitr.models.tasks.mining.edges import STRONG, left_edge, right_edge
 
 
-def covered(pattern: Pattern, others: Iterable[Mined]) -> list[Mined]:
+def covered(pattern: Pattern, others: Iterable[Cluster]) -> list[Cluster]:
     """Those of some templates that are longer than a pattern and whose first member it matches; none whose
     texts may have more words than it allows.
 
@@ -25,7 +25,7 @@ def covered(pattern: Pattern, others: Iterable[Mined]) -> list[Mined]:
     return found
 
 
-def absorbs(pattern: Pattern, texts: Sequence[str], n: int, other: Mined) -> bool:
+def absorbs(pattern: Pattern, texts: Sequence[str], n: int, other: Cluster) -> bool:
     """Whether `pattern` says all that matters of an older, longer template.
 
     Parameters
@@ -36,7 +36,7 @@ def absorbs(pattern: Pattern, texts: Sequence[str], n: int, other: Mined) -> boo
         Texts it was read from.
     n : int
         How many calls it has had.
-    other : Mined
+    other : Cluster
         The template that may be taken over.
     """
     if pattern.size >= other.pattern.size or not other.members:

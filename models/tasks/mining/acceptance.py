@@ -1,8 +1,8 @@
-"""Whether a draft is believed: all that speaks against it, the cheap reasons first."""
+"""Accepts or rejects a draft: every objection is tried, the cheap ones first."""
 
 from jitr.models.tasks.matching.text import HEAD, TAIL, weight
-from jitr.models.tasks.mining.cluster import Mined
-from jitr.models.tasks.mining.cluster_store import Shelf
+from jitr.models.tasks.mining.cluster import Cluster
+from jitr.models.tasks.mining.cluster_store import ClusterStore
 from jitr.models.tasks.mining.draft import Draft
 from jitr.models.tasks.mining.objections import (
     few_neighbours,
@@ -11,33 +11,33 @@ from jitr.models.tasks.mining.objections import (
     stands_at_an_end,
     telling,
 )
-from jitr.models.tasks.mining.wrappers import Dissolved
+from jitr.models.tasks.mining.wrappers import DissolvedWrappers
 
 _ENDS = HEAD + TAIL
 _LONG_RUN = 12
 
 
-class Judge:
-    """Judges drafts by what is on the shelf.
+class Acceptance:
+    """Accepts or rejects drafts by the clusters that are known.
 
     Parameters
     ----------
-    shelf : Shelf
+    clusters : ClusterStore
         Known templates, and what their slots held.
-    dissolved : Dissolved
-        Frames that must wait.
+    dissolved : DissolvedWrappers
+        Wrappers that must wait.
     """
 
-    __slots__ = ("dissolved", "shelf")
+    __slots__ = ("clusters", "dissolved")
 
-    def __init__(self, shelf: Shelf, dissolved: Dissolved) -> None:
-        self.shelf = shelf
+    def __init__(self, clusters: ClusterStore, dissolved: DissolvedWrappers) -> None:
+        self.clusters = clusters
         self.dissolved = dissolved
 
-    def believes(self, found: Draft, clock: int, parent: Mined | None = None) -> bool:
-        """Judge a draft that has support, the cheap reasons against it first."""
+    def accepts(self, found: Draft, clock: int, parent: Cluster | None = None) -> bool:
+        """Whether a draft that has support may become a template; the cheap objections come first."""
         n = len(found.members)
-        shelf = self.shelf
+        clusters = self.clusters
         if parent is None and self.dissolved.waits(found.pattern, clock):
             return False
         if same_slot_values(found) or stands_at_an_end(found):
@@ -48,8 +48,8 @@ class Judge:
         if n < 24:
             for run in found.pattern.runs:
                 if weight(run) >= _LONG_RUN:
-                    covering = shelf.covering(found.texts) if covering is None else covering
-                    if shelf.holds_run(run, covering):
+                    covering = clusters.covering(found.texts) if covering is None else covering
+                    if clusters.holds_run(run, covering):
                         return False
         if parent is None:
             return not self._is_mixture(found, covering)
@@ -57,15 +57,15 @@ class Judge:
 
     def _is_mixture(self, found: Draft, covering: set[int] | None) -> bool:
         """Strong items that repeat in a part of the group say that it holds more than one template."""
-        shelf = self.shelf
+        clusters = self.clusters
         repeated = repeated_items(found)
         strong: set[str] = set()
         for item in repeated:
             if item[0] in _ENDS and item[1:] not in repeated:
                 continue
             if telling(item, found.pattern):
-                covering = shelf.covering(found.texts) if covering is None else covering
-                if not shelf.is_slot_value(item.lstrip(_ENDS), covering):
+                covering = clusters.covering(found.texts) if covering is None else covering
+                if not clusters.is_slot_value(item.lstrip(_ENDS), covering):
                     strong.add(item)
         if not strong:
             return False

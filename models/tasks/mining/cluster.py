@@ -1,4 +1,4 @@
-"""A template as the miner keeps it: its members, and how its slots begin while it is young."""
+"""A cluster of prompts with one template: a sample of its members, and how its slots begin at first."""
 
 from collections.abc import Sequence
 
@@ -34,8 +34,8 @@ def block_slots(pattern: Pattern) -> tuple[int, ...]:
     return tuple(found)
 
 
-class Mined:
-    """A live template with its number, its sampled members and its counts."""
+class Cluster:
+    """Prompts that share a template: its number, a sample of its members and its counts."""
 
     __slots__ = (
         "blocks",

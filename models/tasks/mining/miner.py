@@ -5,24 +5,24 @@ from zlib import crc32
 
 from jitr.models.tasks.matching.text import HEAD, TAIL
 from jitr.models.tasks.mining.absorb import absorbs, covered
-from jitr.models.tasks.mining.acceptance import Judge
+from jitr.models.tasks.mining.acceptance import Acceptance
 from jitr.models.tasks.mining.asked import closed
-from jitr.models.tasks.mining.catalogue import Catalogue, Event, MinerPolicy
-from jitr.models.tasks.mining.cluster import MEMBERS, YOUNG, Mined
+from jitr.models.tasks.mining.cluster import MEMBERS, YOUNG, Cluster
+from jitr.models.tasks.mining.clustering import Clustering, Event, MinerPolicy
 from jitr.models.tasks.mining.draft import Draft, draft, holders_of, tolerance
 from jitr.models.tasks.mining.items import is_word, items_of, shorten
 from jitr.models.tasks.mining.refine import format_drafts, split_drafts
 from jitr.models.tasks.mining.short import SUPPORT, may_be_short, short_family
 from jitr.models.tasks.mining.support import opens_or_ends, support_needed
 from jitr.models.tasks.mining.window import FEWEST, MOST_HOLDERS, Entry
-from jitr.models.tasks.mining.wrappers import Dissolved, is_frame
+from jitr.models.tasks.mining.wrappers import DissolvedWrappers, is_wrapper
 
 _ENDS = HEAD + TAIL
 _MOST_SEEN = 30_000
 _FEWEST_OF_A_WORD = 24
 
 
-class Miner(Catalogue):
+class Miner(Clustering):
     """Finds the templates in one stream of texts; deterministic, in bounded memory, without a quadratic step.
 
     Parameters
@@ -42,15 +42,15 @@ class Miner(Catalogue):
 
     def __init__(self, policy: MinerPolicy | None = None) -> None:
         super().__init__(policy or MinerPolicy())
-        self.dissolved = Dissolved()
-        self.judge = Judge(self.shelf, self.dissolved)
+        self.dissolved = DissolvedWrappers()
+        self.acceptance = Acceptance(self.clusters, self.dissolved)
         self.seen: list[set[int]] = [set(), set()]
 
     # the fast path
 
-    def match(self, text: str) -> Mined | None:
+    def match(self, text: str) -> Cluster | None:
         """The live template of a normalised text; learns nothing."""
-        return self.shelf.find(text)
+        return self.clusters.find(text)
 
     def add(self, text: str, seq: int, answer: str | None = None, time: float = 0.0) -> int | None:
         """Learn from one normalised text.
@@ -73,35 +73,35 @@ class Miner(Catalogue):
         """
         if not text:
             return None
-        mined = self.shelf.find(text)
-        if mined is not None:
-            self.hit(mined, text, seq, answer, time)
-            return mined.id
+        cluster = self.clusters.find(text)
+        if cluster is not None:
+            self.hit(cluster, text, seq, answer, time)
+            return cluster.id
         return self._miss(text, seq, answer, time)
 
-    def hit(self, mined: Mined, text: str, seq: int, answer: str | None, time: float) -> None:
+    def hit(self, cluster: Cluster, text: str, seq: int, answer: str | None, time: float) -> None:
         """Count a member, sample it, and refine its template when that is due."""
         self.clock += 1
-        mined.n += 1
-        mined.last = self.clock
-        if mined.n < YOUNG:
-            if mined.blocks:
-                self._count_heads(mined, text)
-        elif mined.heads:
-            mined.heads = {}
-        if mined.samples:
+        cluster.n += 1
+        cluster.last = self.clock
+        if cluster.n < YOUNG:
+            if cluster.blocks:
+                self._count_heads(cluster, text)
+        elif cluster.heads:
+            cluster.heads = {}
+        if cluster.samples:
             kept = shorten(text)
-            if kept is text or mined.pattern.matches(kept):
-                mined.sample(Entry(seq, kept, (), answer, time))
-                self.shelf.slot_values.note(mined.between(kept), mined.id)
-        if mined.n >= mined.next_refinement:
-            mined.schedule()
+            if kept is text or cluster.pattern.matches(kept):
+                cluster.sample(Entry(seq, kept, (), answer, time))
+                self.clusters.slot_values.note(cluster.between(kept), cluster.id)
+        if cluster.n >= cluster.next_refinement:
+            cluster.schedule()
             before = len(self.events)
-            self._refine(mined)
-            mined.quiet = mined.quiet + 1 if len(self.events) == before else 0
+            self._refine(cluster)
+            cluster.quiet = cluster.quiet + 1 if len(self.events) == before else 0
 
-    def _count_heads(self, mined: Mined, text: str) -> None:
-        blocks = mined.blocks_of(text)
+    def _count_heads(self, cluster: Cluster, text: str) -> None:
+        blocks = cluster.blocks_of(text)
         if not blocks:
             return
         # exact repeats are no evidence; two generations of checksums keep the memory bounded
@@ -109,7 +109,7 @@ class Miner(Catalogue):
         new, old = self.seen
         if digest not in new and digest not in old:
             new.add(digest)
-            mined.count_heads(blocks)
+            cluster.count_heads(blocks)
             if len(new) >= _MOST_SEEN:
                 self.seen = [set(), new]
 
@@ -131,9 +131,9 @@ class Miner(Catalogue):
             if len(group) < FEWEST or group in tried or (len(group) < _FEWEST_OF_A_WORD and is_word(item)):
                 continue
             tried.add(group)
-            mined = self._mine(item, group)
-            if mined is not None and seq not in window.entries:
-                return mined.id
+            cluster = self._mine(item, group)
+            if cluster is not None and seq not in window.entries:
+                return cluster.id
         return None
 
     def _forget(self, now: float) -> None:
@@ -150,7 +150,7 @@ class Miner(Catalogue):
             window.drop(oldest.seq)
             self.events.append(Event("forgotten", seqs=(oldest.seq,)))
 
-    def _mine(self, seed: str, group: tuple[int, ...]) -> Mined | None:
+    def _mine(self, seed: str, group: tuple[int, ...]) -> Cluster | None:
         members = [self.window.entries[seq] for seq in group]
         able = self._able(seed, members)
         texts = [e.text for e in members]
@@ -177,7 +177,7 @@ class Miner(Catalogue):
         if len(members) < needed:
             self.window.wait(seed, min(needed, 2 * len(group)))
             return None
-        if not self.judge.believes(found, self.clock):
+        if not self.acceptance.accepts(found, self.clock):
             return None
         return self._establish(found, group)
 
@@ -211,62 +211,62 @@ class Miner(Catalogue):
 
     # refinement
 
-    def _refine(self, mined: Mined) -> None:
-        shelf = self.shelf
-        mined.members = list({e.text: e for e in mined.members}.values())
-        if mined.checked != shelf.changes:
-            mined.checked = shelf.changes
-            mined.members = [e for e in mined.members if shelf.find(e.text) is mined]
-        if len(mined.members) < 12:
+    def _refine(self, cluster: Cluster) -> None:
+        clusters = self.clusters
+        cluster.members = list({e.text: e for e in cluster.members}.values())
+        if cluster.checked != clusters.changes:
+            cluster.checked = clusters.changes
+            cluster.members = [e for e in cluster.members if clusters.find(e.text) is cluster]
+        if len(cluster.members) < 12:
             return
-        texts = mined.texts()
-        for other in covered(mined.pattern, shelf.live.values()):
-            if other is not mined and absorbs(mined.pattern, texts, mined.n, other):
-                self._merge(other, mined)
-        entries = mined.entries()
-        if closed(entries) and self._join_twin(mined, entries):
+        texts = cluster.texts()
+        for other in covered(cluster.pattern, clusters.live.values()):
+            if other is not cluster and absorbs(cluster.pattern, texts, cluster.n, other):
+                self._merge(other, cluster)
+        entries = cluster.entries()
+        if closed(entries) and self._join_twin(cluster, entries):
             return
-        covering = shelf.covering(texts)
-        framed = is_frame(mined, entries, shelf, covering)
-        if framed:
-            mined.next_refinement = min(mined.next_refinement, mined.n + 64)
-            if self.dissolved.times(mined.pattern) < 3 and not self.dissolved.waits(
-                mined.pattern, self.clock
+        covering = clusters.covering(texts)
+        wraps = is_wrapper(cluster, entries, clusters, covering)
+        if wraps:
+            cluster.next_refinement = min(cluster.next_refinement, cluster.n + 64)
+            if self.dissolved.times(cluster.pattern) < 3 and not self.dissolved.waits(
+                cluster.pattern, self.clock
             ):
-                self._dissolve(mined)
+                self._dissolve(cluster)
                 return
-        formats = format_drafts(mined, entries)
+        formats = format_drafts(cluster, entries)
         for found in formats:
-            self._split(found, mined)
+            self._split(found, cluster)
         if formats:
-            entries = mined.entries()
-        for found in split_drafts(mined, entries, shelf, covering, framed):
-            self._split(found, mined)
+            entries = cluster.entries()
+        for found in split_drafts(cluster, entries, clusters, covering, wraps):
+            self._split(found, cluster)
 
-    def _dissolve(self, mined: Mined) -> None:
-        """Take a frame down and mine its members again."""
-        self.dissolved.note(mined.pattern, self.clock)
-        entries = mined.entries()
-        self._remove(mined)
+    def _dissolve(self, cluster: Cluster) -> None:
+        """Take a wrapper down and mine its members again."""
+        self.dissolved.note(cluster.pattern, self.clock)
+        entries = cluster.entries()
+        self._remove(cluster)
         back: list[Entry] = []
         for entry in entries:
-            if self.shelf.find(entry.text) is None and self.window.seq_of(entry.text) is None:
+            if self.clusters.find(entry.text) is None and self.window.seq_of(entry.text) is None:
                 back.append(entry)
         for entry in back:
             self._miss(entry.text, entry.seq, entry.answer, entry.time)
 
-    def _split(self, found: Draft, mined: Mined) -> None:
+    def _split(self, found: Draft, cluster: Cluster) -> None:
         if len(found.members) < support_needed(found, splitting=True):
             return
-        if not self.judge.believes(found, self.clock, mined):
+        if not self.acceptance.accepts(found, self.clock, cluster):
             return
         before = self.next_id
-        child = self._establish(found, (), mined)
+        child = self._establish(found, (), cluster)
         if child.id < before:
             return
-        moved = [e for e in mined.members if self.shelf.find(e.text) is child]
+        moved = [e for e in cluster.members if self.clusters.find(e.text) is child]
         child.members = moved[:MEMBERS]
         child.n += len(moved)
-        mined.members = [e for e in mined.members if self.shelf.find(e.text) is mined]
-        mined.n = max(len(mined.members), mined.n - len(moved))
-        self.events.append(Event("split", mined.id, child.id))
+        cluster.members = [e for e in cluster.members if self.clusters.find(e.text) is cluster]
+        cluster.n = max(len(cluster.members), cluster.n - len(moved))
+        self.events.append(Event("split", cluster.id, child.id))

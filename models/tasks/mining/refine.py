@@ -7,8 +7,8 @@ from itertools import chain
 
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import ALNUM, DELIMITERS, HEAD, TAIL, clauses, head_of, tail_of, weight
-from jitr.models.tasks.mining.cluster import Mined
-from jitr.models.tasks.mining.cluster_store import Shelf
+from jitr.models.tasks.mining.cluster import Cluster
+from jitr.models.tasks.mining.cluster_store import ClusterStore
 from jitr.models.tasks.mining.draft import Draft, common_items, draft
 from jitr.models.tasks.mining.edges import STRONG, left_edge, right_edge
 from jitr.models.tasks.mining.ends import shows_examples
@@ -20,14 +20,14 @@ _INSTRUCTION = 8
 _FORMAT = re.compile(r"\W*[Aa1iI]?\W+|")  # how a list or a quotation begins
 
 
-def seeds(mined: Mined, entries: Sequence[Entry], framed: bool) -> list[str]:
+def seeds(cluster: Cluster, entries: Sequence[Entry], wraps: bool) -> list[str]:
     """Items that a good part of the members hold and the template does not: what a second one would
     add.
     """
     counts = Counter(chain.from_iterable([e.items for e in entries]))
     n = len(entries)
-    least = max(5 if framed else 6, (0.08 if framed else 0.12) * n)
-    found = [x for x, c in counts.items() if least <= c <= 0.9 * n and _tells(x, mined.pattern)]
+    least = max(5 if wraps else 6, (0.08 if wraps else 0.12) * n)
+    found = [x for x, c in counts.items() if least <= c <= 0.9 * n and _tells(x, cluster.pattern)]
     # several headings that come and go freely are optional fields, and optional fields are slot values
     headings: list[set[int]] = []
     for item in found:
@@ -54,15 +54,15 @@ def _tells(item: str, pattern: Pattern) -> bool:
 
 
 def split_drafts(
-    mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set[int], framed: bool
+    cluster: Cluster, entries: Sequence[Entry], clusters: ClusterStore, covering: set[int], wraps: bool
 ) -> Iterator[Draft]:
     """Drafts of narrower templates in an established one; the caller judges each and takes its members."""
     done: set[tuple[int, ...]] = set()
-    seen = shelf.changes
-    for item in seeds(mined, entries, framed):
-        if shelf.changes != seen:
-            seen = shelf.changes
-            entries = [e for e in entries if shelf.find(e.text) is mined]
+    seen = clusters.changes
+    for item in seeds(cluster, entries, wraps):
+        if clusters.changes != seen:
+            seen = clusters.changes
+            entries = [e for e in entries if clusters.find(e.text) is cluster]
         part = [e for e in entries if item in e.items]
         key = tuple([e.seq for e in part])
         if key in done or len(part) < FEWEST:
@@ -71,31 +71,31 @@ def split_drafts(
         found = draft(*common_items(part), FEWEST)
         if (
             found is None
-            or found.pattern.size <= mined.pattern.size
-            or found.pattern.words < mined.pattern.words + 1
+            or found.pattern.size <= cluster.pattern.size
+            or found.pattern.words < cluster.pattern.words + 1
         ):
             continue
         rest = [e for e in entries if item not in e.items]
-        if _adds(found, mined, part, rest, shelf, covering, framed):
+        if _adds(found, cluster, part, rest, clusters, covering, wraps):
             yield found
 
 
 def _adds(
     found: Draft,
-    mined: Mined,
+    cluster: Cluster,
     part: Sequence[Entry],
     rest: Sequence[Entry],
-    shelf: Shelf,
+    clusters: ClusterStore,
     covering: set[int],
-    framed: bool,
+    wraps: bool,
 ) -> bool:
     """A split must add an aligned anchored run of two words, an inner run of three, or a heading; no mere
     slot value. Behind worked examples what recurs in mid slot is part of the value, whatever its words.
     """
-    child, parent = found.pattern, mined.pattern
+    child, parent = found.pattern, cluster.pattern
     texts = [e.text for e in part]
     others = [e.text for e in rest]
-    if _is_slot_value(mined, texts, others, framed):
+    if _is_slot_value(cluster, texts, others, wraps):
         return False
     new: list[tuple[str, bool]] = []
     if weight(child.prefix) - weight(parent.prefix) >= 2 and right_edge(child.prefix, texts) == STRONG:
@@ -116,31 +116,31 @@ def _adds(
         longest = max(clauses(bare) or [bare], key=len).strip()
         if any(sum([piece in t for t in others]) > 0.1 * len(others) for piece in (bare, longest)):
             continue  # the others hold it too, elsewhere: a value of an option
-        if heading or not shelf.holds_run(bare, covering):
+        if heading or not clusters.holds_run(bare, covering):
             return True
     return False
 
 
-def _is_slot_value(mined: Mined, texts: Sequence[str], others: Sequence[str], framed: bool) -> bool:
+def _is_slot_value(cluster: Cluster, texts: Sequence[str], others: Sequence[str], wraps: bool) -> bool:
     """Whether the part fills a slot with one value while the others fill it with many.
 
     Where another slot holds one long text in the part and one or two others elsewhere, that text is an
     instruction, and what stays the same beside it belongs to it.
     """
-    inside = [mined.pattern.slots(t) for t in texts]
-    outside = [mined.pattern.slots(t) for t in others]
+    inside = [cluster.pattern.slots(t) for t in texts]
+    outside = [cluster.pattern.slots(t) for t in others]
     found = False
-    for j in range(len(mined.pattern.inner) + 1):
+    for j in range(len(cluster.pattern.inner) + 1):
         value = inside[0][j]
         if (
             len({slots[j] for slots in inside}) != 1
             or not ALNUM.search(value)
-            or (framed and weight(value) >= 4)
+            or (wraps and weight(value) >= 4)
         ):
             continue
         counts = Counter([slots[j].strip() for slots in outside])
         if sum([c for _, c in counts.most_common(2)]) < 0.6 * len(outside) or (
-            mined.label_slot and weight(value) <= 3
+            cluster.label_slot and weight(value) <= 3
         ):
             found = True
         elif weight(value) >= _INSTRUCTION and value.strip() not in counts:
@@ -148,10 +148,10 @@ def _is_slot_value(mined: Mined, texts: Sequence[str], others: Sequence[str], fr
     return found
 
 
-def format_drafts(mined: Mined, entries: Sequence[Entry]) -> list[Draft]:
+def format_drafts(cluster: Cluster, entries: Sequence[Entry]) -> list[Draft]:
     """Two ways to begin a slot ("A." and "-"), both frequent and nothing else: two templates."""
-    filled = [mined.pattern.slots(e.text) for e in entries]
-    for j in range(len(mined.pattern.inner) + 1):
+    filled = [cluster.pattern.slots(e.text) for e in entries]
+    for j in range(len(cluster.pattern.inner) + 1):
         groups: dict[str, list[Entry]] = {}
         others = 0
         for entry, slots in zip(entries, filled, strict=True):
@@ -170,5 +170,5 @@ def format_drafts(mined: Mined, entries: Sequence[Entry]) -> list[Draft]:
         if len(second) < max(8, 0.25 * len(entries)) or len(first) + len(second) < 0.95 * len(entries):
             continue
         drafts = [draft(*common_items(groups[w]), FEWEST) for w in top if w]
-        return [d for d in drafts if d is not None and d.pattern.size > mined.pattern.size]
+        return [d for d in drafts if d is not None and d.pattern.size > cluster.pattern.size]
     return []

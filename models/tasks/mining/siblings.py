@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import ALNUM, WORD
-from jitr.models.tasks.mining.cluster import Mined
+from jitr.models.tasks.mining.cluster import Cluster
 
 _MOST_KEYS = 40_000
 _MOST_WORDS = 40
@@ -34,7 +34,7 @@ class Siblings:
             for m in WORD.finditer(run)
         ]
 
-    def family(self, pattern: Pattern, live: Mapping[int, Mined]) -> tuple[Pattern, list[int]] | None:
+    def family(self, pattern: Pattern, live: Mapping[int, Cluster]) -> tuple[Pattern, list[int]] | None:
         """The template with a slot that three known ones and this one share, and the three.
 
         Parameters
@@ -57,7 +57,9 @@ class Siblings:
                 return wide, ids
         return None
 
-    def twins(self, pattern: Pattern, id: int, live: Mapping[int, Mined]) -> Iterator[tuple[Pattern, Mined]]:
+    def twins(
+        self, pattern: Pattern, id: int, live: Mapping[int, Cluster]
+    ) -> Iterator[tuple[Pattern, Cluster]]:
         """Templates that differ from this one in one word, with the template that has a slot there."""
         if pattern.words > _MOST_WORDS:
             return
@@ -69,7 +71,7 @@ class Siblings:
                 if wide.words >= _FAMILY and all(wide.matches(t) for t in live[i].texts()[:3]):
                     yield wide, live[i]
 
-    def note(self, pattern: Pattern, id: int, live: Mapping[int, Mined]) -> None:
+    def note(self, pattern: Pattern, id: int, live: Mapping[int, Cluster]) -> None:
         """File a template under each of its words left out."""
         if pattern.words > _MOST_WORDS:
             return

@@ -1,4 +1,4 @@
-"""Is a draft a template? How many prompts it takes to believe it."""
+"""How many prompts must share a draft before it may become a template."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -44,18 +44,17 @@ def terse(members: Sequence[Entry]) -> bool:
 
 
 def support_needed(draft: Draft, *, splitting: bool = False) -> int:
-    """How many prompts must share a draft before it is believed.
+    """How many prompts must share a draft before it may become a template.
 
-    Evidence is the number of distinct constant words (letters and digits count a half, text that is not
-    aligned a half),
-    +2 for each further distinct run (+1 if one word), -2 if there is neither prefix nor suffix. In a
-    conversation
-    only the last message counts: what stands before it is the same for all that an application asks.
+    The score of a draft is its number of distinct constant words (letters and digits count a half, text that
+    is not aligned a half), +2 for each further distinct run (+1 if one word), -2 if there is neither prefix
+    nor suffix. In a conversation only the last message counts: what stands before it is the same for all that
+    an application asks.
 
     Returns
     -------
     int
-        6 for strong evidence to 30 for one word; more than any group holds if it is none at all.
+        6 for a high score to 30 for one word; more than any group holds where the draft can be no template.
     """
     pattern = draft.pattern
     context, own = _last_message(pattern)
@@ -102,13 +101,13 @@ def _support_by_words(pattern: Pattern, runs: int, ends: Ends, splitting: bool) 
     if open_end and pattern.words < 6 and not _closes(pattern, ends):
         return _NEVER
     distinct = {run for run in pattern.runs if run}
-    evidence = words + sum(sorted([2 if weight(run) >= 2 else 1 for run in distinct])[1:])
+    score = words + sum(sorted([2 if weight(run) >= 2 else 1 for run in distinct])[1:])
     if not pattern.prefix and not pattern.suffix:
-        evidence -= 2
+        score -= 2
         if pattern.words < 3:
             return _NEVER
     for least, support in _SUPPORT:
-        if evidence >= least:
+        if score >= least:
             return 5 if splitting and support == 6 else support
     # a lone word is a label ("Summary:") or it is the end of a file name
     lone = pattern.words < 2 and not any(edge(run) == STRONG for run in pattern.runs)
@@ -176,7 +175,7 @@ def opens_or_ends(members: Sequence[Entry]) -> bool:
     found = right_edge(prefix, texts) if prefix else left_edge(suffix, texts)
     if found == STRONG or (found == WEAK and words >= _LONG_OPENING):
         return False
-    # of few prompts not even runs in the middle would be believed
+    # of few prompts not even runs in the middle would be accepted
     if found != NONE or words >= _LONG_OPENING or len(texts) >= _MANY:
         starts, stops = [len(prefix)] * len(texts), [len(t) - len(suffix) for t in texts]
         if words >= 1 and prefix and common_gaps(texts, starts, stops):

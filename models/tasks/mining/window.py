@@ -26,7 +26,7 @@ class Entry(msgspec.Struct, gc=False):
     text : str
         Normalised and shortened.
     items : tuple of str
-        What it is mined by; empty until they are needed.
+        What it is cluster by; empty until they are needed.
     answer : str or None
         The teacher's answer if it is short, else None.
     time : float

@@ -1,11 +1,11 @@
-"""Frames: constant text round the instructions of many tasks, dissolved so that the tasks can be seen."""
+"""Finds wrappers, constant text round the instructions of many tasks, and dissolves them into those tasks."""
 
 from collections.abc import Sequence
 
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import weight
-from jitr.models.tasks.mining.cluster import Mined
-from jitr.models.tasks.mining.cluster_store import Shelf
+from jitr.models.tasks.mining.cluster import Cluster
+from jitr.models.tasks.mining.cluster_store import ClusterStore
 from jitr.models.tasks.mining.support import vocabulary
 from jitr.models.tasks.mining.window import Entry
 
@@ -13,8 +13,8 @@ _KEPT = 64
 YOUNGEST, OLDEST = 64, 1300
 
 
-class Dissolved:
-    """Frames that were dissolved, and how long their like must wait."""
+class DissolvedWrappers:
+    """Wrappers that were dissolved, and how long their like must wait."""
 
     __slots__ = ("rest", "seen")
 
@@ -26,10 +26,10 @@ class Dissolved:
         if not self.seen:
             return []
         words = vocabulary(pattern)
-        return [at for at, frame in self.seen if all(frame.get(w, 0) >= n for w, n in words.items())]
+        return [at for at, wrapper in self.seen if all(wrapper.get(w, 0) >= n for w, n in words.items())]
 
     def times(self, pattern: Pattern) -> int:
-        """How often a frame with these words was dissolved."""
+        """How often a wrapper with these words was dissolved."""
         return len(self._times(pattern))
 
     def waits(self, pattern: Pattern, now: int) -> bool:
@@ -38,22 +38,24 @@ class Dissolved:
         return bool(times) and now - times[-1] < self.rest * 4 ** (len(times) - 1)
 
     def note(self, pattern: Pattern, now: int) -> None:
-        """Remember that a frame was dissolved."""
+        """Remember that a wrapper was dissolved."""
         self.seen.append((now, dict(vocabulary(pattern))))
         del self.seen[:-_KEPT]
 
 
-def is_frame(mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set[int]) -> bool:
+def is_wrapper(
+    cluster: Cluster, entries: Sequence[Entry], clusters: ClusterStore, covering: set[int]
+) -> bool:
     """Whether a block slot holds the instructions of many tasks.
 
     Its beginnings are few and keep coming back, and they are no slot values known from elsewhere. After a
     heading it stands on lines of its own.
     """
-    if not YOUNGEST <= mined.n < OLDEST or not mined.heads:
+    if not YOUNGEST <= cluster.n < OLDEST or not cluster.heads:
         return False
-    pattern = mined.pattern
-    for j in mined.blocks:
-        heads = [(head, n) for (slot, head), n in mined.heads.items() if slot == j]
+    pattern = cluster.pattern
+    for j in cluster.blocks:
+        heads = [(head, n) for (slot, head), n in cluster.heads.items() if slot == j]
         total = sum([n for _, n in heads])
         if total < 48 or len(heads) * 3 > total:
             continue
@@ -64,7 +66,7 @@ def is_frame(mined: Mined, entries: Sequence[Entry], shelf: Shelf, covering: set
         again = [
             n
             for head, n in heads
-            if 2 <= n <= 0.5 * total and weight(head) >= 3 and not shelf.is_slot_value(head, covering)
+            if 2 <= n <= 0.5 * total and weight(head) >= 3 and not clusters.is_slot_value(head, covering)
         ]
         if len(again) >= 3 and sum(again) >= 0.6 * total:
             return True

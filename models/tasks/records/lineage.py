@@ -6,8 +6,8 @@ import msgspec
 
 from jitr.models.tasks.matching.inputs import input_of
 from jitr.models.tasks.matching.signature import SignatureKey, text_of
-from jitr.models.tasks.mining.catalogue import Event
-from jitr.models.tasks.mining.cluster import Mined
+from jitr.models.tasks.mining.cluster import Cluster
+from jitr.models.tasks.mining.clustering import Event
 from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.records.edits import predecessor
 from jitr.models.tasks.records.task_record import Case, ended, task_id
@@ -74,13 +74,13 @@ class Lineage:
         case = self.cases.get(id)
         if case is None:
             case = self.cases[id] = Case(seq, call.id, call.time)
-        mined = self.miner.shelf.live.get(id)
-        fits = mined is not None and mined.pattern.matches(text)
-        case.learn(seq, call, input_of(mined.pattern.slots(text)) if mined is not None and fits else text)
+        cluster = self.miner.clusters.live.get(id)
+        fits = cluster is not None and cluster.pattern.matches(text)
+        case.learn(seq, call, input_of(cluster.pattern.slots(text)) if cluster is not None and fits else text)
         if seq < case.order and case.task is None:
             case.order, case.founder = seq, call.id
         if len(case.ids) > _MOST_IDS:
-            self._prune(case, mined)
+            self._prune(case, cluster)
         # a record is looked at again when its calls have doubled
         self._touched.setdefault(id, False)
         if case.count & (case.count - 1) == 0:
@@ -88,8 +88,8 @@ class Lineage:
         return case
 
     @staticmethod
-    def _prune(case: Case, mined: Mined | None) -> None:
-        members = {e.seq for e in mined.members} if mined is not None else set()
+    def _prune(case: Case, cluster: Cluster | None) -> None:
+        members = {e.seq for e in cluster.members} if cluster is not None else set()
         case.ids = {seq: id for seq, id in case.ids.items() if seq in members}
 
     def _of_earlier(self, text: str) -> int | None:
@@ -131,7 +131,7 @@ class Lineage:
     def _split(self, event: Event, *, anew: bool = False) -> None:
         """Give some of a case's calls to the case of another template; ``anew``: under an id never used."""
         parent = self.cases.get(event.id)
-        child = self.miner.shelf.live.get(event.other)
+        child = self.miner.clusters.live.get(event.other)
         if parent is None or child is None:
             return
         members = sorted(child.members, key=lambda e: e.seq)
@@ -150,7 +150,7 @@ class Lineage:
             case.status = "task"
             of = parent.task.id if parent.task is not None else None
             case.news = Change(version=0, time=self.now, kind="split", other=of)
-            stay = self.miner.shelf.live[event.id]
+            stay = self.miner.clusters.live[event.id]
             case.count = parent.count * len(members) // max(1, len(members) + len(stay.members))
             parent.count -= case.count
             for member in members:
@@ -190,14 +190,14 @@ class Lineage:
             seqs[seq] = None
         return list(seqs)
 
-    def _recognise(self, id: int, case: Case, mined: Mined) -> None:
+    def _recognise(self, id: int, case: Case, cluster: Cluster) -> None:
         """See whether a new task is an old one whose prompt was edited, and let that one go on in it."""
-        live = self.miner.shelf.live
+        live = self.miner.clusters.live
         others = [(i, c, live[i].pattern) for i, c in self.cases.items() if c.task is not None and i in live]
-        old = predecessor(case, mined.pattern, others, self.now)
+        old = predecessor(case, cluster.pattern, others, self.now)
         if old is None:
             return
-        self.miner.supersede(live[old], mined)
+        self.miner.supersede(live[old], cluster)
         gone = self.cases.pop(old)
         self._edited[id] = None
         case.follow(gone, next(pattern for i, _, pattern in others if i == old))

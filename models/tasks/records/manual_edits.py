@@ -3,7 +3,7 @@
 import msgspec
 
 from jitr.models.tasks.matching.pattern import Pattern
-from jitr.models.tasks.mining.catalogue import Event
+from jitr.models.tasks.mining.clustering import Event
 from jitr.models.tasks.records.lineage import Found, Lineage
 from jitr.models.tasks.records.task_record import ended, task_id
 from jitr.schemas.errors import ConfigError
@@ -15,7 +15,7 @@ class Handwork(Lineage):
 
     def join(self, into: int, other: int, word: Change) -> None:
         """Let a task go on in another because a person says so; each keeps matching by its own template."""
-        live = self.miner.shelf.live
+        live = self.miner.clusters.live
         pattern = live[other].pattern
         case, gone = self.cases[into], self.cases.pop(other)
         assert case.task is not None and gone.task is not None, "people merge tasks, not candidates"
@@ -52,7 +52,7 @@ class Handwork(Lineage):
         first, *rest = [Pattern.of(s) for s in gone.task.templates]
         for pattern in (first, *rest):
             self._free(pattern, id)
-        child = self.miner.adopt(first, self.miner.shelf.live[id])
+        child = self.miner.adopt(first, self.miner.clusters.live[id])
         child.n = max(child.n, gone.count)
         del parent.parts[other]
         back = {p.key for p in (first, *rest)}
@@ -72,7 +72,7 @@ class Handwork(Lineage):
 
     def _free(self, pattern: Pattern, id: int) -> None:
         """Raise where a template is another's than this case's."""
-        known = self.miner.shelf.same(pattern)
+        known = self.miner.clusters.same(pattern)
         holds = [known.id] if known is not None else []
         holds += [i for i, c in self.cases.items() if any(p.key == pattern.key for p in c.earlier)]
         for other in holds:
@@ -99,7 +99,7 @@ class Handwork(Lineage):
             If it is another task's template already.
         """
         self._free(pattern, id)
-        child = self.miner.adopt(pattern, self.miner.shelf.live[id])
+        child = self.miner.adopt(pattern, self.miner.clusters.live[id])
         parent = self.cases[id]
         parent.earlier = [p for p in parent.earlier if p.key != pattern.key]
         if not parent.earlier:

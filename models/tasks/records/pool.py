@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from jitr.models.answers.normalize import terse
 from jitr.models.tasks.matching.signature import SignatureKey
-from jitr.models.tasks.mining.cluster import Mined
+from jitr.models.tasks.mining.cluster import Cluster
 from jitr.models.tasks.mining.items import shorten
 from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.mining.support import opens_only
@@ -58,9 +58,9 @@ class Pool(Handwork):
             self._settle()
             if seq not in self.waiting or seq in miner.window.entries:
                 break
-            mined = miner.match(text)
-            if mined is not None:
-                self._take(mined.id, seq, self.waiting.pop(seq))
+            cluster = miner.match(text)
+            if cluster is not None:
+                self._take(cluster.id, seq, self.waiting.pop(seq))
                 break
             same = miner.window.seq_of(shorten(text))
             if same is not None:
@@ -77,15 +77,15 @@ class Pool(Handwork):
     def observe(self, seq: int, text: str, call: Call) -> list[Found]:
         """Let a call that was matched elsewhere refine its template; it is not handed on."""
         self.now = max(self.now, call.time)
-        mined = self.miner.match(text)
-        if mined is None:
+        cluster = self.miner.match(text)
+        if cluster is None:
             known = self._of_earlier(text)
             if known is not None:
                 self._count(known, seq, call, text)
             return self.flush()
         answer = _terse(call)
-        self._count(mined.id, seq, call, text)
-        self.miner.hit(mined, text, seq, answer, call.time)
+        self._count(cluster.id, seq, call, text)
+        self.miner.hit(cluster, text, seq, answer, call.time)
         self._settle()
         return self.flush()
 
@@ -99,14 +99,14 @@ class Pool(Handwork):
             dropped += 1
         return dropped
 
-    def _support(self, case: Case, mined: Mined) -> int:
+    def _support(self, case: Case, cluster: Cluster) -> int:
         """Calls before a candidate is a task.
 
         A system prompt with free answers to anything may be no task at all, and as a task it would hide
         those that are
         inside it: it has to wait longer.
         """
-        if case.labels.kind == "text" and opens_only(mined.pattern):
+        if case.labels.kind == "text" and opens_only(cluster.pattern):
             return self.support * _PATIENCE
         return self.support
 
@@ -165,19 +165,19 @@ class Pool(Handwork):
         touched, self._touched = self._touched, {}
         for id, look in touched.items():
             case = self.cases.get(id)
-            mined = self.miner.shelf.live.get(id)
-            if case is None or mined is None:
+            cluster = self.miner.clusters.live.get(id)
+            if case is None or cluster is None:
                 continue
-            if case.status != "task" and case.count < self._support(case, mined):
+            if case.status != "task" and case.count < self._support(case, cluster):
                 continue
             changed = look or case.task is None
             if changed:
                 case.status = "task"
                 if case.task is None:
-                    self._recognise(id, case, mined)
+                    self._recognise(id, case, cluster)
                 before = case.task
                 taken = frozenset() if before is not None else self.names()
-                case.task = record(case, self.key, (mined.pattern, *case.earlier), taken)
+                case.task = record(case, self.key, (cluster.pattern, *case.earlier), taken)
                 case.news = None
                 changed = before is None or _differs(before, case.task)
             assert case.task is not None

@@ -8,8 +8,8 @@ from jitr.models.answers.kinds import LabelState
 from jitr.models.tasks.matching.inputs import LabelSpace
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import SignatureKey
-from jitr.models.tasks.mining.catalogue import MinerPolicy
-from jitr.models.tasks.mining.cluster import Mined
+from jitr.models.tasks.mining.cluster import Cluster
+from jitr.models.tasks.mining.clustering import MinerPolicy
 from jitr.models.tasks.mining.items import items_of
 from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.mining.window import Entry
@@ -20,8 +20,8 @@ from jitr.schemas.tasks import Task
 EntryState = tuple[int, str, str | None, float]
 
 
-class MinedState(msgspec.Struct, array_like=True):
-    """A live template."""
+class ClusterState(msgspec.Struct, array_like=True):
+    """A live cluster."""
 
     id: int
     prefix: str
@@ -54,7 +54,7 @@ class MinerState(msgspec.Struct):
     window: list[EntryState]
     overflows: dict[str, int]
     lengths: dict[str, int]
-    shelf: list[MinedState]
+    clusters: list[ClusterState]
     aliases: dict[int, int]
     owners: dict[str, tuple[int, ...]]
     siblings: list[tuple[int, tuple[str, ...], str, str, tuple[str, ...], list[int]]]
@@ -111,7 +111,7 @@ class FinderState(msgspec.Struct):
 
 def save_miner(miner: Miner) -> MinerState:
     """Everything a miner's future depends on."""
-    shelf = miner.shelf
+    clusters = miner.clusters
     return MinerState(
         clock=miner.clock,
         next_id=miner.next_id,
@@ -119,8 +119,8 @@ def save_miner(miner: Miner) -> MinerState:
         overflows=miner.window.overflows,
         lengths=miner.window.lengths(),
         waits=miner.window.waits,
-        shelf=[
-            MinedState(
+        clusters=[
+            ClusterState(
                 id=m.id,
                 prefix=m.pattern.prefix,
                 inner=m.pattern.inner,
@@ -134,10 +134,10 @@ def save_miner(miner: Miner) -> MinerState:
                 heads=[(j, head, n) for (j, head), n in m.heads.items()],
                 most_words=m.pattern.most_words,
             )
-            for m in shelf.live.values()
+            for m in clusters.live.values()
         ],
-        aliases=shelf.aliases,
-        owners=shelf.slot_values.owners,
+        aliases=clusters.aliases,
+        owners=clusters.slot_values.owners,
         siblings=[(*key, ids) for key, ids in miner.siblings.table.items()],
         dissolved=miner.dissolved.seen,
         seen=[sorted(generation) for generation in miner.seen],
@@ -155,18 +155,18 @@ def load_miner(state: MinerState, policy: MinerPolicy) -> Miner:
         state.lengths,
         state.waits,
     )
-    for kept in state.shelf:
+    for kept in state.clusters:
         pattern = Pattern(kept.prefix, kept.inner, kept.suffix, kept.most_words)
-        mined = Mined(kept.id, pattern, kept.last)
-        mined.n = kept.n
-        mined.next_refinement = kept.next_refinement
-        mined.label_slot = kept.label_slot
-        mined.quiet = kept.quiet
-        mined.members = [Entry(seq, text, (), answer, time) for seq, text, answer, time in kept.members]
-        mined.heads = {(j, head): n for j, head, n in kept.heads}
-        miner.shelf.put(mined)
-    miner.shelf.aliases = state.aliases
-    miner.shelf.slot_values.owners = state.owners
+        cluster = Cluster(kept.id, pattern, kept.last)
+        cluster.n = kept.n
+        cluster.next_refinement = kept.next_refinement
+        cluster.label_slot = kept.label_slot
+        cluster.quiet = kept.quiet
+        cluster.members = [Entry(seq, text, (), answer, time) for seq, text, answer, time in kept.members]
+        cluster.heads = {(j, head): n for j, head, n in kept.heads}
+        miner.clusters.put(cluster)
+    miner.clusters.aliases = state.aliases
+    miner.clusters.slot_values.owners = state.owners
     miner.siblings.table = {(size, a, b, c, d): ids for size, a, b, c, d, ids in state.siblings}
     miner.dissolved.seen = [(at, words) for at, words in state.dissolved]
     miner.seen = [set(generation) for generation in state.seen]

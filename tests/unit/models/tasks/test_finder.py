@@ -197,7 +197,7 @@ def test_a_sampled_member_refines_without_being_handed_on(make, slot_values):
 
 
 def test_memory_is_bounded_over_signatures(make, slot_values):
-    from jitr.models.tasks.mining.catalogue import MinerPolicy
+    from jitr.models.tasks.mining.clustering import MinerPolicy
 
     finder = Finder("acme", FinderPolicy(pools=5, miner=MinerPolicy(window=100)))
     for i, p in enumerate(slot_values(600)):

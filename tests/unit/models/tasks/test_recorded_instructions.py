@@ -52,8 +52,8 @@ def test_recorded_instructions_are_found_whole_and_pure(stream):
     by_task = defaultdict(Counter)
     by_id = defaultdict(Counter)
     for prompt, task in stream:
-        mined = miner.match(normalise(prompt))
-        id = mined.id if mined else None
+        cluster = miner.match(normalise(prompt))
+        id = cluster.id if cluster else None
         by_task[task][id] += 1
         by_id[id][task] += 1
     noise = by_task.pop(None)

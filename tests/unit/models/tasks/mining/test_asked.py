@@ -69,7 +69,7 @@ def test_a_question_in_mid_sentence_is_believed_for_its_closed_answers(slot_valu
         miner = Miner()
         for i, slot_value in enumerate(slot_values(60)):
             miner.add(f"Could you fit {slot_value} {i}", i, answers[i % len(answers)])
-        return len(miner.shelf)
+        return len(miner.clusters)
 
     assert found(["yes", "no"]) == 1
     assert found([None]) == 0

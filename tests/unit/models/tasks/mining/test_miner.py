@@ -1,4 +1,4 @@
-from jitr.models.tasks.mining.catalogue import MinerPolicy
+from jitr.models.tasks.mining.clustering import MinerPolicy
 from jitr.models.tasks.mining.miner import Miner
 
 ASK = "Decide whether the following remark is polite.\nRemark: "
@@ -82,7 +82,7 @@ def test_prompts_are_forgotten_by_event_time(slot_values):
     assert min(e.time for e in miner.window.entries.values()) == 5.0
 
 
-def test_the_shelf_is_bounded_and_small_templates_go_first(slot_values):
+def test_the_store_of_clusters_is_bounded_and_small_templates_go_first(slot_values):
     miner = Miner(MinerPolicy(templates=3))
     asks = [
         f"Task {w}: say what {w} means in the remark below, briefly.\n{w} remark: " for w in ("alpha", "beta")
@@ -94,12 +94,12 @@ def test_the_shelf_is_bounded_and_small_templates_go_first(slot_values):
             [f"{p}\nNow judge the {word} of all this, in detail." for p in slot_values(8, seed=n)],
             start=100 * n + 100,
         )
-    assert len(miner.shelf) <= 3
+    assert len(miner.clusters) <= 3
     assert miner.match(asks[0] + "hello") is not None
 
 
-def test_a_frame_round_many_instructions_is_not_one_task(slot_values):
-    # one frame, eight instructions in its first slot, each with many inputs
+def test_a_wrapper_round_many_instructions_is_not_one_task(slot_values):
+    # one wrapper, eight instructions in its first slot, each with many inputs
     miner = Miner()
     asks = [
         "Decide whether the text praises a product.",
@@ -111,12 +111,12 @@ def test_a_frame_round_many_instructions_is_not_one_task(slot_values):
         "Guess the profession of the writer of the text.",
         "Find the longest word of the text.",
     ]
-    frame = (
+    wrapper = (
         "Below is an instruction, paired with an input.\n### Instruction:\n{}\n### Input:\n{}\n### Response:"
     )
-    texts = [frame.format(asks[i % 8], p) for i, p in enumerate(slot_values(600))]
+    texts = [wrapper.format(asks[i % 8], p) for i, p in enumerate(slot_values(600))]
     feed(miner, texts)
-    assert len({miner.match(frame.format(ask, "x")).id for ask in asks}) == 8
+    assert len({miner.match(wrapper.format(ask, "x")).id for ask in asks}) == 8
 
 
 def test_inputs_that_begin_alike_behind_the_same_examples_are_one_task(slot_values):

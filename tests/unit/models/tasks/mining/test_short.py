@@ -34,7 +34,7 @@ def phrases(n, seed=0):
     return list(found)
 
 
-def mined(texts):
+def cluster(texts):
     miner = Miner()
     for i, text in enumerate(texts):
         miner.add(text, i)
@@ -45,7 +45,7 @@ def mined(texts):
 def test_a_family_of_short_prompts_is_a_task(family, slot_values):
     texts = [family.format(phrase) for phrase in phrases(60)]
     mixed = [t for pair in zip(texts, slot_values(60), strict=True) for t in pair]
-    found = mined(mixed)
+    found = cluster(mixed)
     assert len({m.id for m in map(found.match, texts) if m is not None}) == 1
     assert all(map(found.match, texts))
     assert not any(map(found.match, slot_values(60)))
@@ -56,23 +56,23 @@ def test_an_opening_that_also_goes_on_for_long_is_none(slot_values):
     long = [f"Define what {slot_value}" for slot_value in slot_values(12)]
     texts = short + long
     random.Random(0).shuffle(texts)
-    assert not any(map(mined(texts).match, texts))
+    assert not any(map(cluster(texts).match, texts))
 
 
 def test_a_second_clause_shows_that_prompts_are_no_family():
     texts = [f"Define {phrase}, {other}" for phrase, other in zip(phrases(60), phrases(60, 1), strict=True)]
-    assert not any(map(mined(texts).match, texts))
+    assert not any(map(cluster(texts).match, texts))
 
 
 def test_a_longer_prompt_that_begins_so_is_not_swallowed():
-    found = mined([f"Define {phrase}" for phrase in phrases(60)])
+    found = cluster([f"Define {phrase}" for phrase in phrases(60)])
     assert found.match("Define overfit") is not None
     assert found.match("Define a function that overfits on purpose and say why") is None
     assert found.match("Defined") is None
 
 
 def test_the_bound_survives_a_restart():
-    found = mined([f"Define {phrase}" for phrase in phrases(60)])
+    found = cluster([f"Define {phrase}" for phrase in phrases(60)])
     again = load_miner(save_miner(found), found.policy)
     assert again.match("Define overfit").pattern.most_words == 5
     assert again.match("Define a function that overfits on purpose and say why") is None
@@ -94,7 +94,7 @@ def test_the_router_matches_as_the_miner_does():
 
 
 def test_the_bound_falls_when_long_prompts_turn_out_to_be_of_the_family(slot_values):
-    miner = mined([f"{phrase} or not?" for phrase in phrases(60)])
+    miner = cluster([f"{phrase} or not?" for phrase in phrases(60)])
     before = miner.match("humble or not?")
     assert before.pattern.most_words
     for i, slot_value in enumerate(slot_values(60)):
@@ -104,7 +104,7 @@ def test_the_bound_falls_when_long_prompts_turn_out_to_be_of_the_family(slot_val
 
 
 def test_a_short_family_takes_over_no_template_whose_prompts_may_be_longer():
-    miner = mined([f"Sort the list: {phrase}" for phrase in phrases(60)])
+    miner = cluster([f"Sort the list: {phrase}" for phrase in phrases(60)])
     before = miner.match("Sort the list: pebble")
     assert not before.pattern.most_words
     for i, phrase in enumerate(phrases(120, 1)):
@@ -114,7 +114,7 @@ def test_a_short_family_takes_over_no_template_whose_prompts_may_be_longer():
 
 
 def test_a_short_family_takes_over_no_wider_one():
-    miner = mined([f"Synonym for {phrase}" for phrase in phrases(60)])
+    miner = cluster([f"Synonym for {phrase}" for phrase in phrases(60)])
     longest = "Synonym for one two three four"
     before = miner.match(longest)
     for i, phrase in enumerate(phrases(120, 1)):

@@ -1,4 +1,4 @@
-"""The templates of one stream: how they are put up, joined, taken over and taken down, and who is told."""
+"""Founds, joins, widens, merges and removes the clusters of one stream, and says so in events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import HEAD, TAIL, clauses
 from jitr.models.tasks.mining.absorb import absorbs, covered
 from jitr.models.tasks.mining.asked import other_labels, same_labels
-from jitr.models.tasks.mining.cluster import MEMBERS, Mined
-from jitr.models.tasks.mining.cluster_store import Shelf
+from jitr.models.tasks.mining.cluster import MEMBERS, Cluster
+from jitr.models.tasks.mining.cluster_store import ClusterStore
 from jitr.models.tasks.mining.draft import Draft
 from jitr.models.tasks.mining.siblings import Siblings
 from jitr.models.tasks.mining.slot_values import SlotValues
@@ -59,8 +59,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     seqs: tuple[int, ...] = ()
 
 
-class Catalogue:
-    """What a miner knows, and each change of it as an event.
+class Clustering:
+    """The clusters of one stream; each change of them is an event.
 
     Parameters
     ----------
@@ -71,34 +71,34 @@ class Catalogue:
     def __init__(self, policy: MinerPolicy) -> None:
         self.policy = policy
         self.window = Window()
-        self.shelf = Shelf(policy.templates, SlotValues(policy.slot_clauses))
+        self.clusters = ClusterStore(policy.templates, SlotValues(policy.slot_clauses))
         self.siblings = Siblings()
         self.clock = 0
         self.next_id = 0
         self.events: list[Event] = []
 
-    def _establish(self, found: Draft, group: Sequence[int], parent: Mined | None = None) -> Mined:
-        shelf, pattern = self.shelf, found.pattern
-        known = shelf.same(pattern)
+    def _establish(self, found: Draft, group: Sequence[int], parent: Cluster | None = None) -> Cluster:
+        clusters, pattern = self.clusters, found.pattern
+        known = clusters.same(pattern)
         if known is not None:
             if known.pattern.most_words and not pattern.most_words:
-                shelf.change(known, pattern)
+                clusters.change(known, pattern)
                 self.events.append(Event("changed", known.id))
                 self._explain(known, group)
             return known
-        if len(shelf) >= shelf.most:
-            self._remove(shelf.weakest())
-        taken: Mined | None = None
-        for other in covered(pattern, shelf.live.values()):
+        if len(clusters) >= clusters.most:
+            self._remove(clusters.weakest())
+        taken: Cluster | None = None
+        for other in covered(pattern, clusters.live.values()):
             if absorbs(pattern, found.texts, 0, other):
                 if taken is None:
                     taken = other
                 else:
                     self._merge(other, taken)
         if taken is not None:
-            shelf.change(taken, pattern)
+            clusters.change(taken, pattern)
             self.events.append(Event("changed", taken.id))
-            mined = taken
+            cluster = taken
         else:
             alone = parent is not None or pattern.most_words > 0
             if not alone:
@@ -106,41 +106,41 @@ class Catalogue:
                 if joined is not None:
                     self._explain(joined, group)
                     return joined
-            mined = Mined(self.next_id, pattern, self.clock)
+            cluster = Cluster(self.next_id, pattern, self.clock)
             self.next_id += 1
             if not alone:
-                self.siblings.note(pattern, mined.id, shelf.live)
-            shelf.put(mined)
-        self._explain(mined, group)
-        return mined
+                self.siblings.note(pattern, cluster.id, clusters.live)
+            clusters.put(cluster)
+        self._explain(cluster, group)
+        return cluster
 
-    def _join_siblings(self, pattern: Pattern, members: Sequence[Entry]) -> Mined | None:
-        shelf = self.shelf
-        found = self.siblings.family(pattern, shelf.live)
+    def _join_siblings(self, pattern: Pattern, members: Sequence[Entry]) -> Cluster | None:
+        clusters = self.clusters
+        found = self.siblings.family(pattern, clusters.live)
         if found is None:
             return None
         wide, ids = found
-        if any(other_labels(members, shelf.live[id].members) for id in ids):
+        if any(other_labels(members, clusters.live[id].members) for id in ids):
             return None
         return self._widen(wide, ids)
 
-    def _widen(self, wide: Pattern, ids: Sequence[int]) -> Mined:
+    def _widen(self, wide: Pattern, ids: Sequence[int]) -> Cluster:
         """Let templates that differ in a word go on as one with a slot there."""
-        shelf = self.shelf
-        known = shelf.same(wide)
-        first = known or shelf.live[ids[0]]
+        clusters = self.clusters
+        known = clusters.same(wide)
+        first = known or clusters.live[ids[0]]
         first.label_slot = True
         if known is None:
-            shelf.change(first, wide)
+            clusters.change(first, wide)
             self.events.append(Event("changed", first.id))
         for id in ids:
             if id != first.id:
-                self._merge(shelf.live[id], first)
+                self._merge(clusters.live[id], first)
         return first
 
-    def _explain(self, mined: Mined, group: Sequence[int]) -> None:
+    def _explain(self, cluster: Cluster, group: Sequence[int]) -> None:
         """The window's prompts that a template explains leave the window."""
-        window, pattern = self.window, mined.pattern
+        window, pattern = self.window, cluster.pattern
         likely = set(group)
         for run in pattern.runs:
             for clause in clauses(run):
@@ -150,50 +150,54 @@ class Catalogue:
         seqs = []
         for seq in sorted(likely):
             entry = window.entries.get(seq)
-            if entry is not None and pattern.matches(entry.text) and self.shelf.find(entry.text) is mined:
+            if (
+                entry is not None
+                and pattern.matches(entry.text)
+                and self.clusters.find(entry.text) is cluster
+            ):
                 window.drop(seq)
-                mined.n += 1
-                if len(mined.members) < MEMBERS:
-                    mined.members.append(entry)
+                cluster.n += 1
+                if len(cluster.members) < MEMBERS:
+                    cluster.members.append(entry)
                 seqs.append(seq)
         if seqs:
-            self.events.append(Event("explained", mined.id, seqs=tuple(seqs)))
+            self.events.append(Event("explained", cluster.id, seqs=tuple(seqs)))
 
-    def _merge(self, mined: Mined, into: Mined) -> None:
-        self.shelf.merge(mined, into, MEMBERS)
-        self.events.append(Event("merged", mined.id, into.id))
+    def _merge(self, cluster: Cluster, into: Cluster) -> None:
+        self.clusters.merge(cluster, into, MEMBERS)
+        self.events.append(Event("merged", cluster.id, into.id))
 
-    def adopt(self, pattern: Pattern, beside: Mined) -> Mined:
+    def adopt(self, pattern: Pattern, beside: Cluster) -> Cluster:
         """File a template that a person gave, with its bound; members of another that it fits move to it."""
-        child = self.shelf.same(pattern)
+        child = self.clusters.same(pattern)
         if child is None:
-            child = Mined(self.next_id, pattern, self.clock)
+            child = Cluster(self.next_id, pattern, self.clock)
             self.next_id += 1
-            self.shelf.put(child)
+            self.clusters.put(child)
         elif child.pattern.most_words != pattern.most_words:
-            self.shelf.change(child, pattern)
+            self.clusters.change(child, pattern)
             self.events.append(Event("changed", child.id))
-        moved = [e for e in beside.members if self.shelf.find(e.text) is child]
+        moved = [e for e in beside.members if self.clusters.find(e.text) is child]
         child.members = moved[:MEMBERS]
         child.n = max(child.n, len(moved))
-        beside.members = [e for e in beside.members if self.shelf.find(e.text) is beside]
+        beside.members = [e for e in beside.members if self.clusters.find(e.text) is beside]
         return child
 
-    def supersede(self, mined: Mined, by: Mined) -> None:
+    def supersede(self, cluster: Cluster, by: Cluster) -> None:
         """Take a template down for the one that its prompt was edited to; its number means that one now."""
-        self.shelf.aliases[mined.id] = by.id
-        self.shelf.remove(mined)
+        self.clusters.aliases[cluster.id] = by.id
+        self.clusters.remove(cluster)
 
-    def _remove(self, mined: Mined) -> None:
-        self.shelf.remove(mined)
-        self.events.append(Event("removed", mined.id))
+    def _remove(self, cluster: Cluster) -> None:
+        self.clusters.remove(cluster)
+        self.events.append(Event("removed", cluster.id))
 
-    def _join_twin(self, mined: Mined, entries: Sequence[Entry]) -> bool:
+    def _join_twin(self, cluster: Cluster, entries: Sequence[Entry]) -> bool:
         """Join a template that differs in one word if that word makes no difference to the answers."""
-        if mined.pattern.most_words:
+        if cluster.pattern.most_words:
             return False
-        for wide, twin in self.siblings.twins(mined.pattern, mined.id, self.shelf.live):
+        for wide, twin in self.siblings.twins(cluster.pattern, cluster.id, self.clusters.live):
             if same_labels(entries, twin.members) and all(wide.matches(e.text) for e in entries):
-                self._widen(wide, sorted([mined.id, twin.id]))
+                self._widen(wide, sorted([cluster.id, twin.id]))
                 return True
         return False

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from jitr.agents.runtime.handler import Output
 from jitr.models.economics.bills import bill
 from jitr.models.tasks.matching.inputs import input_of, label_of
-from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import text_of
+from jitr.models.tasks.matching.slots import patterns_of, slots_in
 from jitr.schemas.bounds import MOST_WEIGHT
 from jitr.schemas.calls import Call
 from jitr.schemas.labels import NoLabel, label_text, no_label
@@ -42,7 +42,7 @@ def task_call(
     ('lovely day', 'good', '**good**')
     """
     if slots is None:
-        slots = slots_of(call, task)
+        slots = slots_in(text_of(call), patterns_of(task.templates))
     answer, reason = label_text(call), no_label(call)
     label = label_of(task, answer) if answer is not None else None
     if label is not None and call.stop and task.kind == "label" and label not in task.labels:
@@ -70,16 +70,6 @@ def task_call(
         max_tokens=call.max_tokens,
         stop=call.stop,
     )
-
-
-def slots_of(call: Call, task: Task) -> tuple[str, ...]:
-    """What varies in a call of a task; all of it where no template fits."""
-    text = text_of(call)
-    for template in task.templates:
-        pattern = Pattern.of(template)
-        if pattern.matches(text):
-            return tuple(pattern.slots(text))
-    return (text,)
 
 
 def as_output(made: TaskCall, topic: str) -> Output:

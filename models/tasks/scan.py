@@ -15,6 +15,7 @@ from jitr.models.tasks.finder import Finder, FinderPolicy
 from jitr.models.tasks.matching.inputs import LabelSpace, input_of
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import text_of
+from jitr.models.tasks.matching.slots import patterns_of, slots_in
 from jitr.models.tasks.sample import Answered, Sample
 from jitr.schemas.calls import Call
 from jitr.schemas.checks import INVALID, PARAMETER
@@ -164,7 +165,7 @@ def scan(
             held = sums.setdefault(task.id, _Sums())
             version = (task.id, task.version)
             if version not in patterns:
-                patterns[version] = tuple([Pattern.of(s) for s in task.templates])
+                patterns[version] = patterns_of(task.templates)
             for member in found.calls:
                 reason, answer = _only_teacher(member, harmless), label_text(member)
                 held.add(member, bill(member, prices), reason)
@@ -215,8 +216,7 @@ def _only_teacher(call: Call, harmless: Collection[str]) -> str | None:
 
 
 def _input(call: Call, patterns: tuple[Pattern, ...]) -> str:
-    text = text_of(call)
-    return input_of(next((p.slots(text) for p in patterns if p.matches(text)), (text,)))
+    return input_of(slots_in(text_of(call), patterns))
 
 
 def _follow_merges(tasks: Mapping[str, Task], sums: dict[str, _Sums]) -> None:

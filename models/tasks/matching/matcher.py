@@ -8,6 +8,7 @@ from jitr.models.tasks.matching.index import Index
 from jitr.models.tasks.matching.inputs import input_of
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import SignatureKey, key_of, key_of_task, named_of, text_of
+from jitr.models.tasks.matching.slots import patterns_of, slots_in
 from jitr.schemas.calls import Call
 from jitr.schemas.tasks import Task
 
@@ -58,20 +59,20 @@ class Matcher:
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
-        self._indexes: dict[SignatureKey, Index[Task]] = {}
+        self._indexes: dict[SignatureKey, Index[tuple[Task, tuple[Pattern, ...]]]] = {}
         self._named: dict[SignatureKey, tuple[Task, tuple[Pattern, ...]]] = {}
         # in the order of their ids: two snapshots with the same tasks decide ties alike
         for task in sorted(tasks, key=lambda t: t.id):
             if task.status != "task":
                 continue
-            patterns = tuple([Pattern.of(s) for s in task.templates])
+            patterns = patterns_of(task.templates)
             key = key_of_task(task.tenant, task.signature)
             if task.caller_name is not None:
                 self._named[named_of(key, task.caller_name)] = (task, patterns)
                 continue
             index = self._indexes.setdefault(key, Index())
             for pattern in patterns:
-                index.add(pattern, task)
+                index.add(pattern, (task, patterns))
 
     def match(self, call: Call) -> Match | None:
         """The task of a call, with or without a response; None where it has none."""
@@ -80,12 +81,7 @@ class Matcher:
             if named is None:
                 return None
             task, patterns = named
-            text = text_of(call)
-            slots: tuple[str, ...] = (text,)
-            for pattern in patterns:
-                if pattern.matches(text):
-                    slots = pattern.slots(text)
-                    break
+            slots = slots_in(text_of(call), patterns)
             return Match(task.id, task.version, slots, input_of(slots))
         index = self._indexes.get(key_of(call))
         if index is None:
@@ -94,6 +90,6 @@ class Matcher:
         found = index.find(text)
         if found is None:
             return None
-        pattern, task = found
-        slots = pattern.slots(text)
+        pattern, (task, patterns) = found
+        slots = pattern.slots(text) if len(patterns) == 1 else slots_in(text, patterns)
         return Match(task.id, task.version, slots, input_of(slots))

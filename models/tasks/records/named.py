@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from jitr.models.tasks.matching.inputs import input_of
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import SignatureKey, text_of
+from jitr.models.tasks.matching.slots import slots_in
 from jitr.models.tasks.mining.draft import common_items, draft
 from jitr.models.tasks.mining.items import items_of, shorten
 from jitr.models.tasks.mining.window import Entry
@@ -31,8 +32,7 @@ class Named:
         """Learn from a call of this name; the calls come out once there is support for a task."""
         case = self.case
         text = text_of(call)
-        slots = next((p.slots(text) for p in self.patterns if p.matches(text)), (text,))
-        case.learn(seq, call, input_of(slots))
+        case.learn(seq, call, input_of(slots_in(text, self.patterns)))
         case.ids = {}
         case.kept[seq] = call
         if case.status != "task":

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from jitr.agents.runtime.handler import Output
+from jitr.models.answers.labelling import label_of
 from jitr.models.economics.bills import bill
-from jitr.models.tasks.matching.inputs import input_of, label_of
+from jitr.models.tasks.matching.inputs import input_of, patterns_of, slots_in
 from jitr.models.tasks.matching.signature import text_of
-from jitr.models.tasks.matching.slots import patterns_of, slots_in
 from jitr.schemas.bounds import MOST_WEIGHT
 from jitr.schemas.calls import Call
 from jitr.schemas.labels import NoLabel, label_text, no_label

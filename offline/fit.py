@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from jitr.models.answers.labelling import space_of
 from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.parts import list_parts, read_parts
@@ -17,7 +18,6 @@ from jitr.models.redaction.redaction import Redaction
 from jitr.models.surrogates.artifact.artifact import read_manifest
 from jitr.models.surrogates.artifact.certificate import Certificate
 from jitr.models.surrogates.artifact.proof_history import Looks
-from jitr.models.tasks.matching.inputs import space_of
 from jitr.models.training.offline import Fit, fit_offline
 from jitr.models.training.search.prior import Prior, prior_of
 from jitr.models.training.search.race import Progress

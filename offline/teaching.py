@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 
 from jitr.agents.task_call import task_call
+from jitr.models.answers.label_space import LabelSpace
 from jitr.models.answers.normalize import normal
 from jitr.models.datasets.examples import Example
 from jitr.models.redaction.redaction import Redaction
 from jitr.models.tasks.finder import Finder, FinderPolicy
-from jitr.models.tasks.matching.inputs import LabelSpace
 from jitr.offline.lines import Log, call_lines, name_of, raw_lines
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError, NotFoundError, RecordError

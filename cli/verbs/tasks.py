@@ -13,8 +13,8 @@ from jitr.cli.options import json_option, tenant_option, with_settings
 from jitr.cli.output import console, moment, plain, print_json, table, usd
 from jitr.cli.table import find, route_of, rows
 from jitr.cli.verbs.curate import merge, split
+from jitr.models.answers.label_space import LabelSpace
 from jitr.models.economics.money import saved_usd
-from jitr.models.tasks.matching.inputs import LabelSpace
 from jitr.models.tasks.records.curation import pattern_of
 from jitr.router.table import Rows
 from jitr.schemas.routes import Route

@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import sqrt
 
+from jitr.models.answers.label_space import LabelSpace
 from jitr.models.economics.bills import Bill, bill
 from jitr.models.tasks.finder import Finder, FinderPolicy
-from jitr.models.tasks.matching.inputs import LabelSpace, input_of
+from jitr.models.tasks.matching.inputs import input_of, patterns_of, slots_in
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import text_of
-from jitr.models.tasks.matching.slots import patterns_of, slots_in
 from jitr.models.tasks.sample import Answered, Sample
 from jitr.schemas.calls import Call
 from jitr.schemas.checks import INVALID, PARAMETER

@@ -12,6 +12,7 @@ import numpy as np
 
 from jitr.models.answers.agreement import same
 from jitr.models.answers.kinds import are_numbers, in_kind
+from jitr.models.answers.label_space import LabelSpace
 from jitr.models.bases.ngrams import NgramBase
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.splits import later_split
@@ -21,7 +22,6 @@ from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fit import fit_model
 from jitr.models.surrogates.heads.base import Features
 from jitr.models.surrogates.heads.fields import fields_of
-from jitr.models.tasks.matching.inputs import LabelSpace
 from jitr.models.tasks.sample import Answered
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.scan import Potential
@@ -65,7 +65,7 @@ def potential(
 
     Examples
     --------
-    >>> from jitr.models.tasks.matching.inputs import space_of
+    >>> from jitr.models.answers.labelling import space_of
     >>> words = "ant bee cat cow dog elk fox gnu hen jay kid owl pig ram yak".split()
     >>> texts = [f"{size} {a} {b}" for a in words for b in words for size in ("tall", "small") if a != b]
     >>> calls = [Answered(text, float(i), text, "Long" if "tall" in text else "Short")

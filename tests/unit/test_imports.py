@@ -49,7 +49,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "tasks.matching": ("answers",),
     "tasks.mining": ("answers", "tasks.matching"),
     "tasks.records": ("answers", "tasks.matching", "tasks.mining"),
-    "training": ("answers", "bases", "datasets", "promise", "surrogates", "tasks.matching", "tasks.sample"),
+    "training": ("answers", "bases", "datasets", "promise", "surrogates", "tasks.sample"),
 }
 HEAVY = ("torch", "transformers", "sentence_transformers", "faust", "river", "scipy", "sklearn", "pyarrow")
 

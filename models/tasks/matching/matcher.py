@@ -5,10 +5,9 @@ from collections.abc import Iterable
 import msgspec
 
 from jitr.models.tasks.matching.index import Index
-from jitr.models.tasks.matching.inputs import input_of
+from jitr.models.tasks.matching.inputs import input_of, patterns_of, slots_in
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import SignatureKey, key_of, key_of_task, named_of, text_of
-from jitr.models.tasks.matching.slots import patterns_of, slots_in
 from jitr.schemas.calls import Call
 from jitr.schemas.tasks import Task
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from jitr.models.tasks.matching.inputs import input_of
+from jitr.models.tasks.matching.inputs import input_of, slots_in
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import SignatureKey, text_of
-from jitr.models.tasks.matching.slots import slots_in
 from jitr.models.tasks.mining.draft import common_items, draft
 from jitr.models.tasks.mining.items import items_of, shorten
 from jitr.models.tasks.mining.window import Entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from jitr.models.answers.kinds import LabelState
-from jitr.models.tasks.matching.inputs import LabelSpace
+from jitr.models.answers.label_space import LabelSpace
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import SignatureKey
 from jitr.models.tasks.mining.cluster import Cluster

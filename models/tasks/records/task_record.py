@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from jitr.models.tasks.matching.inputs import LabelSpace
+from jitr.models.answers.label_space import LabelSpace
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import SignatureKey, digest, record_of
 from jitr.models.tasks.records.naming import name_of

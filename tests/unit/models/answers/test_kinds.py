@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from jitr.models.answers.agreement import same
 from jitr.models.answers.kinds import in_kind
+from jitr.models.answers.labelling import label_of, space_of
 from jitr.models.answers.lists import canonical_list, members_of, set_of
 from jitr.models.answers.numbers import quantity_of
 from jitr.models.answers.styles import ListStyle, NumberStyle
-from jitr.models.tasks.matching.inputs import label_of, space_of
 from jitr.schemas.tasks import Signature, Task
 
 NAMES = ["Sports", "Politics", "Tech", "Art", "Law"]

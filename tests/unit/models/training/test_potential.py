@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from jitr.models.tasks.matching.inputs import space_of
+from jitr.models.answers.labelling import space_of
 from jitr.models.tasks.sample import Answered
 from jitr.models.training.potential import potential
 

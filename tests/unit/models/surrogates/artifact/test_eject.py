@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from jitr.models.answers.labelling import space_of
 from jitr.models.bases.ngrams import NgramBase
 from jitr.models.bases.paired import PairedEncoder
 from jitr.models.bases.weights import Weights
@@ -24,7 +25,6 @@ from jitr.models.surrogates.fit import fit_model
 from jitr.models.surrogates.heads.base import Features
 from jitr.models.surrogates.heads.fields import fields_of
 from jitr.models.surrogates.runtime import Surrogate
-from jitr.models.tasks.matching.inputs import space_of
 from jitr.models.training.offline import fit_offline
 from jitr.models.training.search.race import Race
 from jitr.models.training.train import Recipe, save, train_dataset

@@ -65,7 +65,7 @@ class Futile(_Evidence, tag="futile", frozen=True, kw_only=True):
 
 
 class AuditWindow(_Evidence, tag="audit_window", frozen=True, kw_only=True):
-    """Plain counts since the last window, and the audit rate that suspicion now asks for.
+    """Plain counts since the last window, and the audit rate that routers should use now.
 
     ``calls`` counts all calls of the task, ``accepted`` those that the gate of the live surrogate
     accepted, ``audits`` and ``agreed`` the audits among them; ``money`` is what they cost. A task
@@ -84,7 +84,7 @@ class AuditWindow(_Evidence, tag="audit_window", frozen=True, kw_only=True):
 
 
 class Alarm(_Evidence, tag="alarm", frozen=True, kw_only=True):
-    """Suspicion: a reason to hold. ``monitor`` names what alarmed."""
+    """A reason to hold; ``monitor`` names what alarmed."""
 
     surrogate: str
     monitor: Literal["cusum", "adwin", "label", "blind", "teacher"]
@@ -101,16 +101,16 @@ class Resume(_Evidence, tag="resume", frozen=True, kw_only=True):
     disagreement: Finite
 
 
-class Verdict(_Evidence, tag="verdict", frozen=True, kw_only=True):
-    """The court: the promise is broken. It alone demotes.
+class Demotion(_Evidence, tag="demotion", frozen=True, kw_only=True):
+    """The demotion test rejects that the target is kept. Nothing else demotes.
 
     ``since_offset`` is where the hold began that ended here: the first of the task's calls that may still
     teach a surrogate, for what was answered before may be what broke the promise.
     """
 
     surrogate: str
-    wealth: Finite
-    bar: Finite
+    e_value: Finite
+    threshold: Finite
     scored: Count
     disagreement: Finite
     since_offset: Offset = 0
@@ -152,7 +152,7 @@ Evidence = (
     | AuditWindow
     | Alarm
     | Resume
-    | Verdict
+    | Demotion
     | Command
     | Tick
     | Withheld

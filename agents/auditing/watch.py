@@ -15,9 +15,9 @@ from jitr.models.answers.agreement import same
 from jitr.models.drift.base import MonitorState
 from jitr.models.drift.margin import MarginMonitor
 from jitr.models.economics.money import add, cpu_usd
-from jitr.models.promise.findings import Cleared, Convicted, Finding, RateChanged, Suspected
+from jitr.models.promise.findings import Alarmed, Demoted, Finding, RateChanged, Resumed
 from jitr.models.promise.live import LivePromise, LiveState
-from jitr.schemas.evidence import Alarm, AuditWindow, Certified, Evidence, Futile, Resume, Verdict
+from jitr.schemas.evidence import Alarm, AuditWindow, Certified, Demotion, Evidence, Futile, Resume
 from jitr.schemas.money import Money
 from jitr.schemas.only_teacher import cut_short
 from jitr.schemas.policy import Policy
@@ -116,7 +116,7 @@ class Watch:
                 self._margin = MarginMonitor()
                 if route is not None and "hold" in (route.state, route.resume):
                     # our state was lost with the hold in it: only we can end it, so it begins again here
-                    self._live.suspect(Suspected("teacher", 0.0, 0.0, "a hold that is taken up again"))
+                    self._live.alarm(Alarmed("teacher", 0.0, 0.0, "a hold that is taken up again"))
                     s.held_from = offset
         if s.first is None:
             s.first, s.opened = call.id, call.time
@@ -171,7 +171,7 @@ class Watch:
         if stamp.score is not None and self._margin is not None:
             alarm = self._margin.update(stamp.score)
             if alarm is not None:
-                findings += live.suspect(alarm)
+                findings += live.alarm(alarm)
         if stamp.accepted:
             s.accepted += 1
             if stamp.target == "surrogate":
@@ -199,7 +199,7 @@ class Watch:
         if isinstance(finding, RateChanged):
             return self.window()
         told: Any
-        if isinstance(finding, Suspected):
+        if isinstance(finding, Alarmed):
             # a blind route holds nothing: it goes back to the teacher
             s.held_from = offset if finding.monitor != "blind" else None
             told = self._evidence(
@@ -212,7 +212,7 @@ class Watch:
                 threshold=finding.threshold,
                 reason=finding.reason,
             )
-        elif isinstance(finding, Cleared):
+        elif isinstance(finding, Resumed):
             s.held_from = None
             if finding.monitor == "adwin" and self._margin is not None:
                 self._margin.relearn()
@@ -225,14 +225,14 @@ class Watch:
                 disagreement=finding.disagreement,
             )
         else:
-            assert isinstance(finding, Convicted)
+            assert isinstance(finding, Demoted)
             told = self._evidence(
-                Verdict,
-                "verdict",
+                Demotion,
+                "demotion",
                 place,
                 surrogate=version,
-                wealth=finding.wealth,
-                bar=finding.bar,
+                e_value=finding.e_value,
+                threshold=finding.threshold,
                 scored=finding.scored,
                 disagreement=finding.disagreement,
                 since_offset=s.held_from if s.held_from is not None else offset,

@@ -58,7 +58,7 @@ class Dataset(msgspec.Struct):
         self.labels += 1
         self.time = call.time
         if offset < self.since_offset:
-            # we were slower than the court: it is counted, and is from before the break
+            # we were slower than the demotion test: it is counted, and is from before the break
             self.old += 1
             return
         self._written(label, text)

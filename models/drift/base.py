@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from jitr.models.promise.findings import Suspected
+from jitr.models.promise.findings import Alarmed
 
 
 class MonitorState(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +22,7 @@ M = TypeVar("M", bound="Monitor")
 class Monitor(Protocol):
     """Watches one value of every call (or audit) and alarms when its mean has moved."""
 
-    def update(self, value: float) -> Suspected | None:
+    def update(self, value: float) -> Alarmed | None:
         """Learn one value in [0, 1]; an alarm is returned once, when it is raised."""
 
     def relearn(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from river.drift import ADWIN
 
 from jitr.models.drift.replayed import Replayed
-from jitr.models.promise.findings import Suspected
+from jitr.models.promise.findings import Alarmed
 
 _DELTA = 0.002
 _SLOWER = 4.0
@@ -32,10 +32,10 @@ class MarginMonitor(Replayed):
     def _make(self) -> ADWIN:
         return ADWIN(delta=_DELTA / _SLOWER**self.false_alarms)
 
-    def _alarm(self) -> Suspected:
+    def _alarm(self) -> Alarmed:
         assert isinstance(self._detector, ADWIN)
         # ADWIN has just cut its window down to what it holds to be the new mean
         now = float(self._detector.estimation)
         old = self.values[: -int(self._detector.width)] or self.values
         before = sum(old) / len(old)
-        return Suspected("adwin", now, before, f"mean gate score moved from {before:.3f} to {now:.3f}")
+        return Alarmed("adwin", now, before, f"mean gate score moved from {before:.3f} to {now:.3f}")

@@ -13,7 +13,7 @@ from array import array
 from typing import Protocol, Self
 
 from jitr.models.drift.base import MonitorState
-from jitr.models.promise.findings import Suspected
+from jitr.models.promise.findings import Alarmed
 
 _MOST = 2048
 _KEPT = 1024
@@ -47,10 +47,10 @@ class Replayed(ABC):
         """A new detector, slower after every false alarm."""
 
     @abstractmethod
-    def _alarm(self) -> Suspected:
+    def _alarm(self) -> Alarmed:
         """What to say, the detector having alarmed just now."""
 
-    def update(self, value: float) -> Suspected | None:
+    def update(self, value: float) -> Alarmed | None:
         """Learn one value in [0, 1] (others are clipped); an alarm is returned once, when it is raised."""
         step = round(min(max(value, 0.0), 1.0) * _UNIT)
         self._values.append(step)

@@ -20,13 +20,13 @@ from jitr.schemas.evidence import (
     AuditWindow,
     Certified,
     Command,
+    Demotion,
     Evidence,
     Futile,
     Resume,
     Tick,
     Trained,
     TrainingFailed,
-    Verdict,
     Withheld,
 )
 from jitr.schemas.policy import Policy
@@ -113,7 +113,7 @@ def _apply(route: Route, evidence: Evidence, policy: Policy) -> Step:
             if isinstance(evidence, Certified):
                 return versions.certified(route, ref, evidence, policy)
             return versions.rejected(route, ref, evidence.reason)
-        case Alarm() | Resume() | Verdict():
+        case Alarm() | Resume() | Demotion():
             ref = live(route)
             if ref is None or ref.version != evidence.surrogate:
                 return Step(route, False, f"surrogate {evidence.surrogate} is not live")

@@ -15,7 +15,7 @@ from jitr.models.lifecycle.rows import (
     on_offer,
     shadowed,
 )
-from jitr.schemas.evidence import Alarm, AuditWindow, Resume, Verdict
+from jitr.schemas.evidence import Alarm, AuditWindow, Demotion, Resume
 from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Route, SurrogateRef
 
@@ -54,7 +54,7 @@ def _sound(row: Route, policy: Policy) -> bool:
 
 
 def alarm(route: Route, ref: SurrogateRef, told: Alarm) -> Step:
-    """Suspicion holds; a route that does not hear of its audits goes back to the teacher."""
+    """An alarm holds; a route that does not hear of its audits goes back to the teacher."""
     if told.monitor == "blind":
         return _blind(route, ref, told)
     if route.state == "paused":
@@ -92,14 +92,14 @@ def resume(route: Route, ref: SurrogateRef, told: Resume, policy: Policy) -> Ste
     return Step(answering(route, ref, route.resume or "canary", policy), True, reason)
 
 
-def demoted(route: Route, ref: SurrogateRef, verdict: Verdict) -> Step:
-    """The court has spoken: the teacher answers, and nothing from before the break counts any more."""
+def demoted(route: Route, ref: SurrogateRef, told: Demotion) -> Step:
+    """The demotion test rejected: the teacher answers, and nothing from before the break counts any more."""
     row = changed(
         route,
         surrogate=changed(ref, state="retired"),
         demotions=route.demotions + 1,
         labels_at_demotion=route.labels,
-        since_offset=verdict.since_offset,
+        since_offset=told.since_offset,
     )
     waiting = on_offer(route) or shadowed(route)
     if waiting is not None:
@@ -109,6 +109,6 @@ def demoted(route: Route, ref: SurrogateRef, verdict: Verdict) -> Step:
     return Step(
         row,
         True,
-        f"the promise is broken: {verdict.disagreement:.3f} of {verdict.scored} scored calls disagree "
-        f"(wealth {verdict.wealth:.1f} >= {verdict.bar:.1f})",
+        f"the promise is broken: {told.disagreement:.3f} of {told.scored} scored calls disagree "
+        f"(e-value {told.e_value:.1f} >= {told.threshold:.1f})",
     )

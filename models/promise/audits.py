@@ -32,7 +32,7 @@ class AuditRate:
     """Computes the probability of an audit of the next accepted call, from past calls alone.
 
     It is ``start`` until ``first_audits`` audits have come, at accepted call t0. From then on, at call t, it
-    is the largest of ``floor``, ``start * t0 / t`` and ``min(0.5, floor * exp(suspicion))``. Unless it is the
+    is the largest of ``floor``, ``start * t0 / t`` and ``min(0.5, floor * exp(level))``. Unless it is the
     floor, it is rounded up to ``start`` times a power of 2, so that routers, which learn of a change late,
     need not follow every call.
 
@@ -75,12 +75,12 @@ class AuditRate:
         """Forget all counts, as after a switch."""
         self._answered = self._audits = self._settled_at = 0
 
-    def at(self, suspicion: float) -> float:
+    def at(self, level: float) -> float:
         """Return the rate at this level of the CUSUM detector, in nats; floor <= rate <= max(0.5, start)."""
         if not self._settled_at:
             return self.start
         decayed = self.start * self._settled_at / max(self._answered, self._settled_at)
-        roused = min(_MOST, self.floor * math.exp(min(_KAPPA * suspicion, 50.0)))
+        roused = min(_MOST, self.floor * math.exp(min(_KAPPA * level, 50.0)))
         wanted = max(self.floor, decayed, roused)
         if wanted <= self.floor:
             return self.floor

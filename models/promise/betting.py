@@ -39,9 +39,9 @@ class Mixture:
     Examples
     --------
     >>> bet = Mixture(0.5, [0.75, 1 - 1e-9])
-    >>> round(float(bet.log_wealth(0, 0)), 6)
+    >>> round(float(bet.log_e_value(0, 0)), 6)
     0.0
-    >>> round(float(np.exp(bet.log_wealth(4, 0))), 2)  # (1.5^4 + 2^4) / 2
+    >>> round(float(np.exp(bet.log_e_value(4, 0))), 2)  # (1.5^4 + 2^4) / 2
     10.53
     """
 
@@ -58,7 +58,7 @@ class Mixture:
         with np.errstate(divide="ignore"):
             self.log_weights: Array = np.log(w)
 
-    def log_wealth(
+    def log_e_value(
         self, agreed: ArrayLike, disagreed: ArrayLike, rows: NDArray[np.intp] | None = None
     ) -> Array:
         """Return the logarithm of the mixture after these counts: the e-value, in nats.

@@ -9,7 +9,7 @@ Monitor = Literal["cusum", "adwin", "label", "blind", "teacher"]
 
 
 @dataclass(frozen=True, slots=True)
-class Suspected:
+class Alarmed:
     """An alarm (`jitr.schemas.evidence.Alarm`): a hold begins.
 
     One of monitor ``blind`` is no hold: the route goes back to the teacher.
@@ -22,7 +22,7 @@ class Suspected:
 
 
 @dataclass(frozen=True, slots=True)
-class Cleared:
+class Resumed:
     """The end of a hold in which the surrogate agreed often enough (`jitr.schemas.evidence.Resume`).
 
     ``monitor`` is the one whose alarm began the hold: its alarm was false, and it is to learn anew what is
@@ -35,14 +35,14 @@ class Cleared:
 
 
 @dataclass(frozen=True, slots=True)
-class Convicted:
-    """The demotion test rejects that the target is kept (`jitr.schemas.evidence.Verdict`).
+class Demoted:
+    """The demotion test rejects that the target is kept (`jitr.schemas.evidence.Demotion`).
 
-    ``wealth`` is its e-value, ``bar`` the e-value at which it rejects.
+    ``threshold`` is the e-value at which it rejects.
     """
 
-    wealth: float
-    bar: float
+    e_value: float
+    threshold: float
     scored: int
     disagreement: float
 
@@ -54,4 +54,4 @@ class RateChanged:
     audit_rate: float
 
 
-Finding = Suspected | Cleared | Convicted | RateChanged
+Finding = Alarmed | Resumed | Demoted | RateChanged

@@ -10,10 +10,10 @@ import msgspec
 
 from jitr.models.promise.audits import AuditRate, AuditRateState
 from jitr.models.promise.blind import BAR, Blind, BlindState
-from jitr.models.promise.court import Court, CourtState
-from jitr.models.promise.findings import Cleared, Convicted, Finding, RateChanged, Suspected
+from jitr.models.promise.cusum import CusumDetector, CusumState
+from jitr.models.promise.demotion_test import DemotionTest, DemotionTestState
+from jitr.models.promise.findings import Alarmed, Demoted, Finding, RateChanged, Resumed
 from jitr.models.promise.hold import Hold
-from jitr.models.promise.suspicion import Suspicion, SuspicionState
 from jitr.schemas.policy import Policy
 
 # The least audit rate while the teacher had no answer to the last audit: the next one comes soon.
@@ -23,8 +23,8 @@ _WHILE_FAILED = 0.10
 class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a `LivePromise`, to be saved; ``over`` after a demotion."""
 
-    suspicion: SuspicionState
-    court: CourtState
+    cusum: CusumState
+    demotion_test: DemotionTestState
     rate: AuditRateState
     blind: BlindState
     hold: Hold | None
@@ -35,8 +35,8 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
 class LivePromise:
     """Watches the audits of one live surrogate version, and finds when to hold, resume and demote it.
 
-    Every method returns the findings that it caused, in order. It enters a hold as it returns `Suspected`,
-    before the routers know of it, and is over as it returns `Convicted`. So an audit that comes during a hold
+    Every method returns the findings that it caused, in order. It enters a hold as it returns `Alarmed`,
+    before the routers know of it, and is over as it returns `Demoted`. So an audit that comes during a hold
     is scored in it, and a call that was held is an audit if the hold has ended meanwhile.
 
     Parameters
@@ -62,8 +62,8 @@ class LivePromise:
 
     def __init__(self, policy: Policy, calls: int = 0, agreed: int = 0) -> None:
         self.policy = policy
-        self._suspicion = Suspicion(policy.target, policy.cusum_threshold, calls, agreed)
-        self._court = Court(
+        self._cusum = CusumDetector(policy.target, policy.cusum_threshold, calls, agreed)
+        self._demotion_test = DemotionTest(
             policy.target, policy.demotion_block_calls, policy.demotion_horizon_calls, policy.demotion_alpha
         )
         self._rate = AuditRate(policy.audit_start, policy.audit_floor, policy.canary_audits)
@@ -75,7 +75,7 @@ class LivePromise:
     @property
     def audit_rate(self) -> float:
         """The audit rate that routers should use, in (0, 1]; in a hold, the one for when it ends."""
-        rate = self._rate.at(self._suspicion.statistic)
+        rate = self._rate.at(self._cusum.statistic)
         return max(rate, _WHILE_FAILED) if self._blind.last_failed else rate
 
     @property
@@ -84,21 +84,21 @@ class LivePromise:
         return self._hold is not None
 
     @property
-    def suspicion(self) -> float:
-        """The level of the CUSUM detector, in nats; at most the bar at which it alarms."""
-        return self._suspicion.statistic
+    def cusum_level(self) -> float:
+        """The level of the CUSUM detector, in nats; at most the threshold at which it alarms."""
+        return self._cusum.statistic
 
     @property
-    def wealth(self) -> float:
+    def e_value(self) -> float:
         """The e-value of the demotion test; the surrogate is demoted at ``1 / policy.demotion_alpha``."""
-        return self._court.wealth
+        return self._demotion_test.e_value
 
     def accepted(self, n: int = 1) -> tuple[Finding, ...]:
         """Count n more calls that the gate accepted, audited or not."""
         if self.over:
             return ()
         self._rate.answered(n)
-        self._court.accepted(n)
+        self._demotion_test.accepted(n)
         return self._changed()
 
     def told(self, time: float, rate: float, audited: bool) -> tuple[Finding, ...]:
@@ -116,13 +116,15 @@ class LivePromise:
         self._rate.audited()
         if self._hold is not None:
             return self._score(agreed)
-        self._court.audit(agreed)
-        alarmed = self._suspicion.update(agreed)
-        if self._court.guilty:
-            return self._convict()
+        self._demotion_test.audit(agreed)
+        alarmed = self._cusum.update(agreed)
+        if self._demotion_test.rejected:
+            return self._demote()
         if alarmed:
-            level, bar = self._suspicion.statistic, self._suspicion.bar
-            return self._enter(Suspected("cusum", level, bar, "audits disagree more than before the switch"))
+            level, threshold = self._cusum.statistic, self._cusum.threshold
+            return self._enter(
+                Alarmed("cusum", level, threshold, "audits disagree more than before the switch")
+            )
         return self._changed()
 
     def scored_in_hold(self, agreed: bool) -> tuple[Finding, ...]:
@@ -130,7 +132,7 @@ class LivePromise:
         if self.over:
             return ()
         if self._hold is None:
-            self._court.accepted()
+            self._demotion_test.accepted()
             return self.audit(agreed)
         return self._score(agreed)
 
@@ -141,7 +143,7 @@ class LivePromise:
         self._blind.failed()
         return self._changed()
 
-    def suspect(self, alarm: Suspected) -> tuple[Finding, ...]:
+    def alarm(self, alarm: Alarmed) -> tuple[Finding, ...]:
         """Begin a hold on the alarm of another monitor (`jitr.models.drift`), unless one is under way."""
         if self.over or self._hold is not None:
             return ()
@@ -150,8 +152,8 @@ class LivePromise:
     def state(self) -> LiveState:
         """Return the whole state."""
         return LiveState(
-            suspicion=self._suspicion.state(),
-            court=self._court.state(),
+            cusum=self._cusum.state(),
+            demotion_test=self._demotion_test.state(),
             rate=self._rate.state(),
             blind=self._blind.state(),
             hold=None if self._hold is None else msgspec.structs.replace(self._hold),
@@ -163,8 +165,8 @@ class LivePromise:
     def from_state(cls, state: LiveState, policy: Policy) -> LivePromise:
         """Make a live promise from a saved state; the tests keep the settings that they began with."""
         live = cls(policy)
-        live._suspicion = Suspicion.from_state(state.suspicion)
-        live._court = Court.from_state(state.court)
+        live._cusum = CusumDetector.from_state(state.cusum)
+        live._demotion_test = DemotionTest.from_state(state.demotion_test)
         live._rate = AuditRate.from_state(state.rate)
         live._blind = Blind.from_state(state.blind)
         live._hold = None if state.hold is None else msgspec.structs.replace(state.hold)
@@ -176,28 +178,28 @@ class LivePromise:
         hold = self._hold
         assert hold is not None
         hold.score(agreed)
-        ends_block = self._court.score(agreed)
-        if self._court.guilty:
-            return self._convict()
+        ends_block = self._demotion_test.score(agreed)
+        if self._demotion_test.rejected:
+            return self._demote()
         # Only between blocks: whether a block counts must not depend on what is in it.
         if not ends_block or not hold.may_resume(self.policy.target, self.policy.hold_scored):
             return ()
         self._hold = None
-        self._suspicion.reset(false_hold=hold.monitor == "cusum")
-        return (Cleared(hold.scored, hold.disagreement, hold.monitor), *self._changed())
+        self._cusum.reset(false_hold=hold.monitor == "cusum")
+        return (Resumed(hold.scored, hold.disagreement, hold.monitor), *self._changed())
 
-    def _enter(self, alarm: Suspected) -> tuple[Finding, ...]:
+    def _enter(self, alarm: Alarmed) -> tuple[Finding, ...]:
         self._hold = Hold(monitor=alarm.monitor)
-        self._suspicion.reset()
-        self._court.enter_hold()
+        self._cusum.reset()
+        self._demotion_test.enter_hold()
         return (alarm, *self._changed())
 
-    def _convict(self) -> tuple[Finding, ...]:
+    def _demote(self) -> tuple[Finding, ...]:
         self.over = True
         # people want to read what the hold saw; without a hold, what the demotion test counted
-        seen: Hold | Court = self._hold if self._hold is not None else self._court
+        seen: Hold | DemotionTest = self._hold if self._hold is not None else self._demotion_test
         rate = seen.disagreed / seen.scored if seen.scored else 0.0
-        return (Convicted(self._court.wealth, self._court.bar, seen.scored, rate),)
+        return (Demoted(self._demotion_test.e_value, self._demotion_test.threshold, seen.scored, rate),)
 
     def _look(self) -> tuple[Finding, ...]:
         if not self._blind.blind:
@@ -207,8 +209,8 @@ class LivePromise:
         self._blind.restart()
         self._rate.restart()
         self._hold = None
-        self._suspicion.reset()
-        return (Suspected("blind", level, BAR, "audits that were due do not come"), *self._changed())
+        self._cusum.reset()
+        return (Alarmed("blind", level, BAR, "audits that were due do not come"), *self._changed())
 
     def _changed(self) -> tuple[Finding, ...]:
         rate = self.audit_rate

@@ -79,10 +79,10 @@ class SelfAgreement:
     def _look(self) -> None:
         repeats, agreed = self.repeats - self._past[0], self.agreed - self._past[1]
         bar = -math.log(self.delta)
-        below = float(self._below.log_wealth(agreed, repeats - agreed)) >= bar
+        below = float(self._below.log_e_value(agreed, repeats - agreed)) >= bar
         if below:
             self.refused, self._past = True, (self.repeats, self.agreed)
-        elif self.refused and float(self._above.log_wealth(agreed, repeats - agreed)) >= bar:
+        elif self.refused and float(self._above.log_e_value(agreed, repeats - agreed)) >= bar:
             self.refused, self._past = False, (0, 0)
             self.repeats = self.agreed = 0
 

@@ -122,7 +122,7 @@ class ShadowProof:
         open_ = np.flatnonzero(accepts & ~self._reached)
         if len(open_):
             won = self._agreed[open_]
-            logs = self._bets.log_wealth(won, self._scored[open_] - won, open_)
+            logs = self._bets.log_e_value(won, self._scored[open_] - won, open_)
             self._reached[open_[logs >= self._bar]] = True
         if self._first_proof == 0 and self._reached[self.start]:
             self._first_proof = self._calls
@@ -177,7 +177,7 @@ class ShadowProof:
         if math.isinf(self._needs[self.start]):
             return f"no share of calls is forecast to agree with the teacher {self.target:g} of the time"
         n, a = int(self._scored[self.start]), int(self._agreed[self.start])
-        if n and float(self._hopeless.log_wealth(a, n - a)) >= _FUTILE_AT:
+        if n and float(self._hopeless.log_e_value(a, n - a)) >= _FUTILE_AT:
             return f"agreement {a / n:.3f} on {n} accepted shadow calls is below the target {self.target:g}"
         if self._calls >= max(_LEAST_RUN, _PATIENCE * self.forecast_calls):
             return f"not proved after {self._calls} shadow calls; {self.forecast_calls} were forecast"
@@ -241,7 +241,7 @@ class ShadowProof:
         for k in range(1, 100):
             null = self.target + k * step
             bets = self._against(null, np.asarray(self.forecast[j]))
-            if float(bets.log_wealth(agreed, disagreed)) < self._bar:
+            if float(bets.log_e_value(agreed, disagreed)) < self._bar:
                 break
             bound = null
         return bound

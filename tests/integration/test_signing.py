@@ -13,7 +13,7 @@ from stage.workers import working
 from jitr.cli.main import main
 from jitr.schemas.calls import Call, DecisionStamp, Message, Response
 from jitr.schemas.events import encode_batch
-from jitr.schemas.evidence import Command, Tick, Verdict
+from jitr.schemas.evidence import Command, Demotion, Tick
 from jitr.schemas.record import Record
 from jitr.schemas.routes import Transition
 from jitr.schemas.settings import Settings, SigningSettings
@@ -132,7 +132,9 @@ async def test_a_stamp_that_the_gateway_has_not_signed_is_traffic_and_no_evidenc
 async def test_evidence_moves_a_route_only_by_the_word_of_who_may_say_it(settings: Settings) -> None:
     topic = settings.topics.evidence.name
     who = {"tenant": "default", "task": "mood", "time": 1e9}
-    verdict = Verdict(id="v", surrogate="v1", wealth=99.0, bar=20.0, scored=10, disagreement=1.0, **who)
+    demotion = Demotion(
+        id="v", surrogate="v1", e_value=99.0, threshold=20.0, scored=10, disagreement=1.0, **who
+    )
     tick = Tick(id="t", labels=50, **who)
 
     def word(id: str, by: str, verb: str = "pause") -> Command:
@@ -151,8 +153,8 @@ async def test_evidence_moves_a_route_only_by_the_word_of_who_may_say_it(setting
                 (word("w2", "ada"), ("person", "ada"), {"signing": strangers(settings)}, "does not verify"),
                 (word("w3", "ben"), ("person", "ada"), {}, "says that it is by 'ben'"),
                 (word("w4", "ada"), ("gateway",), {}, "is signed by gateway"),
-                (verdict, ("person", "ada"), {}, "is signed by ada"),
-                (verdict, ("gateway",), {}, "is signed by gateway"),
+                (demotion, ("person", "ada"), {}, "is signed by ada"),
+                (demotion, ("gateway",), {}, "is signed by gateway"),
                 (tick, ("worker",), {"change": put(b'"labels":50', b'"labels":51')}, "does not verify"),
                 (tick, ("worker",), {"signed_for": settings.topics.task_calls.name}, "does not verify"),
             ]

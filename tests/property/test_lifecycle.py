@@ -13,13 +13,13 @@ from jitr.schemas.evidence import (
     AuditWindow,
     Certified,
     Command,
+    Demotion,
     Evidence,
     Futile,
     Resume,
     Tick,
     Trained,
     TrainingFailed,
-    Verdict,
     Withheld,
 )
 from jitr.schemas.money import Money
@@ -70,10 +70,10 @@ KINDS: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
         "reason": st.just("why"),
     },
     Resume: {"surrogate": VERSIONS, "scored": st.just(300), "disagreement": st.just(0.02)},
-    Verdict: {
+    Demotion: {
         "surrogate": VERSIONS,
-        "wealth": st.just(11.0),
-        "bar": st.just(10.0),
+        "e_value": st.just(11.0),
+        "threshold": st.just(10.0),
         "scored": st.just(300),
         "disagreement": st.just(0.2),
     },

@@ -12,7 +12,7 @@ from statistics import median
 import pytest
 from scipy.stats import binom
 
-from jitr.models.promise.findings import Convicted, Suspected
+from jitr.models.promise.findings import Alarmed, Demoted
 from jitr.models.promise.live import LivePromise
 from jitr.models.promise.shadow import ShadowProof
 from jitr.schemas.policy import DEMO, Policy
@@ -105,10 +105,10 @@ def live_through(
                 seen.audits += 1
                 audits_after += dropped
                 found += live.audit(rng.random() < agreement)
-        stops = any(isinstance(finding, Suspected | Convicted) for finding in found)
+        stops = any(isinstance(finding, Alarmed | Demoted) for finding in found)
         if stops and dropped and seen.stopped_after_audits is None:
             seen.stopped_after_audits = audits_after
-        seen.demoted = seen.demoted or any(isinstance(finding, Convicted) for finding in found)
+        seen.demoted = seen.demoted or any(isinstance(finding, Demoted) for finding in found)
     return seen
 
 

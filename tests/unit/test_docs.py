@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from jitr.cli.reference import pages
-from jitr.models.promise import audits, blind, court, hold, shadow, suspicion
+from jitr.models.promise import audits, blind, cusum, demotion_test, hold, shadow
 from jitr.router.publishing.drops import Drop
 from jitr.schemas.policy import DEMO, Policy
 from jitr.schemas.settings import Settings
@@ -106,7 +106,7 @@ def test_every_section_that_a_page_links_is_there(page: Path) -> None:
         ('see docs/guarantee.md, "Hold", and guarantee.md', []),
         ("PROMISE.md, step 7", ["PROMISE.md"]),
         ("docs/guarantees.md", ["docs/guarantees.md"]),
-        ('docs/guarantee.md, "Court"', ['docs/guarantee.md, "Court"']),
+        ('docs/guarantee.md, "Dead"', ['docs/guarantee.md, "Dead"']),
         ("`models/promise/live.py` and `models/promise/dead.py`", ["models/promise/dead.py"]),
         ("`jitr.models.promise.live.LivePromise`, `jitr.models.promise.live`", []),
         ("`jitr.models.promise.dead` and `jitr.models.promise.live.Dead`",
@@ -179,16 +179,17 @@ def test_the_guarantee_shows_the_defaults_of_the_policy_and_of_the_demo() -> Non
 def test_the_guarantee_states_the_constants_of_the_code() -> None:
     page = " ".join(GUARANTEE.read_text().split())
     for stated in (
-        f"lambda_j = (0.05 / d0) · {numbers(court._BETS)}",
-        f"w = {numbers(court._WEIGHTS, 2)}",
-        f"inject = {court._WITH_CALLS} / demotion_horizon_calls for each accepted call since the last bet, "
-        f"and {court._PER_HOLD} at the beginning of a hold, {court._HOLDS} times a horizon",
+        f"lambda_j = (0.05 / d0) · {numbers(demotion_test._BETS)}",
+        f"w = {numbers(demotion_test._WEIGHTS, 2)}",
+        f"inject = {demotion_test._WITH_CALLS} / demotion_horizon_calls for each accepted call "
+        f"since the last bet, and {demotion_test._PER_HOLD} at the beginning of a hold, "
+        f"{demotion_test._HOLDS} times a horizon",
         f"b_k = target + (1 - target) · {numbers(shadow._GRID)}",
         f"at most {shadow._HIGHEST}",
         f"after {shadow._PATIENCE} times the forecast calls, at least {shadow._LEAST_RUN}",
-        "each drop `d` of {}, {} and {:.2f} below the target".format(*suspicion._DROPS),
-        f"the older ones fading beyond {suspicion._MEMORY:,.0f}",
-        f"raises the bar by {suspicion._BACK_OFF}, by {suspicion._BACK_OFF_CAP:g} at most",
+        "each drop `d` of {}, {} and {:.2f} below the target".format(*cusum._DROPS),
+        f"the older ones fading beyond {cusum._MEMORY:,.0f}",
+        f"raises the threshold by {cusum._BACK_OFF}, by {cusum._BACK_OFF_CAP:g} at most",
         f"min({audits._MOST}, audit_floor · exp(C))",
         f"being judged when it is {blind.LATE_S:g} s old",
         f"At {blind.BAR:g} the route is *blind*",

@@ -10,7 +10,7 @@ from jitr.agents.collecting.collect import Collect
 from jitr.agents.detect import Detector, Limiter
 from jitr.agents.runtime.handler import Place
 from jitr.schemas.calls import Call, DecisionStamp, Response
-from jitr.schemas.evidence import Alarm, AuditWindow, Verdict
+from jitr.schemas.evidence import Alarm, AuditWindow, Demotion
 from jitr.schemas.routes import Proof, Route, RouteVersion, ShadowRun, SurrogateRef, SurrogateTarget
 from jitr.schemas.trainings import Training
 
@@ -110,7 +110,7 @@ def kinds(told):
 def test_audits_without_a_label_take_no_route_away(bench, agents, message, fields, why):
     bench.route(active())
     told = agents.play(calls_of(message, 5_000, answered, **fields))
-    assert not kinds(told)[Alarm] and not kinds(told)[Verdict]
+    assert not kinds(told)[Alarm] and not kinds(told)[Demotion]
     windows = [record for record in told if isinstance(record, AuditWindow)]
     assert sum(w.accepted for w in windows) == 5_000
     assert sum(w.audits for w in windows) == 0
@@ -145,7 +145,7 @@ def test_whole_answers_that_disagree_hold_and_then_demote(bench, agents, message
     bench.route(active())
     assert kinds(agents.play(calls_of(message, 500, answered, **said)))[Alarm]
     bench.route(active(state="hold", resume="active"))
-    assert kinds(agents.play(calls_of(message, 500, held, **said)))[Verdict]
+    assert kinds(agents.play(calls_of(message, 500, held, **said)))[Demotion]
 
 
 def test_whole_answers_that_agree_are_audits_and_labels(bench, agents, message):

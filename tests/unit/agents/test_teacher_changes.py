@@ -19,7 +19,7 @@ from jitr.models.surrogates.runtime import Surrogate
 from jitr.sandbox.traffic.workload import Workload
 from jitr.schemas.calls import DecisionStamp, Response
 from jitr.schemas.coins import coin
-from jitr.schemas.evidence import Verdict
+from jitr.schemas.evidence import Demotion
 from jitr.schemas.policy import DEMO
 from jitr.schemas.routes import Route, SurrogateTarget
 from jitr.schemas.tasks import Signature, Task, TaskCall
@@ -53,7 +53,7 @@ class Loop:
         self.control = RouteController(bench.context, Place("e", 0))
         self.calls = self.evidence = 0
         self.surrogates = {}
-        self.trainings, self.verdicts, self.states = [], [], []
+        self.trainings, self.demotions, self.states = [], [], []
         self.swap = {}
 
     @property
@@ -120,8 +120,8 @@ class Loop:
         if isinstance(record, Training):
             self.trainings.append(record)
             record = await run_training(record, str(self.folder), 4096)
-        if isinstance(record, Verdict):
-            self.verdicts.append(record)
+        if isinstance(record, Demotion):
+            self.demotions.append(record)
         incoming = IncomingEvent(record.id, record.time, record, 0, self.evidence)
         self.evidence += 1
         for output in self.control.handle([incoming]):
@@ -163,10 +163,10 @@ def test_the_second_surrogate_agrees_with_the_teacher_of_today(bench, tmp_path):
 
     second, changed_at = asyncio.run(live())
     assert agreement(second) >= POLICY.target
-    (verdict,) = loop.verdicts
-    assert verdict.since_offset > changed_at
+    (demotion,) = loop.demotions
+    assert demotion.since_offset > changed_at
     (taught,) = {t.since_offset for t in loop.trainings if t.demotions}
-    assert taught == verdict.since_offset == loop.route.since_offset
+    assert taught == demotion.since_offset == loop.route.since_offset
     data = read_parts(loop.trainings[-1].parts, taught)
     assert data.times.min() >= changed_at
     manifest, _ = read_manifest(Path(second.uri))

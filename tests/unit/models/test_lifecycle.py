@@ -13,13 +13,13 @@ from jitr.schemas.evidence import (
     AuditWindow,
     Certified,
     Command,
+    Demotion,
     Evidence,
     Futile,
     Resume,
     Tick,
     Trained,
     TrainingFailed,
-    Verdict,
     Withheld,
 )
 from jitr.schemas.money import Money
@@ -92,9 +92,9 @@ class Life:
     def resume(self, version: str = "v1") -> lifecycle.Step:
         return self.tell(Resume, surrogate=version, scored=300, disagreement=0.03)
 
-    def verdict(self, version: str = "v1") -> lifecycle.Step:
-        seen = {"wealth": 11.0, "bar": 10.0, "scored": 400, "disagreement": 0.2}
-        return self.tell(Verdict, surrogate=version, since_offset=700, **seen)
+    def demotion(self, version: str = "v1") -> lifecycle.Step:
+        seen = {"e_value": 11.0, "threshold": 10.0, "scored": 400, "disagreement": 0.2}
+        return self.tell(Demotion, surrogate=version, since_offset=700, **seen)
 
     def say(self, verb: Verb) -> lifecycle.Step:
         return self.tell(Command, verb=verb, by="ann")
@@ -159,11 +159,11 @@ def test_an_alarm_holds_and_the_hold_returns_to_where_it_was() -> None:
         assert life.row.share > 0
 
 
-def test_only_the_court_demotes_and_says_why() -> None:
+def test_only_the_demotion_test_demotes_and_says_why() -> None:
     life = Life().to_active()
     life.tell(Tick, labels=420)
     life.alarm()
-    step = life.verdict()
+    step = life.demotion()
     assert life.row.state == "demoted"
     assert "0.200 of 400" in step.reason == life.row.reason
     assert_teacher_answers(life.row)
@@ -175,7 +175,7 @@ def test_only_the_court_demotes_and_says_why() -> None:
 
 def test_after_a_demotion_a_new_version_can_earn_the_route_again() -> None:
     life = Life().to_active()
-    life.verdict()
+    life.demotion()
     life.trained("v2", labels=600)
     assert life.row.state == "demoted"
     life.certified("v2")
@@ -187,7 +187,7 @@ def test_after_a_demotion_a_new_version_can_earn_the_route_again() -> None:
 def test_nothing_taught_before_the_break_comes_after_it() -> None:
     life = Life().to_active()
     life.trained("v2", 600)
-    life.verdict()
+    life.demotion()
     assert life.row.since_offset == 700
     assert shadowed(life.row) is None
     step = life.trained("v3", 600, demotions=0)
@@ -336,7 +336,7 @@ def test_any_state_can_be_paused_and_comes_back(state: str) -> None:
         if state in ("hold", "demoted"):
             life.alarm()
         if state == "demoted":
-            life.verdict()
+            life.demotion()
     assert life.row.state == state
     before = life.row
     life.say("pause")
@@ -355,7 +355,7 @@ def test_a_paused_route_keeps_what_happens_to_it_meanwhile() -> None:
     assert held.row.state == "hold"
     broken = Life().to_active()
     broken.say("pause")
-    broken.verdict()
+    broken.demotion()
     broken.say("unpause")
     assert broken.row.state == "demoted"
     assert_teacher_answers(broken.row)
@@ -408,7 +408,7 @@ def test_a_command_that_does_not_fit_is_refused_with_a_reason_and_changes_nothin
 
 def test_evidence_about_a_version_that_is_neither_live_nor_candidate_changes_nothing() -> None:
     life = Life().to_active()
-    for tell in (life.alarm, life.resume, life.verdict, life.certified):
+    for tell in (life.alarm, life.resume, life.demotion, life.certified):
         before = life.row
         step = tell("v0")
         assert not step.moved
@@ -418,7 +418,7 @@ def test_evidence_about_a_version_that_is_neither_live_nor_candidate_changes_not
 
 def test_dollars_of_a_retired_version_are_counted_but_its_audits_are_not() -> None:
     life = Life().to_active()
-    life.verdict()
+    life.demotion()
     before = life.row
     life.window("v1")
     assert life.row.money.audit_calls == before.money.audit_calls + 100
@@ -494,7 +494,7 @@ class TestTrainingIsDue:
     def test_once_after_the_cool_down_of_a_demotion(self) -> None:
         life = Life().to_active()
         life.tell(Tick, labels=2_000)
-        life.verdict()
+        life.demotion()
         assert not training_due(2_499, 1_900, life.row, MANUAL)
         assert training_due(2_500, 1_900, life.row, MANUAL)
         assert not training_due(3_100, 2_500, life.row, MANUAL)  # its outcome is still to come
@@ -502,7 +502,7 @@ class TestTrainingIsDue:
     def test_after_a_demotion_labels_from_before_the_break_do_not_count(self) -> None:
         life = Life().to_active()
         life.tell(Tick, labels=2_000)
-        life.verdict()
+        life.demotion()
         assert not training_due(2_499, 1_900, life.row, MANUAL, before_break=1_950)
         assert training_due(2_500, 1_900, life.row, MANUAL, before_break=1_950)
         # too few of the new ones, however long ago the demotion was

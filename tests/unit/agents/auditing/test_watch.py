@@ -10,7 +10,7 @@ from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.promise.shadow import ShadowProof
 from jitr.models.training.train import Recipe, train_dataset
 from jitr.schemas.calls import DecisionStamp
-from jitr.schemas.evidence import Alarm, AuditWindow, Certified, Futile, Resume, Verdict
+from jitr.schemas.evidence import Alarm, AuditWindow, Certified, Demotion, Futile, Resume
 from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateRef, SurrogateTarget
 from jitr.schemas.trainings import Limits
@@ -213,7 +213,7 @@ def test_which_calls_are_sampled_hangs_on_their_ids(task_call):
     assert wanted("a") != wanted("b")
 
 
-def test_disagreeing_audits_hold_and_a_hold_that_disagrees_convicts(task_call):
+def test_disagreeing_audits_hold_and_a_hold_that_disagrees_demotes(task_call):
     it, n = watch(), 0
     evidence = []
     while not kinds(evidence, Alarm):
@@ -222,17 +222,17 @@ def test_disagreeing_audits_hold_and_a_hold_that_disagrees_convicts(task_call):
         evidence += feed(it, [task_call(n, "bad", decision=stamp(due=True, coin=0.1), time=0.0)], active())
     assert kinds(evidence, Alarm)[0].monitor == "cusum"
     held = active(state="hold", audit_rate=1.0)
-    while not kinds(evidence, Verdict):
+    while not kinds(evidence, Demotion):
         n += 1
         assert n < 1000
         decision = stamp(target="teacher", held=True, audit_rate=1.0)
         evidence += feed(it, [task_call(n, "bad", decision=decision, time=0.0)], held)
-    (verdict,) = kinds(evidence, Verdict)
-    assert verdict.wealth >= verdict.bar
-    assert verdict.surrogate == "live"
+    (demotion,) = kinds(evidence, Demotion)
+    assert demotion.e_value >= demotion.threshold
+    assert demotion.surrogate == "live"
 
 
-@pytest.mark.parametrize(("label", "end"), [("good", Resume), ("bad", Verdict)])
+@pytest.mark.parametrize(("label", "end"), [("good", Resume), ("bad", Demotion)])
 def test_a_hold_whose_watch_lost_its_state_ends_all_the_same(task_call, label, end):
     it, evidence = watch(), []
     held, decision = active(state="hold", audit_rate=1.0), stamp(target="teacher", held=True, audit_rate=1.0)
@@ -241,7 +241,7 @@ def test_a_hold_whose_watch_lost_its_state_ends_all_the_same(task_call, label, e
         if kinds(evidence, end):
             break
     assert [type(e) for e in evidence if not isinstance(e, AuditWindow)] == [end]
-    if end is Verdict:
+    if end is Demotion:
         assert evidence[-1].since_offset == 100
 
 
@@ -260,12 +260,12 @@ def test_a_verdict_says_where_the_hold_began_and_not_an_earlier_one_that_was_lif
                 told.setdefault(kind, []).append((offset, found))
                 return
 
-    for label, end in (("good", Resume), ("bad", Verdict)):
+    for label, end in (("good", Resume), ("bad", Demotion)):
         until(Alarm, "bad", active(), stamp(due=True, coin=0.1))
         until(end, label, held, stamp(target="teacher", held=True, audit_rate=1.0))
     second = told[Alarm][1][0]
-    assert told[Verdict][0][1].since_offset == second
-    assert told[Alarm][0][0] < told[Resume][0][0] < second < told[Verdict][0][0]
+    assert told[Demotion][0][1].since_offset == second
+    assert told[Alarm][0][0] < told[Resume][0][0] < second < told[Demotion][0][0]
 
 
 def test_a_canarys_accepted_calls_that_the_teacher_answered_are_audits(task_call):

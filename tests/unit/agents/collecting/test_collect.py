@@ -311,7 +311,7 @@ def test_after_a_demotion_only_labels_from_after_the_break_are_trained_on(hasty,
     handler = Collect(hasty.context, Place("c", 0))
     before = [task_call(n, "good") for n in range(700)]
     assert [t.labels for t in split(handler.handle(delivered(before)))[0]] == [20, 40, 80, 160, 320, 640]
-    # the teacher changed at 600, the hold began at 610, the court spoke at 700
+    # the teacher changed at 600, the hold began at 610, the demotion test rejected at 700
     hasty.route(demoted(610, 700))
     after = [task_call(n, "bad") for n in range(700, 900)]
     trainings = split([o for d in delivered(after, 700) for o in handler.handle([d])])[0]

@@ -1,4 +1,4 @@
-"""The audit rate: high after a switch and under suspicion, never below its floor, in powers of 2."""
+"""The audit rate: high after a switch and near an alarm, never below its floor, in powers of 2."""
 
 import math
 
@@ -32,7 +32,7 @@ def test_it_moves_in_powers_of_two() -> None:
     assert all(math.log2(0.2 / rate).is_integer() for rate in seen - {0.005})
 
 
-def test_suspicion_raises_it_at_once() -> None:
+def test_a_high_cusum_level_raises_it_at_once() -> None:
     calm = settled(1_000_000)
     assert calm.at(0.0) == 0.005
     assert calm.at(2.0) < calm.at(4.0) <= calm.at(50.0) <= 0.5

@@ -12,28 +12,28 @@ from jitr.models.promise.betting import Mixture, divergence
 def test_wealth_is_the_weighted_product_of_likelihood_ratios() -> None:
     bet = Mixture(0.9, [0.95, 0.99], [0.25, 0.75])
     by_hand = 0.25 * (0.95 / 0.9) ** 30 * (0.05 / 0.1) ** 2 + 0.75 * (0.99 / 0.9) ** 30 * (0.01 / 0.1) ** 2
-    assert math.exp(float(bet.log_wealth(30, 2))) == pytest.approx(by_hand)
+    assert math.exp(float(bet.log_e_value(30, 2))) == pytest.approx(by_hand)
 
 
 @pytest.mark.parametrize("rate", [0.5, 0.8, 0.9])
 def test_under_the_null_nobody_gets_rich_on_average(rate: float) -> None:
     bet = Mixture(0.9, [0.92, 0.95, 0.999])
     agreed = np.arange(41)
-    mean = float(np.exp(bet.log_wealth(agreed, 40 - agreed)) @ binom.pmf(agreed, 40, rate))
+    mean = float(np.exp(bet.log_e_value(agreed, 40 - agreed)) @ binom.pmf(agreed, 40, rate))
     assert mean == pytest.approx(1) if rate == 0.9 else mean < 1
 
 
 def test_a_million_calls_neither_overflow_nor_prove_what_is_false() -> None:
     bet = Mixture(0.95, [0.9525, 0.999999])
-    assert float(bet.log_wealth(1_000_000, 0)) > 1e4
-    assert float(bet.log_wealth(940_000, 60_000)) < -50
-    assert float(bet.log_wealth(0, 1_000_000)) < -1e4
+    assert float(bet.log_e_value(1_000_000, 0)) > 1e4
+    assert float(bet.log_e_value(940_000, 60_000)) < -50
+    assert float(bet.log_e_value(0, 1_000_000)) < -1e4
 
 
 def test_rows_of_bets_are_scored_each_by_its_own_counts() -> None:
     bet = Mixture(0.9, [[0.95, 0.99], [0.91, 0.92]])
-    both = bet.log_wealth([10, 20], [1, 2])
-    assert float(bet.log_wealth([20], [2], np.array([1]))[0]) == both[1] != both[0]
+    both = bet.log_e_value([10, 20], [1, 2])
+    assert float(bet.log_e_value([20], [2], np.array([1]))[0]) == both[1] != both[0]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
-"""A live promise: audits, hold, court and blindness together, over one life."""
+"""A live promise: audits, hold, demotion test and blindness together, over one life."""
 
 import random
 
 import msgspec
 import pytest
 
-from jitr.models.promise.findings import Cleared, Convicted, Finding, RateChanged, Suspected
+from jitr.models.promise.findings import Alarmed, Demoted, Finding, RateChanged, Resumed
 from jitr.models.promise.live import LivePromise, LiveState
 from jitr.schemas.policy import DEMO, Policy
 
@@ -34,21 +34,21 @@ def of(kind: type[Finding], seen: Seen) -> Seen:
 def test_while_it_keeps_its_promise_audits_only_become_fewer() -> None:
     live = LivePromise(Policy(), 500, 495)
     seen = serve(live, random.Random(1), 0.99, 40_000)
-    assert not of(Convicted, seen)
+    assert not of(Demoted, seen)
     rates = [f.audit_rate for f in seen if isinstance(f, RateChanged)]
     assert rates[-1] == live.audit_rate
     assert min(rates) == Policy().audit_floor
 
 
-def test_a_drop_calls_a_hold_and_then_the_court_convicts() -> None:
+def test_a_drop_calls_a_hold_and_then_the_test_demotes() -> None:
     live, rng = LivePromise(Policy(), 500, 490), random.Random(2)
-    assert not of(Suspected, serve(live, rng, 0.98, 2_000))
+    assert not of(Alarmed, serve(live, rng, 0.98, 2_000))
     seen = serve(live, rng, 0.80, 5_000)
-    first, last = of(Suspected, seen)[0], seen[-1]
-    assert isinstance(first, Suspected)
+    first, last = of(Alarmed, seen)[0], seen[-1]
+    assert isinstance(first, Alarmed)
     assert first.statistic >= first.threshold
-    assert isinstance(last, Convicted)
-    assert last.wealth >= last.bar == pytest.approx(10)
+    assert isinstance(last, Demoted)
+    assert last.e_value >= last.threshold == pytest.approx(10)
     assert last.disagreement == pytest.approx(0.2, abs=0.06)
     assert live.over
     assert serve(live, rng, 0.5, 50) == []
@@ -56,19 +56,19 @@ def test_a_drop_calls_a_hold_and_then_the_court_convicts() -> None:
 
 def test_a_false_alarm_resumes_after_enough_was_scored_and_names_its_monitor() -> None:
     live, rng = LivePromise(Policy(), 500, 490), random.Random(3)
-    alarm = Suspected("adwin", 0.6, 0.9, "mean gate score moved")
-    assert live.suspect(alarm) == (alarm,)
-    assert live.suspect(alarm) == ()
+    alarm = Alarmed("adwin", 0.6, 0.9, "mean gate score moved")
+    assert live.alarm(alarm) == (alarm,)
+    assert live.alarm(alarm) == ()
     seen = serve(live, rng, 0.98, 300)
-    (cleared,) = of(Cleared, seen)
-    assert isinstance(cleared, Cleared)
-    assert (cleared.scored, cleared.monitor) == (300, "adwin")
+    (resumed,) = of(Resumed, seen)
+    assert isinstance(resumed, Resumed)
+    assert (resumed.scored, resumed.monitor) == (300, "adwin")
     assert not live.held
 
 
 def test_a_hold_lasts_while_disagreement_is_above_the_limit() -> None:
     live = LivePromise(DEMO, 100, 98)
-    live.suspect(Suspected("teacher", 1, 1, "the model changed"))
+    live.alarm(Alarmed("teacher", 1, 1, "the model changed"))
     for k in range(200):
         live.scored_in_hold(k % 8 > 0)  # 12.5% of 10% allowed
     assert live.held
@@ -77,11 +77,11 @@ def test_a_hold_lasts_while_disagreement_is_above_the_limit() -> None:
 def test_an_audit_that_comes_in_a_hold_is_scored_there_and_a_late_held_call_is_an_audit() -> None:
     live = LivePromise(DEMO, 100, 98)
     live.scored_in_hold(True)
-    live.suspect(Suspected("cusum", 5, 5, "test"))
+    live.alarm(Alarmed("cusum", 5, 5, "test"))
     seen: Seen = []
     for _ in range(60):
         seen += live.audit(True)
-    assert of(Cleared, seen)
+    assert of(Resumed, seen)
 
 
 def test_a_big_drop_in_the_demo_is_held_within_twenty_audits() -> None:
@@ -112,8 +112,8 @@ def test_audits_that_never_come_make_it_blind() -> None:
     live, rng = LivePromise(Policy(), 500, 500), random.Random(4)
     serve(live, rng, 1.0, 60_000)
     found = [f for k in range(3_000) for f in live.told(float(k), 0.1, audited=False)]
-    (blind,) = of(Suspected, found)[:1]
-    assert isinstance(blind, Suspected)
+    (blind,) = of(Alarmed, found)[:1]
+    assert isinstance(blind, Alarmed)
     assert blind.monitor == "blind"
     assert live.audit_rate == 0.2
     assert not live.held

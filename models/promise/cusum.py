@@ -1,7 +1,7 @@
 """The CUSUM detector: it alarms when audits disagree more than before. docs/guarantee.md, "CUSUM detector".
 
 It is quick, and may be wrong: its level raises the audit rate and its alarm begins a hold, in which the
-teacher answers everything. It demotes nothing; the demotion test (`jitr.models.promise.court`) does.
+teacher answers everything. It demotes nothing; the demotion test (`jitr.models.promise.demotion_test`) does.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ _BACK_OFF = 0.15
 _BACK_OFF_CAP = 3.0
 
 
-class SuspicionState(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a `Suspicion`, to be saved.
+class CusumState(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a `CusumDetector`, to be saved.
 
     ``agreed`` and ``disagreed`` are the counts behind what is normal; ``sums`` are the CUSUMs, in nats.
     """
 
     target: float
-    bar: float
+    threshold: float
     agreed: float
     disagreed: float
     sums: tuple[float, ...]
     false_holds: int
 
 
-class Suspicion:
+class CusumDetector:
     """Sums log-likelihood ratios of three drops below the target to the base rate, each kept at 0 or above.
 
     That is Page's CUSUM (1954), one for each size of the drop.
@@ -39,20 +39,20 @@ class Suspicion:
     ----------
     target : float
         The promised agreement.
-    bar : float
+    threshold : float
         It alarms when a sum reaches this, in nats; each false hold adds 0.15 to it, at most 3 in all.
     calls, agreed : int
         Accepted calls of the shadow run, and how many of them agreed: what is normal at the beginning.
 
     Examples
     --------
-    >>> doubt = Suspicion(0.95, 5.0, calls=500, agreed=490)
-    >>> [doubt.update(False) for _ in range(5)].index(True) + 1  # disagreements in a row
+    >>> detector = CusumDetector(0.95, 5.0, calls=500, agreed=490)
+    >>> [detector.update(False) for _ in range(5)].index(True) + 1  # disagreements in a row
     3
     """
 
-    def __init__(self, target: float, bar: float, calls: int = 0, agreed: int = 0) -> None:
-        self.target, self.base_bar = target, bar
+    def __init__(self, target: float, threshold: float, calls: int = 0, agreed: int = 0) -> None:
+        self.target, self.base_threshold = target, threshold
         self._agreed, self._disagreed = float(agreed), float(calls - agreed)
         self._drops = [max(target - d, target / 10) for d in _DROPS]
         self._sums = [0.0] * len(_DROPS)
@@ -68,9 +68,9 @@ class Suspicion:
         return min(max(mean - math.sqrt(mean * (1 - mean) / max(n, 1.0)), self.target + gap), 1 - gap)
 
     @property
-    def bar(self) -> float:
+    def threshold(self) -> float:
         """The level at which it alarms now, in nats."""
-        return self.base_bar + min(_BACK_OFF * self.false_holds, _BACK_OFF_CAP)
+        return self.base_threshold + min(_BACK_OFF * self.false_holds, _BACK_OFF_CAP)
 
     @property
     def statistic(self) -> float:
@@ -84,7 +84,7 @@ class Suspicion:
             step = math.log(drop / base) if agreed else math.log((1 - drop) / (1 - base))
             self._sums[j] = max(0.0, self._sums[j] + step)
         self.observe(agreed)
-        return self.statistic >= self.bar
+        return self.statistic >= self.threshold
 
     def observe(self, agreed: bool) -> None:
         """Count one call to what is normal, and leave the sums alone."""
@@ -95,15 +95,15 @@ class Suspicion:
         self._forget()
 
     def reset(self, *, false_hold: bool = False) -> None:
-        """Set the sums to 0; after a false hold, raise the bar."""
+        """Set the sums to 0; after a false hold, raise the threshold."""
         self._sums = [0.0] * len(_DROPS)
         self.false_holds += false_hold
 
-    def state(self) -> SuspicionState:
+    def state(self) -> CusumState:
         """Return the whole state."""
-        return SuspicionState(
+        return CusumState(
             target=self.target,
-            bar=self.base_bar,
+            threshold=self.base_threshold,
             agreed=self._agreed,
             disagreed=self._disagreed,
             sums=tuple(self._sums),
@@ -111,13 +111,13 @@ class Suspicion:
         )
 
     @classmethod
-    def from_state(cls, state: SuspicionState) -> Suspicion:
+    def from_state(cls, state: CusumState) -> CusumDetector:
         """Make a detector from a saved state."""
-        doubt = cls(state.target, state.bar)
-        doubt._agreed, doubt._disagreed = state.agreed, state.disagreed
-        doubt._sums = list(state.sums)
-        doubt.false_holds = state.false_holds
-        return doubt
+        detector = cls(state.target, state.threshold)
+        detector._agreed, detector._disagreed = state.agreed, state.disagreed
+        detector._sums = list(state.sums)
+        detector.false_holds = state.false_holds
+        return detector
 
     def _forget(self) -> None:
         n = self._agreed + self._disagreed

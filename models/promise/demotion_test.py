@@ -15,29 +15,30 @@ _PER_HOLD = 0.05
 _HOLDS = 10
 
 
-class CourtState(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a `Court`, to be saved.
+class DemotionTestState(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a `DemotionTest`, to be saved.
 
-    ``wealth`` is the e-value, by bet; ``unpaid`` counts accepted calls since the last bet, ``since_audit``
-    those since the last audit that was bet on, ``lumps`` the holds of this horizon that added to the e-value.
+    ``e_values`` has an e-value for each bet; their sum is that of the test. ``unbet_calls`` counts accepted
+    calls since the last bet, ``since_audit`` those since the last audit that was bet on, ``holds`` the holds
+    of this horizon that added to the e-value.
     """
 
     target: float
     block: int
     horizon: int
     alpha: float
-    wealth: tuple[float, ...]
+    e_values: tuple[float, ...]
     calls: int
-    unpaid: int
+    unbet_calls: int
     since_audit: int
-    lumps: int
+    holds: int
     block_scored: int
     block_disagreed: int
     scored: int
     disagreed: int
 
 
-class Court:
+class DemotionTest:
     """Tests whether a surrogate keeps its target, at every audit and in every hold of its life.
 
     The e-value is the sum of ``M_j <- (M_j + w_j inject)(1 + lam_j (X - d0))``, with ``d0 = 1 - target``.
@@ -59,13 +60,13 @@ class Court:
 
     Examples
     --------
-    >>> court = Court(target=0.95, block=100, horizon=1_000_000, alpha=0.10)
-    >>> court.enter_hold()
+    >>> test = DemotionTest(target=0.95, block=100, horizon=1_000_000, alpha=0.10)
+    >>> test.enter_hold()
     >>> blocks = 0
-    >>> while not court.guilty:  # 15% of answers disagree
+    >>> while not test.rejected:  # 15% of answers disagree
     ...     blocks += 1
     ...     for k in range(100):
-    ...         _ = court.score(agreed=k % 20 >= 3)
+    ...         _ = test.score(agreed=k % 20 >= 3)
     >>> blocks
     12
     """
@@ -75,41 +76,41 @@ class Court:
         self._allowed = 1 - target
         # 1 + lam (X - d0) stays above 0.55 for every X, whatever the target.
         self._bets = [0.05 / self._allowed * b for b in _BETS]
-        self._wealth = [0.0] * len(_BETS)
-        self._calls = self._unpaid = self._lumps = 0
+        self._e_values = [0.0] * len(_BETS)
+        self._calls = self._unbet_calls = self._holds = 0
         self._since_audit = block
         self._block_scored = self._block_disagreed = 0
         self.scored = self.disagreed = 0
 
     @property
-    def wealth(self) -> float:
+    def e_value(self) -> float:
         """The e-value: how strongly what was seen speaks against the target being kept."""
-        return sum(self._wealth)
+        return sum(self._e_values)
 
     @property
-    def bar(self) -> float:
+    def threshold(self) -> float:
         """The e-value at which the surrogate is demoted."""
         return 1 / self.alpha
 
     @property
-    def guilty(self) -> bool:
+    def rejected(self) -> bool:
         """Whether the hypothesis that the target is kept is rejected."""
-        return self.wealth >= self.bar
+        return self.e_value >= self.threshold
 
     def accepted(self, n: int = 1) -> None:
         """Count n more calls that the gate accepted, whoever answered them."""
         if (self._calls + n) // self.horizon > self._calls // self.horizon:
-            self._lumps = 0
+            self._holds = 0
         self._calls += n
-        self._unpaid += n
+        self._unbet_calls += n
         self._since_audit += n
 
     def enter_hold(self) -> None:
         """Begin a hold: the e-value is raised a little, so that a real drop is found quickly."""
         self._block_scored = self._block_disagreed = 0
-        if self._lumps < _HOLDS:
-            self._lumps += 1
-            self._give(_PER_HOLD)
+        if self._holds < _HOLDS:
+            self._holds += 1
+            self._put_in(_PER_HOLD)
 
     def audit(self, agreed: bool) -> None:
         """Learn an audit while the surrogate answers; one within a block of the last is left out."""
@@ -133,18 +134,18 @@ class Court:
         self._block_scored = self._block_disagreed = 0
         return True
 
-    def state(self) -> CourtState:
+    def state(self) -> DemotionTestState:
         """Return the whole state."""
-        return CourtState(
+        return DemotionTestState(
             target=self.target,
             block=self.block,
             horizon=self.horizon,
             alpha=self.alpha,
-            wealth=tuple(self._wealth),
+            e_values=tuple(self._e_values),
             calls=self._calls,
-            unpaid=self._unpaid,
+            unbet_calls=self._unbet_calls,
             since_audit=self._since_audit,
-            lumps=self._lumps,
+            holds=self._holds,
             block_scored=self._block_scored,
             block_disagreed=self._block_disagreed,
             scored=self.scored,
@@ -152,22 +153,22 @@ class Court:
         )
 
     @classmethod
-    def from_state(cls, state: CourtState) -> Court:
+    def from_state(cls, state: DemotionTestState) -> DemotionTest:
         """Make a test from a saved state."""
-        court = cls(state.target, state.block, state.horizon, state.alpha)
-        court._wealth = list(state.wealth)
-        court._calls, court._unpaid, court._lumps = state.calls, state.unpaid, state.lumps
-        court._since_audit = state.since_audit
-        court._block_scored, court._block_disagreed = state.block_scored, state.block_disagreed
-        court.scored, court.disagreed = state.scored, state.disagreed
-        return court
+        test = cls(state.target, state.block, state.horizon, state.alpha)
+        test._e_values = list(state.e_values)
+        test._calls, test._unbet_calls, test._holds = state.calls, state.unbet_calls, state.holds
+        test._since_audit = state.since_audit
+        test._block_scored, test._block_disagreed = state.block_scored, state.block_disagreed
+        test.scored, test.disagreed = state.scored, state.disagreed
+        return test
 
-    def _give(self, wealth: float) -> None:
-        self._wealth = [m + w * wealth for m, w in zip(self._wealth, _WEIGHTS, strict=True)]
+    def _put_in(self, amount: float) -> None:
+        self._e_values = [m + w * amount for m, w in zip(self._e_values, _WEIGHTS, strict=True)]
 
     def _bet(self, disagreement: float) -> None:
         # put in before X counts: how much depends on the number of calls alone
-        self._give(_WITH_CALLS / self.horizon * self._unpaid)
-        self._unpaid = 0
+        self._put_in(_WITH_CALLS / self.horizon * self._unbet_calls)
+        self._unbet_calls = 0
         excess = disagreement - self._allowed
-        self._wealth = [m * (1 + lam * excess) for m, lam in zip(self._wealth, self._bets, strict=True)]
+        self._e_values = [m * (1 + lam * excess) for m, lam in zip(self._e_values, self._bets, strict=True)]

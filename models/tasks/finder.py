@@ -15,7 +15,7 @@ from jitr.models.tasks.records import curation, state
 from jitr.models.tasks.records.lineage import Found, Waiting
 from jitr.models.tasks.records.named import Named
 from jitr.models.tasks.records.pool import Pool
-from jitr.models.tasks.records.task_record import Case, record
+from jitr.models.tasks.records.task_record import TaskCandidate, record
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError, NotFoundError, RecordError
 from jitr.schemas.tasks import Change, Task, TaskCommand
@@ -157,7 +157,7 @@ class Finder:
             curation.split(task, command.template)
             pool.part(id, curation.pattern_of(command.template), word)
         else:
-            gone = pool.cases[id].parts.get(command.other or "")
+            gone = pool.candidates[id].parts.get(command.other or "")
             if gone is None or gone.task is None:
                 raise NotFoundError(
                     f"no person merged {command.other!r} into {command.task}; nothing to undo"
@@ -167,8 +167,8 @@ class Finder:
 
     def _whose(self, task: str) -> tuple[Pool, int]:
         for pool in self._pools.values():
-            for id, case in pool.cases.items():
-                if case.task is not None and case.task.id == task:
+            for id, candidate in pool.candidates.items():
+                if candidate.task is not None and candidate.task.id == task:
                     return pool, id
         raise NotFoundError(f"tenant {self.tenant!r} has no task {task!r} that was found by its template")
 
@@ -177,17 +177,16 @@ class Finder:
         """Current records, candidates included; by age."""
         out: list[tuple[int, Task]] = []
         for pool in self._pools.values():
-            for id, case in pool.cases.items():
+            for id, found in pool.candidates.items():
                 cluster = pool.miner.clusters.live.get(id)
-                if case.task is not None:
-                    out.append((case.order, case.task))
+                if found.task is not None:
+                    out.append((found.order, found.task))
                 elif cluster is not None:
-                    out.append((case.order, record(case, pool.key, (cluster.pattern,), frozenset())))
+                    out.append((found.order, record(found, pool.key, (cluster.pattern,), frozenset())))
         for named in self._named.values():
-            case = named.case
-            out.append(
-                (case.order, case.task or record(case, named.key, named.patterns, frozenset(), named.name))
-            )
+            found = named.candidate
+            task = found.task or record(found, named.key, named.patterns, frozenset(), named.name)
+            out.append((found.order, task))
         return [task for _, task in sorted(out, key=lambda pair: (pair[0], pair[1].id))]
 
     @property
@@ -206,7 +205,7 @@ class Finder:
                     state.PoolState(
                         key=key,
                         miner=state.save_miner(pool.miner),
-                        cases={id: state.save_case(case) for id, case in pool.cases.items()},
+                        candidates={id: state.save_candidate(c) for id, c in pool.candidates.items()},
                         waiting=[(seq, waiting.calls) for seq, waiting in pool.waiting.items()],
                     )
                     for key, pool in self._pools.items()
@@ -215,7 +214,7 @@ class Finder:
                     state.NamedState(
                         key=named.key,
                         name=named.name,
-                        case=state.save_case(named.case),
+                        candidate=state.save_candidate(named.candidate),
                         patterns=[p.key for p in named.patterns],
                     )
                     for named in self._named.values()
@@ -254,12 +253,12 @@ class Finder:
         for part in saved.pools:
             pool = finder._new_pool(part.key, state.load_miner(part.miner, finder.policy.miner))
             pool.resume(
-                {id: state.load_case(case) for id, case in part.cases.items()},
+                {id: state.load_candidate(candidate) for id, candidate in part.candidates.items()},
                 {seq: Waiting(text_of(calls[0]), calls) for seq, calls in part.waiting},
             )
             finder._waiting += len(pool.miner.window)
         for kept in saved.named:
-            named = Named(kept.key, kept.name, state.load_case(kept.case))
+            named = Named(kept.key, kept.name, state.load_candidate(kept.candidate))
             named.patterns = tuple([Pattern(*literals) for literals in kept.patterns])
             finder._named[named_of(kept.key, kept.name)] = named
         return finder
@@ -286,15 +285,15 @@ class Finder:
         at = named_of(key, name)
         named = self._named.pop(at, None)
         if named is None:
-            named = Named(key, name, Case(self._seq, call.id, call.time))
+            named = Named(key, name, TaskCandidate(self._seq, call.id, call.time))
             if len(self._named) >= self.policy.pools:
-                idle = next((k for k, n in self._named.items() if n.case.status != "task"), None)
+                idle = next((k for k, n in self._named.items() if n.candidate.status != "task"), None)
                 if idle is not None:
                     del self._named[idle]
         self._named[at] = named
         return named
 
     def _names(self) -> frozenset[str]:
-        cases = [case for pool in self._pools.values() for case in pool.cases.values()]
-        cases += [named.case for named in self._named.values()]
-        return frozenset([case.task.name for case in cases if case.task is not None])
+        candidates = [candidate for pool in self._pools.values() for candidate in pool.candidates.values()]
+        candidates += [named.candidate for named in self._named.values()]
+        return frozenset([candidate.task.name for candidate in candidates if candidate.task is not None])

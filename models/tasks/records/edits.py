@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import WORD
-from jitr.models.tasks.records.task_record import Case
+from jitr.models.tasks.records.task_record import TaskCandidate
 
 _ALIKE = 0.7
 _MISSED = 3.0
@@ -53,7 +53,10 @@ def _swaps(kind: str, before: list[str], after: list[str]) -> bool:
 
 
 def predecessor(
-    case: Case, pattern: Pattern, others: Iterable[tuple[int, Case, Pattern]], now: float
+    candidate: TaskCandidate,
+    pattern: Pattern,
+    others: Iterable[tuple[int, TaskCandidate, Pattern]],
+    now: float,
 ) -> int | None:
     """The number of the task that a new one is an edit of, or None.
 
@@ -63,24 +66,24 @@ def predecessor(
 
     Parameters
     ----------
-    case : Case
-        The new case.
+    candidate : TaskCandidate
+        The new candidate.
     pattern : Pattern
         Its template.
-    others : iterable of (int, Case, Pattern)
+    others : iterable of (int, TaskCandidate, Pattern)
         The tasks of the same signature.
     now : float
         Event time of the newest call, seconds since the epoch.
     """
     best: tuple[float, int] | None = None
     for id, other, known in others:
-        if other is case or other.task is None or other.last_seen >= case.first_seen:
+        if other is candidate or other.task is None or other.last_seen >= candidate.first_seen:
             continue
         span = other.last_seen - other.first_seen
         # at its own rate it would have been seen this often since
         if span <= 0 or other.count * (now - other.last_seen) < _MISSED * span:
             continue
-        if not _same_answers(case, other):
+        if not _same_answers(candidate, other):
             continue
         found = likeness(pattern, known)
         if found >= _ALIKE and (best is None or (found, -id) > (best[0], -best[1])):
@@ -88,10 +91,10 @@ def predecessor(
     return best[1] if best else None
 
 
-def _same_answers(case: Case, other: Case) -> bool:
-    if not case.labels.state.seen or not other.labels.state.seen:
+def _same_answers(candidate: TaskCandidate, other: TaskCandidate) -> bool:
+    if not candidate.labels.state.seen or not other.labels.state.seen:
         return False
-    if case.labels.kind != other.labels.kind:
+    if candidate.labels.kind != other.labels.kind:
         return False
-    mine, theirs = set(case.labels.labels), set(other.labels.labels)
+    mine, theirs = set(candidate.labels.labels), set(other.labels.labels)
     return len(mine & theirs) >= 0.5 * min(len(mine), len(theirs))

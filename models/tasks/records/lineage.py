@@ -1,4 +1,4 @@
-"""What becomes of cases when templates merge, split or go, or a prompt is edited."""
+"""Keeps the candidates of one signature while templates merge, split or go, or a prompt is edited."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from jitr.models.tasks.mining.cluster import Cluster
 from jitr.models.tasks.mining.clustering import Event
 from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.records.edits import predecessor
-from jitr.models.tasks.records.task_record import Case, ended, task_id
+from jitr.models.tasks.records.task_record import TaskCandidate, ended, task_id
 from jitr.schemas.calls import Call
 from jitr.schemas.tasks import Change, Task
 
@@ -45,7 +45,7 @@ class Waiting:
 
 
 class Lineage:
-    """The cases of one signature, kept through all that happens to their templates.
+    """The candidates of one signature, kept through all that happens to their templates.
 
     Parameters
     ----------
@@ -58,58 +58,60 @@ class Lineage:
     def __init__(self, key: SignatureKey, miner: Miner) -> None:
         self.key = key
         self.miner = miner
-        self.cases: dict[int, Case] = {}
+        self.candidates: dict[int, TaskCandidate] = {}
         self.waiting: dict[int, Waiting] = {}
         self.now = 0.0
         self._edited: dict[int, None] = {}
         self._touched: dict[int, bool] = {}
         self._out: list[Found] = []
 
-    def resume(self, cases: dict[int, Case], waiting: dict[int, Waiting]) -> None:
+    def resume(self, candidates: dict[int, TaskCandidate], waiting: dict[int, Waiting]) -> None:
         """Go on with what an earlier pool knew."""
-        self.cases, self.waiting = cases, waiting
-        self._edited = {id: None for id, case in cases.items() if case.earlier}
+        self.candidates, self.waiting = candidates, waiting
+        self._edited = {id: None for id, candidate in candidates.items() if candidate.earlier}
 
-    def _count(self, id: int, seq: int, call: Call, text: str) -> Case:
-        case = self.cases.get(id)
-        if case is None:
-            case = self.cases[id] = Case(seq, call.id, call.time)
+    def _count(self, id: int, seq: int, call: Call, text: str) -> TaskCandidate:
+        candidate = self.candidates.get(id)
+        if candidate is None:
+            candidate = self.candidates[id] = TaskCandidate(seq, call.id, call.time)
         cluster = self.miner.clusters.live.get(id)
         fits = cluster is not None and cluster.pattern.matches(text)
-        case.learn(seq, call, input_of(cluster.pattern.slots(text)) if cluster is not None and fits else text)
-        if seq < case.order and case.task is None:
-            case.order, case.founder = seq, call.id
-        if len(case.ids) > _MOST_IDS:
-            self._prune(case, cluster)
+        candidate.learn(
+            seq, call, input_of(cluster.pattern.slots(text)) if cluster is not None and fits else text
+        )
+        if seq < candidate.order and candidate.task is None:
+            candidate.order, candidate.founder = seq, call.id
+        if len(candidate.ids) > _MOST_IDS:
+            self._prune(candidate, cluster)
         # a record is looked at again when its calls have doubled
         self._touched.setdefault(id, False)
-        if case.count & (case.count - 1) == 0:
+        if candidate.count & (candidate.count - 1) == 0:
             self._touched[id] = True
-        return case
+        return candidate
 
     @staticmethod
-    def _prune(case: Case, cluster: Cluster | None) -> None:
+    def _prune(candidate: TaskCandidate, cluster: Cluster | None) -> None:
         members = {e.seq for e in cluster.members} if cluster is not None else set()
-        case.ids = {seq: id for seq, id in case.ids.items() if seq in members}
+        candidate.ids = {seq: id for seq, id in candidate.ids.items() if seq in members}
 
     def _of_earlier(self, text: str) -> int | None:
         """The task that had this template before its prompt was edited, where no template of today fits."""
         for id in self._edited:
-            case = self.cases.get(id)
-            if case is not None and any(p.matches(text) for p in case.earlier):
+            candidate = self.candidates.get(id)
+            if candidate is not None and any(p.matches(text) for p in candidate.earlier):
                 return None if self.miner.match(text) is not None else id
         return None
 
     def _merge(self, event: Event) -> None:
-        gone = self.cases.pop(event.id, None)
+        gone = self.candidates.pop(event.id, None)
         self._touched.pop(event.id, None)
         if gone is None:
             return
         if gone.earlier:
             self._edited[event.other] = None
-        into = self.cases.get(event.other)
+        into = self.candidates.get(event.other)
         if into is None:
-            self.cases[event.other] = gone
+            self.candidates[event.other] = gone
             self._touched[event.other] = True
             return
         into.absorb(gone)
@@ -129,8 +131,8 @@ class Lineage:
         self._touched[event.other] = True
 
     def _split(self, event: Event, *, anew: bool = False) -> None:
-        """Give some of a case's calls to the case of another template; ``anew``: under an id never used."""
-        parent = self.cases.get(event.id)
+        """Give some of a candidate's calls to that of another template; ``anew``: under an id never used."""
+        parent = self.candidates.get(event.id)
         child = self.miner.clusters.live.get(event.other)
         if parent is None or child is None:
             return
@@ -143,22 +145,24 @@ class Lineage:
         ended_here = task_id(self.key.tenant, founder) in [change.other for change in history]
         if founder == parent.founder or ended_here or anew:
             founder = f"{founder}/{child.id}"
-        case = self.cases[child.id] = Case(order, founder, members[0].time if members else parent.first_seen)
+        candidate = self.candidates[child.id] = TaskCandidate(
+            order, founder, members[0].time if members else parent.first_seen
+        )
         moved = {n: c for n, c in parent.kept.items() if self.miner.match(text_of(c)) is child}
         if parent.status == "task":
             # its calls match the parent elsewhere and will not come here: it is a task as its parent is one
-            case.status = "task"
+            candidate.status = "task"
             of = parent.task.id if parent.task is not None else None
-            case.news = Change(version=0, time=self.now, kind="split", other=of)
+            candidate.news = Change(version=0, time=self.now, kind="split", other=of)
             stay = self.miner.clusters.live[event.id]
-            case.count = parent.count * len(members) // max(1, len(members) + len(stay.members))
-            parent.count -= case.count
+            candidate.count = parent.count * len(members) // max(1, len(members) + len(stay.members))
+            parent.count -= candidate.count
             for member in members:
                 if member.answer is not None:
-                    case.labels.learn(member.answer)
-                if len(case.inputs) < 3:
-                    case.inputs.append(input_of(child.pattern.slots(member.text))[:300])
-            case.kept = moved
+                    candidate.labels.learn(member.answer)
+                if len(candidate.inputs) < 3:
+                    candidate.inputs.append(input_of(child.pattern.slots(member.text))[:300])
+            candidate.kept = moved
         else:
             kept, parent.kept = parent.kept, {}
             parent.count, parent.labels, parent.inputs = 0, type(parent.labels)(), []
@@ -173,15 +177,15 @@ class Lineage:
         self._count(id, number // (MOST_REPEATS + 1), call, text_of(call)).kept[number] = call
 
     def _remove(self, id: int) -> list[int]:
-        case = self.cases.pop(id, None)
+        candidate = self.candidates.pop(id, None)
         self._touched.pop(id, None)
-        if case is None:
+        if candidate is None:
             return []
-        if case.task is not None and case.status == "task":
+        if candidate.task is not None and candidate.status == "task":
             change = Change(version=0, time=self.now, kind="retired")
-            self._out.append(Found(ended(case.task, "retired", change)))
+            self._out.append(Found(ended(candidate.task, "retired", change)))
         seqs: dict[int, None] = {}
-        for number, call in case.kept.items():
+        for number, call in candidate.kept.items():
             seq = number // (MOST_REPEATS + 1)
             if seq in self.waiting:
                 self.waiting[seq].calls.append(call)
@@ -190,14 +194,16 @@ class Lineage:
             seqs[seq] = None
         return list(seqs)
 
-    def _recognise(self, id: int, case: Case, cluster: Cluster) -> None:
+    def _recognise(self, id: int, candidate: TaskCandidate, cluster: Cluster) -> None:
         """See whether a new task is an old one whose prompt was edited, and let that one go on in it."""
         live = self.miner.clusters.live
-        others = [(i, c, live[i].pattern) for i, c in self.cases.items() if c.task is not None and i in live]
-        old = predecessor(case, cluster.pattern, others, self.now)
+        others = [
+            (i, c, live[i].pattern) for i, c in self.candidates.items() if c.task is not None and i in live
+        ]
+        old = predecessor(candidate, cluster.pattern, others, self.now)
         if old is None:
             return
         self.miner.supersede(live[old], cluster)
-        gone = self.cases.pop(old)
+        gone = self.candidates.pop(old)
         self._edited[id] = None
-        case.follow(gone, next(pattern for i, _, pattern in others if i == old))
+        candidate.follow(gone, next(pattern for i, _, pattern in others if i == old))

@@ -1,4 +1,4 @@
-"""What people do to cases: two are made one, that is undone, and one is made two."""
+"""Carries out what people say of tasks: merges two, undoes that, and splits one."""
 
 import msgspec
 
@@ -10,27 +10,29 @@ from jitr.schemas.errors import ConfigError
 from jitr.schemas.tasks import Change
 
 
-class Handwork(Lineage):
-    """The cases of one signature, as people may change them; see `jitr.models.tasks.records.curation`."""
+class ManualEdits(Lineage):
+    """The candidates of one signature, with what people may do to them."""
 
     def join(self, into: int, other: int, word: Change) -> None:
         """Let a task go on in another because a person says so; each keeps matching by its own template."""
         live = self.miner.clusters.live
         pattern = live[other].pattern
-        case, gone = self.cases[into], self.cases.pop(other)
-        assert case.task is not None and gone.task is not None, "people merge tasks, not candidates"
+        candidate, gone = self.candidates[into], self.candidates.pop(other)
+        assert candidate.task is not None and gone.task is not None, "people merge tasks, not candidates"
         covered = live[into].pattern.covers(pattern)
         self.miner.supersede(live[other], live[into])
         if not covered:
-            case.earlier.append(pattern)
+            candidate.earlier.append(pattern)
             self._edited[into] = None
-        case.absorb(gone)
+        candidate.absorb(gone)
         if gone.earlier:
             self._edited[into] = None
-        case.news = msgspec.structs.replace(word, kind="took", other=gone.task.id)
-        record = ended(gone.task, "merged", msgspec.structs.replace(word, kind="merged", other=case.task.id))
+        candidate.news = msgspec.structs.replace(word, kind="took", other=gone.task.id)
+        record = ended(
+            gone.task, "merged", msgspec.structs.replace(word, kind="merged", other=candidate.task.id)
+        )
         gone.task, gone.kept, gone.ids = record, {}, {}
-        case.parts[record.id] = gone
+        candidate.parts[record.id] = gone
         self._edited.pop(other, None)
         self._touched.pop(other, None)
         self._touched[into] = True
@@ -46,7 +48,7 @@ class Handwork(Lineage):
         ConfigError
             If its template has become another task's since.
         """
-        parent = self.cases[id]
+        parent = self.candidates[id]
         gone = parent.parts[other]
         assert gone.task is not None, "only tasks are kept as parts"
         first, *rest = [Pattern.of(s) for s in gone.task.templates]
@@ -60,10 +62,10 @@ class Handwork(Lineage):
         parent.count = max(0, parent.count - gone.count)
         parent.labels.release(gone.labels)
         gone.earlier = rest
-        self.cases[child.id] = gone
-        for number, case in ((id, parent), (child.id, gone)):
+        self.candidates[child.id] = gone
+        for number, candidate in ((id, parent), (child.id, gone)):
             self._edited.pop(number, None)
-            if case.earlier:
+            if candidate.earlier:
                 self._edited[number] = None
             self._touched[number] = True
         assert parent.task is not None, "a person's merge was into a task"
@@ -71,14 +73,14 @@ class Handwork(Lineage):
         parent.news = msgspec.structs.replace(word, kind="restored", other=other)
 
     def _free(self, pattern: Pattern, id: int) -> None:
-        """Raise where a template is another's than this case's."""
+        """Raise where a template is another's than this candidate's."""
         known = self.miner.clusters.same(pattern)
         holds = [known.id] if known is not None else []
-        holds += [i for i, c in self.cases.items() if any(p.key == pattern.key for p in c.earlier)]
+        holds += [i for i, c in self.candidates.items() if any(p.key == pattern.key for p in c.earlier)]
         for other in holds:
-            case = self.cases.get(other)
-            if other != id and case is not None:
-                whose = case.task.id if case.task is not None else "a candidate"
+            candidate = self.candidates.get(other)
+            if other != id and candidate is not None:
+                whose = candidate.task.id if candidate.task is not None else "a candidate"
                 raise ConfigError(f"that template is {whose}'s now: merge with that, or split it off there")
 
     def part(self, id: int, pattern: Pattern, word: Change) -> int:
@@ -100,16 +102,16 @@ class Handwork(Lineage):
         """
         self._free(pattern, id)
         child = self.miner.adopt(pattern, self.miner.clusters.live[id])
-        parent = self.cases[id]
+        parent = self.candidates[id]
         parent.earlier = [p for p in parent.earlier if p.key != pattern.key]
         if not parent.earlier:
             self._edited.pop(id, None)
         self._split(Event("split", id, child.id), anew=True)
-        case = self.cases[child.id]
+        candidate = self.candidates[child.id]
         if not child.members:
-            case.labels.absorb(parent.labels)
+            candidate.labels.absorb(parent.labels)
         assert parent.task is not None, "people split tasks, not candidates"
-        own = task_id(self.key.tenant, case.founder)
+        own = task_id(self.key.tenant, candidate.founder)
         parent.news = msgspec.structs.replace(word, kind="split", other=own)
-        case.news = msgspec.structs.replace(word, kind="split", other=parent.task.id)
+        candidate.news = msgspec.structs.replace(word, kind="split", other=parent.task.id)
         return child.id

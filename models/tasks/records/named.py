@@ -9,7 +9,7 @@ from jitr.models.tasks.mining.draft import common_items, draft
 from jitr.models.tasks.mining.items import items_of, shorten
 from jitr.models.tasks.mining.window import Entry
 from jitr.models.tasks.records.lineage import Found
-from jitr.models.tasks.records.task_record import Case, record
+from jitr.models.tasks.records.task_record import TaskCandidate, record
 from jitr.schemas.calls import Call
 
 
@@ -19,35 +19,35 @@ class Named:
     Calls of one name that differ in model, tools or response format are different tasks.
     """
 
-    __slots__ = ("case", "key", "name", "patterns")
+    __slots__ = ("candidate", "key", "name", "patterns")
 
-    def __init__(self, key: SignatureKey, name: str, case: Case) -> None:
+    def __init__(self, key: SignatureKey, name: str, candidate: TaskCandidate) -> None:
         self.key = key
         self.name = name
-        self.case = case
+        self.candidate = candidate
         self.patterns: tuple[Pattern, ...] = ()
 
     def learn(self, seq: int, call: Call, support: int, keep: int) -> list[Found]:
         """Learn from a call of this name; the calls come out once there is support for a task."""
-        case = self.case
+        candidate = self.candidate
         text = text_of(call)
-        case.learn(seq, call, input_of(slots_in(text, self.patterns)))
-        case.ids = {}
-        case.kept[seq] = call
-        if case.status != "task":
-            if case.count < support:
-                while len(case.kept) > keep:
-                    del case.kept[next(iter(case.kept))]
+        candidate.learn(seq, call, input_of(slots_in(text, self.patterns)))
+        candidate.ids = {}
+        candidate.kept[seq] = call
+        if candidate.status != "task":
+            if candidate.count < support:
+                while len(candidate.kept) > keep:
+                    del candidate.kept[next(iter(candidate.kept))]
                 return []
-            case.status = "task"
-            self.patterns = _shared(list(case.kept.values()))
-        before = case.task
-        changed = before is None or case.count & (case.count - 1) == 0
+            candidate.status = "task"
+            self.patterns = _shared(list(candidate.kept.values()))
+        before = candidate.task
+        changed = before is None or candidate.count & (candidate.count - 1) == 0
         if changed:
-            case.task = record(case, self.key, self.patterns, frozenset(), self.name)
-        assert case.task is not None
-        calls, case.kept = tuple(case.kept.values()), {}
-        return [Found(case.task, calls, changed)]
+            candidate.task = record(candidate, self.key, self.patterns, frozenset(), self.name)
+        assert candidate.task is not None
+        calls, candidate.kept = tuple(candidate.kept.values()), {}
+        return [Found(candidate.task, calls, changed)]
 
 
 def _shared(calls: Sequence[Call]) -> tuple[Pattern, ...]:

@@ -1,4 +1,4 @@
-"""All that is learned of one signature: its miner, the calls that wait in it, and the cases they become."""
+"""Learns the tasks of one signature: its miner, the calls that wait in it, and the candidates they become."""
 
 from collections.abc import Callable
 
@@ -9,8 +9,8 @@ from jitr.models.tasks.mining.items import shorten
 from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.mining.support import opens_only
 from jitr.models.tasks.records.lineage import MOST_REPEATS, Found, Waiting
-from jitr.models.tasks.records.manual_edits import Handwork
-from jitr.models.tasks.records.task_record import Case, record
+from jitr.models.tasks.records.manual_edits import ManualEdits
+from jitr.models.tasks.records.task_record import TaskCandidate, record
 from jitr.schemas.calls import Call
 from jitr.schemas.labels import label_text
 from jitr.schemas.tasks import Task
@@ -18,7 +18,7 @@ from jitr.schemas.tasks import Task
 _PATIENCE = 4
 
 
-class Pool(Handwork):
+class Pool(ManualEdits):
     """Learns from the calls of one signature.
 
     Parameters
@@ -99,23 +99,23 @@ class Pool(Handwork):
             dropped += 1
         return dropped
 
-    def _support(self, case: Case, cluster: Cluster) -> int:
+    def _support(self, candidate: TaskCandidate, cluster: Cluster) -> int:
         """Calls before a candidate is a task.
 
         A system prompt with free answers to anything may be no task at all, and as a task it would hide
         those that are
         inside it: it has to wait longer.
         """
-        if case.labels.kind == "text" and opens_only(cluster.pattern):
+        if candidate.labels.kind == "text" and opens_only(cluster.pattern):
             return self.support * _PATIENCE
         return self.support
 
     @property
     def has_tasks(self) -> bool:
         """Whether a task was found here."""
-        return any(case.status == "task" for case in self.cases.values())
+        return any(candidate.status == "task" for candidate in self.candidates.values())
 
-    # from the miner's events to cases
+    # from the miner's events to candidates
 
     def _settle(self) -> None:
         lost: list[int] = []
@@ -142,20 +142,20 @@ class Pool(Handwork):
                 self.waiting.pop(seq, None)
 
     def _take(self, id: int, seq: int, waiting: Waiting) -> None:
-        """File calls under the case of a template."""
+        """File calls under the candidate of a template."""
         for call in waiting.calls:
             self._count(id, seq, call, waiting.text)
-        case = self.cases[id]
+        candidate = self.candidates[id]
         # repeats of a text share its number
         for offset, call in enumerate(waiting.calls):
-            case.kept[seq * (MOST_REPEATS + 1) + offset] = call
-        if case.status != "task":
-            while len(case.kept) > self.keep:
-                del case.kept[next(iter(case.kept))]
+            candidate.kept[seq * (MOST_REPEATS + 1) + offset] = call
+        if candidate.status != "task":
+            while len(candidate.kept) > self.keep:
+                del candidate.kept[next(iter(candidate.kept))]
 
     def record(self, id: int) -> Task:
         """The record of a task."""
-        task = self.cases[id].task
+        task = self.candidates[id].task
         assert task is not None, f"{id} is a candidate"
         return task
 
@@ -164,26 +164,26 @@ class Pool(Handwork):
         out, self._out = self._out, []
         touched, self._touched = self._touched, {}
         for id, look in touched.items():
-            case = self.cases.get(id)
+            candidate = self.candidates.get(id)
             cluster = self.miner.clusters.live.get(id)
-            if case is None or cluster is None:
+            if candidate is None or cluster is None:
                 continue
-            if case.status != "task" and case.count < self._support(case, cluster):
+            if candidate.status != "task" and candidate.count < self._support(candidate, cluster):
                 continue
-            changed = look or case.task is None
+            changed = look or candidate.task is None
             if changed:
-                case.status = "task"
-                if case.task is None:
-                    self._recognise(id, case, cluster)
-                before = case.task
+                candidate.status = "task"
+                if candidate.task is None:
+                    self._recognise(id, candidate, cluster)
+                before = candidate.task
                 taken = frozenset() if before is not None else self.names()
-                case.task = record(case, self.key, (cluster.pattern, *case.earlier), taken)
-                case.news = None
-                changed = before is None or _differs(before, case.task)
-            assert case.task is not None
-            if changed or case.kept:
-                out.append(Found(case.task, tuple(case.kept.values()), changed))
-                case.kept = {}
+                candidate.task = record(candidate, self.key, (cluster.pattern, *candidate.earlier), taken)
+                candidate.news = None
+                changed = before is None or _differs(before, candidate.task)
+            assert candidate.task is not None
+            if changed or candidate.kept:
+                out.append(Found(candidate.task, tuple(candidate.kept.values()), changed))
+                candidate.kept = {}
         return out
 
 

@@ -13,7 +13,7 @@ from jitr.models.tasks.mining.clustering import MinerPolicy
 from jitr.models.tasks.mining.items import items_of
 from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.mining.window import Entry
-from jitr.models.tasks.records.task_record import Case
+from jitr.models.tasks.records.task_record import TaskCandidate
 from jitr.schemas.calls import Call
 from jitr.schemas.tasks import Task
 
@@ -38,7 +38,7 @@ class ClusterState(msgspec.Struct, array_like=True):
 
 
 class PatternState(msgspec.Struct, array_like=True):
-    """A template that a case had before."""
+    """A template that a candidate had before."""
 
     prefix: str
     inner: tuple[str, ...]
@@ -63,7 +63,7 @@ class MinerState(msgspec.Struct):
     waits: dict[str, int] = {}
 
 
-class CaseState(msgspec.Struct):
+class TaskCandidateState(msgspec.Struct):
     """What a finder keeps of one template, or of one name given by callers."""
 
     order: int
@@ -78,7 +78,7 @@ class CaseState(msgspec.Struct):
     status: str
     last_seen: float = 0.0
     earlier: list[PatternState] = []
-    parts: dict[str, CaseState] = {}
+    parts: dict[str, TaskCandidateState] = {}
 
 
 class PoolState(msgspec.Struct):
@@ -86,7 +86,7 @@ class PoolState(msgspec.Struct):
 
     key: SignatureKey
     miner: MinerState
-    cases: dict[int, CaseState]
+    candidates: dict[int, TaskCandidateState]
     waiting: list[tuple[int, list[Call]]]
 
 
@@ -95,7 +95,7 @@ class NamedState(msgspec.Struct):
 
     key: SignatureKey
     name: str
-    case: CaseState
+    candidate: TaskCandidateState
     patterns: list[tuple[str, tuple[str, ...], str]]
 
 
@@ -181,36 +181,36 @@ encode = msgspec.msgpack.Encoder().encode  # the order of insertion matters, and
 decode = msgspec.msgpack.Decoder(FinderState).decode
 
 
-def save_case(case: Case) -> CaseState:
-    """Everything that is known of a case."""
-    return CaseState(
-        order=case.order,
-        founder=case.founder,
-        count=case.count,
-        first_seen=case.first_seen,
-        labels=case.labels.state,
-        kept=list(case.kept.items()),
-        ids=case.ids,
-        inputs=case.inputs,
-        task=case.task,
-        status=case.status,
-        last_seen=case.last_seen,
-        earlier=[PatternState(*p.key, p.most_words) for p in case.earlier],
-        parts={id: save_case(part) for id, part in case.parts.items()},
+def save_candidate(candidate: TaskCandidate) -> TaskCandidateState:
+    """Everything that is known of a candidate."""
+    return TaskCandidateState(
+        order=candidate.order,
+        founder=candidate.founder,
+        count=candidate.count,
+        first_seen=candidate.first_seen,
+        labels=candidate.labels.state,
+        kept=list(candidate.kept.items()),
+        ids=candidate.ids,
+        inputs=candidate.inputs,
+        task=candidate.task,
+        status=candidate.status,
+        last_seen=candidate.last_seen,
+        earlier=[PatternState(*p.key, p.most_words) for p in candidate.earlier],
+        parts={id: save_candidate(part) for id, part in candidate.parts.items()},
     )
 
 
-def load_case(state: CaseState) -> Case:
-    """The case that was saved."""
-    case = Case(state.order, state.founder, state.first_seen)
-    case.count = state.count
-    case.labels = LabelSpace(state.labels)
-    case.kept = dict(state.kept)
-    case.ids = state.ids
-    case.inputs = state.inputs
-    case.task = state.task
-    case.status = state.status
-    case.last_seen = state.last_seen
-    case.earlier = [Pattern(p.prefix, p.inner, p.suffix, p.most_words) for p in state.earlier]
-    case.parts = {id: load_case(part) for id, part in state.parts.items()}
-    return case
+def load_candidate(state: TaskCandidateState) -> TaskCandidate:
+    """The candidate that was saved."""
+    candidate = TaskCandidate(state.order, state.founder, state.first_seen)
+    candidate.count = state.count
+    candidate.labels = LabelSpace(state.labels)
+    candidate.kept = dict(state.kept)
+    candidate.ids = state.ids
+    candidate.inputs = state.inputs
+    candidate.task = state.task
+    candidate.status = state.status
+    candidate.last_seen = state.last_seen
+    candidate.earlier = [Pattern(p.prefix, p.inner, p.suffix, p.most_words) for p in state.earlier]
+    candidate.parts = {id: load_candidate(part) for id, part in state.parts.items()}
+    return candidate

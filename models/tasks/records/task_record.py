@@ -19,7 +19,7 @@ _LONGEST_TEMPLATE = 300
 _MOST_CHANGES = 24
 
 
-class Case:
+class TaskCandidate:
     """A template (or a name given by callers) on its way to being a task, and the task it became.
 
     Its founder is the first call that it explains: the task's id is a hash of that, so it stays
@@ -58,10 +58,10 @@ class Case:
         self.status = "candidate"
         # what a person did to it, until its next record tells; and the tasks that a person merged into it
         self.news: Change | None = None
-        self.parts: dict[str, Case] = {}
+        self.parts: dict[str, TaskCandidate] = {}
 
-    def absorb(self, other: "Case") -> None:
-        """Go on with another case's calls too; the older of the two gives the founder."""
+    def absorb(self, other: "TaskCandidate") -> None:
+        """Go on with another candidate's calls too; the older of the two gives the founder."""
         self.kept = dict(sorted({**self.kept, **other.kept}.items()))
         self.ids = {**other.ids, **self.ids}
         self.count += other.count
@@ -76,7 +76,7 @@ class Case:
         self.parts |= other.parts
         self.inputs = (self.inputs + [i for i in other.inputs if i not in self.inputs])[:_EXAMPLES]
 
-    def follow(self, old: "Case", pattern: Pattern) -> None:
+    def follow(self, old: "TaskCandidate", pattern: Pattern) -> None:
         """Go on as an older task whose prompt was edited: its id, name and history, `pattern` first."""
         self.task, self.founder, self.order = old.task, old.founder, old.order
         self.earlier = [pattern]
@@ -84,7 +84,7 @@ class Case:
         self.absorb(old)
 
     def learn(self, seq: int, call: Call, input: str) -> None:
-        """Count a call of this case."""
+        """Count a call of this candidate."""
         self.count += 1
         self.first_seen = min(self.first_seen, call.time)
         self.last_seen = max(self.last_seen, call.time)
@@ -110,18 +110,17 @@ def task_id(tenant: str, founder: str) -> str:
 
 
 def record(
-    case: Case,
+    candidate: TaskCandidate,
     key: SignatureKey,
     patterns: Sequence[Pattern],
     taken: frozenset[str],
     caller_name: str | None = None,
 ) -> Task:
-    """The record of a case as it stands; its version is one more than that of the record before if that
-    differs.
+    """The record of a candidate as it stands; its version is one higher than before if anything differs.
 
     Parameters
     ----------
-    case : Case
+    candidate : TaskCandidate
         What is known.
     key : SignatureKey
         Its signature.
@@ -132,7 +131,7 @@ def record(
     caller_name : str, optional
         The name callers gave it.
     """
-    before = case.task
+    before = candidate.task
     templates = tuple([p.record() for p in patterns])
     if before is not None:
         name = before.name
@@ -140,40 +139,40 @@ def record(
         name = caller_name
     else:
         name = name_of(" ".join([run for p in patterns for run in p.runs]), taken)
-    counts = case.labels.counts()
-    version, history = _dated(case, before, templates, patterns[0].show() if patterns else "")
+    counts = candidate.labels.counts()
+    version, history = _dated(candidate, before, templates, patterns[0].show() if patterns else "")
     return Task(
-        id=task_id(key.tenant, case.founder) if before is None else before.id,
+        id=task_id(key.tenant, candidate.founder) if before is None else before.id,
         tenant=key.tenant,
         signature=record_of(key),
         version=version,
-        status="task" if case.status == "task" else "candidate",
+        status="task" if candidate.status == "task" else "candidate",
         name=name,
         caller_name=caller_name,
         templates=templates,
-        kind=case.labels.kind,
-        labels=case.labels.labels,
-        renderings=case.labels.renderings,
-        calls=case.count,
-        first_seen=case.first_seen,
-        examples=tuple(case.inputs),
-        counts=tuple([counts[label] for label in case.labels.labels]),
-        unparsed=case.labels.unparsed(),
+        kind=candidate.labels.kind,
+        labels=candidate.labels.labels,
+        renderings=candidate.labels.renderings,
+        calls=candidate.count,
+        first_seen=candidate.first_seen,
+        examples=tuple(candidate.inputs),
+        counts=tuple([counts[label] for label in candidate.labels.labels]),
+        unparsed=candidate.labels.unparsed(),
         history=history,
     )
 
 
 def _dated(
-    case: Case, before: Task | None, templates: tuple[Template, ...], shown: str
+    candidate: TaskCandidate, before: Task | None, templates: tuple[Template, ...], shown: str
 ) -> tuple[int, tuple[Change, ...]]:
     """The version of a record and its history: what was done to it, or that its constant words changed."""
     shown = shown[:_LONGEST_TEMPLATE]
     if before is None:
-        first = case.news or Change(version=1, time=case.first_seen, kind="found")
+        first = candidate.news or Change(version=1, time=candidate.first_seen, kind="found")
         return 1, (msgspec.structs.replace(first, version=1, template=shown),)
-    if case.news is None and before.templates == templates:
+    if candidate.news is None and before.templates == templates:
         return before.version, before.history
-    news = case.news or Change(version=0, time=case.last_seen, kind="refined")
+    news = candidate.news or Change(version=0, time=candidate.last_seen, kind="refined")
     news = msgspec.structs.replace(news, version=before.version + 1, template=shown)
     return news.version, with_change(before.history, news)
 

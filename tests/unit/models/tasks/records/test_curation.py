@@ -6,7 +6,7 @@ from jitr.models.tasks.matching.matcher import Matcher
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.records.curation import bring_back, merge, narrowed, split
-from jitr.models.tasks.records.task_record import Case
+from jitr.models.tasks.records.task_record import TaskCandidate
 from jitr.schemas.errors import ConfigError, NotFoundError
 from jitr.schemas.tasks import Signature, Task, TaskCommand, Template
 
@@ -186,10 +186,10 @@ def test_a_task_of_short_prompts_that_takes_another_keeps_its_template_for_long_
 def test_of_two_earlier_templates_the_wider_is_kept():
     short, wide = Pattern("Define", (), "", 5), Pattern("Define", (), "")
     for first, second in ((short, wide), (wide, short)):
-        case, other = Case(0, "a", 0.0), Case(1, "b", 0.0)
-        case.earlier, other.earlier = [first], [second]
-        case.absorb(other)
-        assert [p.most_words for p in case.earlier] == [0]
+        candidate, other = TaskCandidate(0, "a", 0.0), TaskCandidate(1, "b", 0.0)
+        candidate.earlier, other.earlier = [first], [second]
+        candidate.absorb(other)
+        assert [p.most_words for p in candidate.earlier] == [0]
 
 
 def test_a_template_that_a_person_gives_has_the_bound_it_is_given():

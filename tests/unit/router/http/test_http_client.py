@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from jitr.router.http.http_client import Answer, BrokenAnswerError, HTTPClient
+from jitr.router.http.client_answer import Answer
+from jitr.router.http.client_connection import BrokenAnswerError
+from jitr.router.http.http_client import HTTPClient
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

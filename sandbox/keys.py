@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from jitr.schemas.settings import SigningSettings
+from jitr.schemas.sections import SigningSettings
 
 
 def own_keys(folder: Path, user: str) -> SigningSettings:

@@ -24,8 +24,9 @@ from jitr.sandbox.keys import own_keys
 from jitr.sandbox.processes import Child, Processes
 from jitr.sandbox.redis import RedisServer
 from jitr.schemas.errors import UnavailableError
+from jitr.schemas.sections import SigningSettings
 from jitr.schemas.servers import SECRETS
-from jitr.schemas.settings import Settings, SigningSettings, names_in
+from jitr.schemas.settings import Settings, names_in
 from jitr.schemas.urls import safe_url
 
 Say = Callable[[str], None]

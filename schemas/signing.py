@@ -19,7 +19,8 @@ from jitr.schemas.topics import Topics
 
 if TYPE_CHECKING:
     from jitr.schemas.events import Event
-    from jitr.schemas.settings import Settings, SigningSettings
+    from jitr.schemas.sections import SigningSettings
+    from jitr.schemas.settings import Settings
 
 UNSIGNED_MODE: Final = (
     "no key of [signing] is set: whoever can write to Kafka can move routes; see docs/security.md"
@@ -36,7 +37,8 @@ class Signing:
     Examples
     --------
     >>> from jitr.schemas.events import decode_events, encode_batch
-    >>> from jitr.schemas.settings import Settings, SigningSettings
+    >>> from jitr.schemas.sections import SigningSettings
+    >>> from jitr.schemas.settings import Settings
     >>> from jitr.schemas.tasks import TaskCommand
     >>> keys = SigningSettings(people={"ada": "a" * 32})
     >>> signing = Signing(Settings(signing=keys))

@@ -13,7 +13,7 @@ from jitr.router.http.refusals import SERVER, refusal, request_id
 from jitr.router.metrics import GatewayMetrics
 from jitr.router.reasons import Reason
 from jitr.schemas.origins import stranger
-from jitr.schemas.settings import GatewaySettings
+from jitr.schemas.sections import GatewaySettings
 
 CALLER: Final = web.RequestKey("caller", Caller)
 # of names that are served; no more are looked up faster

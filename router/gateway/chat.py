@@ -30,7 +30,7 @@ from jitr.router.reasons import Reason
 from jitr.router.router import Router
 from jitr.router.supervisor import Loops
 from jitr.schemas.dialects.openai_answer import Answer
-from jitr.schemas.settings import GatewaySettings
+from jitr.schemas.sections import GatewaySettings
 
 log = logging.getLogger(__name__)
 PATH: Final = "chat/completions"

@@ -14,7 +14,7 @@ from jitr.router.http.encoding import EncodingError, decoded
 from jitr.router.reasons import Reason
 from jitr.schemas.errors import RecordError
 from jitr.schemas.lenient import loads
-from jitr.schemas.settings import GatewaySettings
+from jitr.schemas.sections import GatewaySettings
 
 # what is decoded on the event loop; zlib and its kin leave the interpreter to others meanwhile
 _MOST_AT_ONCE: Final = 4096

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from jitr.router.http.bodies import SlowBodyError
 from jitr.router.http.refusals import JSON, error_body, refusal, request_id
-from jitr.schemas.settings import GatewaySettings
+from jitr.schemas.sections import GatewaySettings
 
 SWEEP_S: Final = 0.5
 SLOWEST: Final = 500  # bytes of a body a second

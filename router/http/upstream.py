@@ -15,7 +15,7 @@ from yarl import URL
 
 from jitr.router.http.addresses import basic_credentials, proxy_for, without_credentials
 from jitr.router.http.http_client import HTTPClient
-from jitr.schemas.settings import GatewaySettings
+from jitr.schemas.sections import GatewaySettings
 from jitr.schemas.urls import safe_text
 
 # RFC 9110, 7.6.1: they concern one connection; and what either end computes for its own

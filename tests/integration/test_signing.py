@@ -16,7 +16,8 @@ from jitr.schemas.events import encode_batch
 from jitr.schemas.evidence import Command, Demotion, Tick
 from jitr.schemas.record import Record
 from jitr.schemas.routes import Transition
-from jitr.schemas.settings import Settings, SigningSettings
+from jitr.schemas.sections import SigningSettings
+from jitr.schemas.settings import Settings
 from jitr.schemas.signing import Maker, Signing, key_id
 from jitr.schemas.tasks import Signature, Task, TaskCall, TaskCommand, Template
 

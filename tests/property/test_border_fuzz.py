@@ -25,8 +25,9 @@ from hypothesis import strategies as st
 from jitr.router.gateway.server import Gateway
 from jitr.router.publishing.events import EventStream
 from jitr.sandbox.redis import RedisServer
+from jitr.schemas.sections import GatewaySettings, StateSettings
 from jitr.schemas.servers import KafkaSettings, RedisSettings
-from jitr.schemas.settings import GatewaySettings, Settings, StateSettings
+from jitr.schemas.settings import Settings
 
 N = int(os.environ.get("JITR_FUZZ", "600"))
 AT_ONCE = 40 if N < 10_000 else 400

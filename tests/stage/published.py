@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaConsumer
 from jitr.schemas.calls import Call
 from jitr.schemas.dialects import read_call
 from jitr.schemas.events import Event, decode_events
-from jitr.schemas.settings import GatewaySettings, KafkaSettings, Settings, StateSettings
+from jitr.schemas.sections import GatewaySettings, StateSettings
+from jitr.schemas.settings import KafkaSettings, Settings
 
 
 def settings_for(bootstrap: str, folder: Path, **gateway: Any) -> Settings:

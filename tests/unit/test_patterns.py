@@ -14,7 +14,8 @@ from jitr.models.redaction.keys import KEYS
 from jitr.models.redaction.named import NAMED
 from jitr.models.redaction.people import ADDRESSES, PEOPLE
 from jitr.models.redaction.redaction import Redaction
-from jitr.schemas.settings import RedactionSettings, Settings
+from jitr.schemas.sections import RedactionSettings
+from jitr.schemas.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("schemas", "models", "router", "agents", "cli")

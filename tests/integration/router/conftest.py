@@ -28,7 +28,8 @@ from jitr.sandbox.redis import RedisServer
 from jitr.schemas.calls import Call
 from jitr.schemas.policy import Policy
 from jitr.schemas.routes import Proof, Route, RouteVersion, SurrogateTarget
-from jitr.schemas.settings import GatewaySettings, RedisSettings, Settings, StateSettings
+from jitr.schemas.sections import GatewaySettings, StateSettings
+from jitr.schemas.settings import RedisSettings, Settings
 from jitr.schemas.tasks import Signature, Task, Template
 from jitr.schemas.trainings import Limits
 

@@ -20,7 +20,8 @@ from jitr.sandbox.broker import Broker
 from jitr.schemas.calls import Call, Message
 from jitr.schemas.dialects import read_call
 from jitr.schemas.events import Event, decode_events
-from jitr.schemas.settings import GatewaySettings, KafkaSettings, Settings, StateSettings
+from jitr.schemas.sections import GatewaySettings, StateSettings
+from jitr.schemas.settings import KafkaSettings, Settings
 
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
 

@@ -22,8 +22,9 @@ from jitr.router.table import RouteTable, key
 from jitr.schemas.errors import ConfigError, UnavailableError
 from jitr.schemas.rights import redis_rights
 from jitr.schemas.routes import Route, RouteVersion
+from jitr.schemas.sections import StateSettings
 from jitr.schemas.servers import RedisSettings
-from jitr.schemas.settings import Settings, StateSettings
+from jitr.schemas.settings import Settings
 
 pytestmark = [pytest.mark.redis_server, pytest.mark.usefixtures("redis_with_tls")]
 Start = Callable[..., RedisProcess]

@@ -24,8 +24,9 @@ from stage.certificates import Certificates
 
 from jitr.router.servers.kafka import client_options
 from jitr.schemas.calls import Call, Message
+from jitr.schemas.sections import GatewaySettings, StateSettings, WorkerSettings
 from jitr.schemas.servers import KafkaSettings
-from jitr.schemas.settings import GatewaySettings, Settings, StateSettings, WorkerSettings
+from jitr.schemas.settings import Settings
 
 # `jitr` may do everything; the others what they are given
 PASSWORDS = {"jitr": "pw of jitr", **{name: f"pw of {name}" for name in ("gateway", "worker", "operator")}}

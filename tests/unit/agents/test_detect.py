@@ -9,7 +9,7 @@ from jitr.agents.detect import MATCHED, Detector, Limiter
 from jitr.schemas.calls import MOST_BYTES, Call, DecisionStamp, Response
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import Event
-from jitr.schemas.settings import GatewaySettings
+from jitr.schemas.sections import GatewaySettings
 from jitr.schemas.tasks import TaskCall
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from jitr.sandbox.keys import own_keys
 from jitr.sandbox.stack import Stack, _without_secrets
-from jitr.schemas.settings import GatewaySettings, Settings, SigningSettings
+from jitr.schemas.sections import GatewaySettings, SigningSettings
+from jitr.schemas.settings import Settings
 from jitr.schemas.signing import Signing
 
 

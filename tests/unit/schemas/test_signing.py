@@ -11,7 +11,8 @@ from jitr.schemas.authors import FORGED, UNCHECKED, UNSIGNED, Author
 from jitr.schemas.calls import Call, Message
 from jitr.schemas.errors import ConfigError, RecordError
 from jitr.schemas.events import Event, decode_events, encode_batch
-from jitr.schemas.settings import Settings, SigningSettings
+from jitr.schemas.sections import SigningSettings
+from jitr.schemas.settings import Settings
 from jitr.schemas.signing import Signing, key_id, person
 from jitr.schemas.topics import Topics
 

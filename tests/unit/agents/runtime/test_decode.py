@@ -5,7 +5,8 @@ from typing import Any
 from jitr.agents.runtime.decode import Source, unpack
 from jitr.schemas.events import encode_batch
 from jitr.schemas.evidence import Command
-from jitr.schemas.settings import Settings, SigningSettings
+from jitr.schemas.sections import SigningSettings
+from jitr.schemas.settings import Settings
 from jitr.schemas.signing import Signing
 
 KEYS = SigningSettings(gateway_keys="g" * 32, worker_keys="w" * 32, people={"ada": "a" * 32})

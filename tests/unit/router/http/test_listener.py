@@ -12,7 +12,7 @@ from aiohttp import web
 from jitr.router.http import listener as module
 from jitr.router.http.connections import Connections
 from jitr.router.http.listener import Listener
-from jitr.schemas.settings import GatewaySettings
+from jitr.schemas.sections import GatewaySettings
 
 ROUNDS = 10
 

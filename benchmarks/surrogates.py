@@ -6,8 +6,8 @@ leave-one-out (measured, not proved). `SET-official` has the set's own split, al
 groups of near-duplicates on one side. Peers on the same rows and sentence vectors: `tracer`, `tracer-trees`,
 `linear-probe`; `ahead_of_PEER` is our coverage less theirs, over the same re-splits. Ours is proved at 95%,
 TRACER's at 90%: `coverage_at_delta_0.1` is ours at theirs.
-JITR_WEIGHTS names folders with more bases, JITR_CACHE one that keeps features between runs, JITR_TRAIN_S the
-CPU seconds that a training may take (600; with few, no layers are tuned).
+JITR_WEIGHTS names folders with more encoders, JITR_CACHE one that keeps features between runs, JITR_TRAIN_S
+the CPU seconds that a training may take (600; with few, no layers are tuned).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from harness.report import Report
 from labelled import made, peers, trial
 from labelled.sets import LabelledSet, flipped, load
 
-from jitr.models.bases.cache import FeatureCache
-from jitr.models.bases.weights import Weights
+from jitr.models.encoders.cache import FeatureCache
+from jitr.models.encoders.weights import Weights
 from jitr.models.promise.held_back import share_held_back
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits

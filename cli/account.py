@@ -52,7 +52,7 @@ def shadow(route: Route) -> str:
     Examples
     --------
     >>> from jitr.schemas.routes import ShadowRun, SurrogateRef
-    >>> ref = SurrogateRef(version="v", uri="", digest="", base="")
+    >>> ref = SurrogateRef(version="v", uri="", digest="", encoders="")
     >>> run = ShadowRun(version="v", calls=120, forecast_calls=400)
     >>> shadow(Route(tenant="t", task="k", candidate=ref, shadow=run))
     '120 of about 400 calls'

@@ -44,7 +44,7 @@ VERBS = {
     "why": ("jitr.cli.verbs.why:why", "Who answered one call, and on what grounds."),
     "keys": ("jitr.cli.verbs.keys:keys", "Keys of the gateway's own: make, list, revoke them."),
     "dlq": ("jitr.cli.verbs.dlq:dlq", "Events that could not be used."),
-    "bases": ("jitr.cli.verbs.bases:bases", "Encoders to train on: those known, and more of them."),
+    "encoders": ("jitr.cli.verbs.encoders:encoders", "Encoders to train on: those known, and more of them."),
     "doctor": ("jitr.cli.verbs.doctor:doctor", "What is here, what is missing, and the mend."),
     "config": ("jitr.cli.verbs.config:config", "The settings in force."),
     "sandbox": (

@@ -11,9 +11,9 @@ from typing import Literal
 import msgspec
 
 from jitr.models.answers.labelling import space_of
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.parts import list_parts, read_parts
+from jitr.models.encoders.weights import Weights
 from jitr.models.redaction.redaction import Redaction
 from jitr.models.surrogates.artifact.artifact import read_manifest
 from jitr.models.surrogates.artifact.certificate import Certificate
@@ -129,7 +129,7 @@ def fit(
     limits : Limits, optional
         CPU seconds to train (600), CPU milliseconds of an answer (50, p99), resident megabytes (512).
     weights : sequence of str or Path
-        Folders with more base models.
+        Folders with more encoders.
     like : str or Path, optional
         Surrogate of a similar task: what did well there is tried first.
     seed : int

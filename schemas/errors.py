@@ -55,7 +55,7 @@ class ArtifactError(JitrError):
 
 
 class WeightsError(JitrError):
-    """The weights of a base model are not here, or are not the pinned ones."""
+    """The weights of an encoder are not here, or are not the pinned ones."""
 
 
 class TrainingError(JitrError):

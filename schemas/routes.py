@@ -63,7 +63,7 @@ class SurrogateRef(Record, frozen=True, kw_only=True):
     version: str
     uri: str
     digest: str
-    base: str
+    encoders: str
     state: SurrogateState = "shadow"
     labels: Count = 0
     accuracy: Rate = 0.0

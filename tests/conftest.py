@@ -287,9 +287,9 @@ def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_base(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base `tiny` that can be tuned, exported as any other is."""
-    from jitr.models.bases.onnx.export import export
+def tiny_encoder(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder `tiny` that can be tuned, exported as any other is."""
+    from jitr.models.encoders.onnx.export import export
 
     folder = tmp_path_factory.mktemp("tiny")
     export(tiny_source, folder, "tiny", inner_layers=3, max_tokens=32)

@@ -173,6 +173,6 @@ def _begin(parent: int) -> None:
 
 def _embed(texts: list[str]) -> Vectors:
     """In the child."""
-    from jitr.models.bases.weights import Weights
+    from jitr.models.encoders.weights import Weights
 
     return Weights().encoder(ENCODER).encode(texts)

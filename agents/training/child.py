@@ -166,8 +166,8 @@ def _child(theirs: Connection, training: bytes, root: str) -> None:
 
 def _train(training: Training, root: str) -> SurrogateRef:
     from jitr.agents.training.race_store import keep_race, race_before
-    from jitr.models.bases.cache import FeatureCache
-    from jitr.models.bases.weights import Weights
+    from jitr.models.encoders.cache import FeatureCache
+    from jitr.models.encoders.weights import Weights
     from jitr.models.training.train import Recipe, train
 
     recipe = Recipe(

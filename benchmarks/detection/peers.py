@@ -31,7 +31,7 @@ _WORDS = 60
 
 def embed(calls: Sequence[Prompt]) -> tuple[Vectors, float]:
     """Sentence vectors of the prompts by all-MiniLM-L6-v2 (int8), and its calls a second of CPU time."""
-    from jitr.models.bases.weights import Weights
+    from jitr.models.encoders.weights import Weights
 
     encoder = Weights().encoder("minilm")
     started = process_time()

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.groups import near_duplicate_groups
+from jitr.models.encoders.weights import Weights
 from jitr.models.promise.held_back import fine_thresholds, prove
 from jitr.models.promise.shadow import ShadowProof
 from jitr.models.surrogates.artifact.artifact import Lineage, RaceEntry

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import redis.asyncio as aioredis
 
-from jitr.models.bases.ngrams import NgramBase
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.encoders.ngrams import NgramEncoder
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.artifact.artifact import Lineage
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fit import fit_model
@@ -72,7 +72,7 @@ async def publish(settings: Settings, folder: Path, encoder: str | None, seed: i
     )
     fields, numbers = fields_of(dataset.labels)
     read = None if encoder is None else Weights().encoder(encoder)
-    features = Features(NgramBase.fit(dataset.inputs), read)
+    features = Features(NgramEncoder.fit(dataset.inputs), read)
     candidate = Candidate("ridge", True, encoder)
     rows = (dataset.weights, dataset.groups, seed, None, ())
     model = fit_model(features, features.encode(dataset.inputs), candidate, fields, numbers, *rows)

@@ -80,7 +80,7 @@ def show(report: Report, out: Console) -> None:
         (
             t.name[:40],
             t.state,
-            t.base or "",
+            t.encoders or "",
             t.calls,
             f"{t.certified_bound:.3f}" if t.certified_bound is not None else "",
             f"{t.agreement:.3f} (>= {t.agreement_bound:.3f})" if t.agreement is not None else "",
@@ -92,7 +92,16 @@ def show(report: Report, out: Console) -> None:
         )
         for t in report.tasks
     ]
-    columns = ["task", "state", "base", ">calls", ">certified", ">audited agreement", ">true", ">replaced"]
+    columns = [
+        "task",
+        "state",
+        "encoders",
+        ">calls",
+        ">certified",
+        ">audited agreement",
+        ">true",
+        ">replaced",
+    ]
     columns += [">holds/demotions", ">saved", ">first saving"]
     out.print(table(f"{len(rows)} tasks, target {report.target:.2f}", columns, rows))
     first = f"{report.first_saving_s:.0f} s" if report.first_saving_s is not None else "none"

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, print_json
-from jitr.models.bases.weights import Weights
+from jitr.models.encoders.weights import Weights
 from jitr.router.servers.kafka import client_options
 from jitr.router.servers.kafka import why as why_kafka
 from jitr.router.servers.redis import connect
@@ -119,7 +119,7 @@ def _weights() -> list[Finding]:
     for name in weights.names:
         spec, missing = weights.spec(name), weights.missing(name)
         says = missing or ", ".join(filter(None, (spec.title, spec.licence)))
-        found.append(Finding(f"base {name}", not missing, says, needed=False))
+        found.append(Finding(f"encoder {name}", not missing, says, needed=False))
     return found
 
 

@@ -12,7 +12,7 @@ import click
 from jitr.cli.options import json_option, tenant_option, with_settings
 from jitr.cli.output import console, print_json
 from jitr.cli.table import find, route_of, rows
-from jitr.models.bases.weights import Weights
+from jitr.models.encoders.weights import Weights
 from jitr.models.lifecycle.rows import live, on_offer
 from jitr.models.surrogates.artifact.artifact import MANIFEST, read_measured
 from jitr.models.surrogates.artifact.certificate import of_route
@@ -31,7 +31,7 @@ from jitr.schemas.settings import Settings
     multiple=True,
     envvar="JITR_WEIGHTS",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with more base models; repeatable.",
+    help="Folder with more encoders; repeatable.",
 )
 @tenant_option
 @json_option

@@ -11,7 +11,7 @@ import click
 from jitr.cli.options import json_option, with_settings
 from jitr.cli.output import console, name_lines, print_json, progress
 from jitr.cli.table import route_of, rows
-from jitr.models.bases.weights import Weights
+from jitr.models.encoders.weights import Weights
 from jitr.models.redaction.redaction import Redaction
 from jitr.models.training.search.prior import prior_of
 from jitr.offline.fit import FitReport, Material, fit_material, from_collected, from_log, tolerance_of
@@ -54,7 +54,7 @@ from jitr.schemas.trainings import Limits
     multiple=True,
     envvar="JITR_WEIGHTS",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with more base models; repeatable.",
+    help="Folder with more encoders; repeatable.",
 )
 @click.option(
     "--like",

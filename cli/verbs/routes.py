@@ -73,7 +73,7 @@ def _show(found: Rows, shown: list[Route], title: str, as_json: bool) -> None:
                 route.task,
                 task.name if task else "",
                 route.state,
-                version.base if version else "",
+                version.encoders if version else "",
                 _proved(proof, shadow(route)),
                 f"{route.agreed}/{route.audits}" if route.audits else "",
                 f"{route.audit_rate:.3f}",
@@ -81,7 +81,7 @@ def _show(found: Rows, shown: list[Route], title: str, as_json: bool) -> None:
                 route.reason,
             )
         )
-    columns = ["task", "name", "state", "base", "certificate", ">audits", ">rate", ">saved", "~why"]
+    columns = ["task", "name", "state", "encoders", "certificate", ">audits", ">rate", ">saved", "~why"]
     console().print(table(f"{len(shown)} {title}", columns, lines))
 
 

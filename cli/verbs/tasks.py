@@ -245,5 +245,7 @@ def _show_route(out: Console, route: Route, target: float) -> None:
         _line(out, key, text)
     if route.surrogate:
         _line(
-            out, "surrogate", f"{route.surrogate.version} on {route.surrogate.base}, {route.surrogate.state}"
+            out,
+            "surrogate",
+            f"{route.surrogate.version} on {route.surrogate.encoders}, {route.surrogate.state}",
         )

@@ -39,7 +39,7 @@ def coverage_ahead(route: Route | None, target: float) -> tuple[float, float]:
     --------
     >>> coverage_ahead(None, 0.95)
     (0.65, 0.3)
-    >>> last = SurrogateRef(version="v", uri="", digest="", base="", state="retired",
+    >>> last = SurrogateRef(version="v", uri="", digest="", encoders="", state="retired",
     ...                     shares=(0.3, 0.6, 1.0), forecast=(0.99, 0.96, 0.9))
     >>> coverage_ahead(Route(tenant="t", task="k", surrogate=last), 0.95)
     (0.6, 0.3)

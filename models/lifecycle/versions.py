@@ -20,7 +20,7 @@ def trained(route: Route, evidence: Trained) -> Step:
         said = f"surrogate {ref.version} is rejected: {against}"
         return Step(changed(row, rejections=row.rejections + 1), True, said)
     row = changed(row, candidate=changed(ref, state="shadow", proof=None))
-    reason = f"surrogate {ref.version} ({ref.base}, {ref.labels} labels) begins its shadow run"
+    reason = f"surrogate {ref.version} ({ref.encoders}, {ref.labels} labels) begins its shadow run"
     old = shadowed(route)
     if old is not None:
         reason += f"; {old.version} is retired unproved"

@@ -1,4 +1,4 @@
-"""What can be raced: bases, and a head on top."""
+"""What can be raced: encoders, and a head on top."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Candidate:
         return tuple(name for name in (self.encoder, self.partner) if name is not None)
 
     @property
-    def base(self) -> str:
-        """Its bases, for people: ``ngrams``, ``minilm``, ``minilm+e5-small+ngrams``."""
+    def encoder_names(self) -> str:
+        """Its encoders, for people: ``ngrams``, ``minilm``, ``minilm+e5-small+ngrams``."""
         return "+".join([*self.encoders, *(["ngrams"] if self.ngrams else [])])
 
     @property
     def name(self) -> str:
-        """Its bases and its head."""
-        return f"{self.base} {self.head}"
+        """Its encoders and its head."""
+        return f"{self.encoder_names} {self.head}"
 
     @property
     def tuned(self) -> bool:

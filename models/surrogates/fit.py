@@ -72,9 +72,9 @@ def fit_model(
     Parameters
     ----------
     features : Features
-        Bases that the model will serve with.
+        Encoders that the model will serve with.
     encoded : Encoded
-        The rows, by those bases.
+        The rows, by those encoders.
     numbers : int array of shape (n, fields)
         Index of each row's value in each field, every value having a row; or units of a number's scale.
     weights, groups : arrays of shape (n,)

@@ -39,12 +39,14 @@ class Model:
     def ram_mb(self) -> float:
         """Resident memory, less the encoders that others may read through too."""
         features = self.features
-        bases = [base.cost.ram_mb for base in (features.ngrams, features.own_layers) if base is not None]
+        encoders = [
+            encoder.cost.ram_mb for encoder in (features.ngrams, features.own_layers) if encoder is not None
+        ]
         arrays = [array for field in self.fields for array in field.head.arrays().values()]
         if self.familiar is not None:
             arrays.append(self.familiar.rows)
         # single precision in memory, however little it takes on disk
-        return sum(bases) + sum(array.size for array in arrays) * 4 / 1e6
+        return sum(encoders) + sum(array.size for array in arrays) * 4 / 1e6
 
     def answer(
         self, texts: Sequence[str], views_of: ViewsOf | None = None

@@ -15,11 +15,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from jitr.models.bases.ngrams import NgramBase
-from jitr.models.bases.onnx.encoder import OnnxEncoder
-from jitr.models.bases.paired import PairedEncoder
-from jitr.models.bases.tuned import TunedEncoder, TunedLayers
-from jitr.models.bases.weights import Weights as Weights  # for who loads many surrogates
+from jitr.models.encoders.ngrams import NgramEncoder
+from jitr.models.encoders.onnx.encoder import OnnxEncoder
+from jitr.models.encoders.paired import PairedEncoder
+from jitr.models.encoders.tuned import TunedEncoder, TunedLayers
+from jitr.models.encoders.weights import Weights as Weights  # for who loads many surrogates
 from jitr.models.promise.gate import Gate
 from jitr.models.surrogates.artifact.artifact import (
     EncoderRef,
@@ -117,7 +117,7 @@ class Surrogate:
             idf = arrays.get("ngrams.idf")
             if idf is None or idf.shape != (len(grams),) or not all(g[:1] in ("w", "c") for g in grams):
                 raise ArtifactError(f"{folder}: n-grams and their weights do not fit; train it again")
-            ngrams = NgramBase(grams, idf)
+            ngrams = NgramEncoder(grams, idf)
         encoder, beside = _encoder(folder, manifest, _under(arrays, _UPPER), weights or Weights())
         model = build_model(manifest, arrays, Features(ngrams, encoder, beside))
         return cls(model, manifest, found, read_measured(folder), read_threshold(folder, found))
@@ -218,7 +218,9 @@ def build_model(manifest: Manifest, arrays: Mapping[str, NDArray[Any]], features
             head = kind.from_arrays(own, len(entry.spec.values), features)
         fields.append(FieldModel(entry.spec, head, Gate.from_arrays(own, head.classes, head.signals)))
     if features.beside is not None and not any(isinstance(field.head, RidgeHead) for field in fields):
-        raise ArtifactError("there are tuned layers beside the base, and no head reads them; train it again")
+        raise ArtifactError(
+            "there are tuned layers beside the encoder, and no head reads them; train it again"
+        )
     joint = Gate.from_arrays(_under(arrays, "joint."), 1, 2) if len(fields) > 1 else None
     familiar = Familiar.from_arrays(_under(arrays, "familiar."), features)
     return Model(features, tuple(fields), joint, familiar)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.bases.onnx.encoder import OnnxEncoder
+from jitr.models.encoders.onnx.encoder import OnnxEncoder
 from jitr.models.surrogates.runtime import Answer, Surrogate
 
 

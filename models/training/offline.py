@@ -16,9 +16,9 @@ import msgspec
 import numpy as np
 
 from jitr.models.answers.agreement import same
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.splits import later_split
+from jitr.models.encoders.weights import Weights
 from jitr.models.promise.held_back import fine_thresholds, firsts, prove, share_held_back
 from jitr.models.surrogates.artifact.artifact import Budget, Lineage
 from jitr.models.surrogates.artifact.atomic_folder import place_of

@@ -13,9 +13,9 @@ import numpy as np
 from jitr.models.answers.agreement import same
 from jitr.models.answers.kinds import are_numbers, in_kind
 from jitr.models.answers.label_space import LabelSpace
-from jitr.models.bases.ngrams import NgramBase
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.splits import later_split
+from jitr.models.encoders.ngrams import NgramEncoder
 from jitr.models.promise.bounds import lower_bound
 from jitr.models.promise.held_back import fine_thresholds, firsts, prove
 from jitr.models.surrogates.candidates import Candidate
@@ -89,7 +89,7 @@ def potential(
         fields, numbers = fields_of(known.labels, tolerance)
     except TrainingError as error:
         return Potential(learned=len(known), held=len(held), reason=str(error))
-    features = Features(ngrams=NgramBase.fit(known.inputs, _MOST_GRAMS))
+    features = Features(ngrams=NgramEncoder.fit(known.inputs, _MOST_GRAMS))
     fitted = fit_model(
         features,
         features.encode(known.inputs),

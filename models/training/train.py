@@ -12,10 +12,10 @@ import msgspec
 import jitr
 from jitr.models.answers.kinds import in_kind
 from jitr.models.answers.styles import style_of
-from jitr.models.bases.paired import PairedEncoder
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.parts import digest_of, read_parts
+from jitr.models.encoders.paired import PairedEncoder
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.artifact.artifact import (
     Budget,
     EncoderRef,
@@ -80,7 +80,7 @@ class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
             version=self.version,
             uri=self.path,
             digest=self.digest,
-            base=self.manifest.base,
+            encoders=self.manifest.encoders,
             labels=self.manifest.rows,
             accuracy=self.manifest.accuracy,
             train_s=self.measured.train_s,
@@ -247,7 +247,7 @@ def _manifest(won: Race, dataset: Dataset, recipe: Recipe, version: str, lineage
         task=recipe.task,
         kind=dataset.kind if dataset.kind != "label" else recipe.kind,
         candidate=won.candidate.name,
-        base=won.candidate.base,
+        encoders=won.candidate.encoder_names,
         encoder=encoder,
         partner=partner,
         fields=tuple(FieldEntry(spec=f.spec, head=f.head.kind) for f in model.fields),

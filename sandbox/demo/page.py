@@ -61,7 +61,7 @@ def _row(t: TaskReport) -> str:
     cells = [
         f"<b>{html.escape(t.name)}</b><br><code>{html.escape(t.template)}</code>",
         f'<span class="{t.state}">{t.state}</span>',
-        html.escape(t.base or ""),
+        html.escape(t.encoders or ""),
         f"{t.calls:,}",
         f"{t.labels:,}",
         f"&ge; {t.certified_bound:.3f}" if t.certified_bound is not None else "",

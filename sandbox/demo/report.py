@@ -34,7 +34,7 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
     labels: int
     state: str
     surrogate: str | None
-    base: str | None
+    encoders: str | None
     certified_bound: float | None
     certified_coverage: float | None
     audits: int
@@ -205,7 +205,7 @@ def _task(watch: Watch, id: str, outcomes: list[Outcome], delta: float) -> TaskR
         labels=route.labels,
         state=route.state,
         surrogate=version.version if version else None,
-        base=version.base if version else None,
+        encoders=version.encoders if version else None,
         certified_bound=proof.bound if proof else None,
         certified_coverage=proof.coverage if proof else None,
         audits=route.audits,

@@ -63,7 +63,7 @@ class Screen:
                 watch.name(task.id)[:34],
                 task.kind,
                 Text(_state(route), style=COLOURS.get(route.state, "")),
-                f"{version.base} on {version.labels}" if version else "",
+                f"{version.encoders} on {version.labels}" if version else "",
                 f">= {proof.bound:.3f} of {proof.coverage:.0%}" if proof else "",
                 str(calls.get(task.id, 0)),
                 str(route.labels),

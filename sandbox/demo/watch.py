@@ -93,7 +93,9 @@ class Watch:
         candidate = row.candidate
         known = before_row.candidate if before_row else None
         if candidate is not None and (known is None or known.version != candidate.version):
-            text = f"{candidate.base} won the race on {candidate.labels} labels in {candidate.train_s:.1f} s"
+            text = (
+                f"{candidate.encoders} won the race on {candidate.labels} labels in {candidate.train_s:.1f} s"
+            )
             self._tell(row.task, "trained", f"{text}; in shadow now")
         if step.previous != row.state:
             self._tell(row.task, row.state, step.reason)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from jitr.models.answers.lists import canonical_list
-from jitr.models.bases.cache import FeatureCache
-from jitr.models.bases.ngrams import NgramBase
-from jitr.models.bases.onnx.encoder import OnnxEncoder
-from jitr.models.bases.paired import PairedEncoder
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.encoders.cache import FeatureCache
+from jitr.models.encoders.ngrams import NgramEncoder
+from jitr.models.encoders.onnx.encoder import OnnxEncoder
+from jitr.models.encoders.paired import PairedEncoder
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.artifact.artifact import Lineage, read_payload
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fit import Fitted, fit_model
@@ -87,7 +87,7 @@ def fitted(kind: str, dataset: Dataset, weights: Weights, seed: int = 0) -> Fitt
             return tuning.fit(*told)
         tuned, seconds = tuning.opinions(*told)
         beside = tuned.tuned
-    features = Features(NgramBase.fit(dataset.inputs) if candidate.ngrams else None, encoder, beside)
+    features = Features(NgramEncoder.fit(dataset.inputs) if candidate.ngrams else None, encoder, beside)
     return fit_model(
         features,
         features.encode(dataset.inputs),
@@ -113,7 +113,7 @@ def saved(kind: str, dataset: Dataset, weights: Weights, folder: Path) -> tuple[
 @pytest.fixture(scope="module")
 def weights(request: pytest.FixtureRequest) -> Weights:
     able = all(importlib.util.find_spec(name) for name in ("torch", "transformers", "onnxscript"))
-    folders = [request.getfixturevalue("tiny_base")] if able else []
+    folders = [request.getfixturevalue("tiny_encoder")] if able else []
     return Weights(folders, cache=FeatureCache())
 
 

@@ -22,7 +22,7 @@ OF_A_TASK = (
     "calls",
     "state",
     "surrogate",
-    "base",
+    "encoders",
     "certified_bound",
     "agreement",
     "agreement_bound",

@@ -209,7 +209,7 @@ def test_tasks_are_found_and_routes_become_active(run: Run) -> None:
     found = [t for t in run.watch.tasks.values() if t.status == "task"]
     of_workload = {t.workload for t in run.report.tasks if t.workload}
     for t in run.report.tasks:
-        print(f"{t.workload}: {t.calls} calls, {t.state}, {t.base}, bound {t.certified_bound}")
+        print(f"{t.workload}: {t.calls} calls, {t.state}, {t.encoders}, bound {t.certified_bound}")
     assert len(of_workload) >= 6, [t.name for t in found]
     assert len(active(run)) >= ACTIVE, {t.workload: (t.state, t.history) for t in run.report.tasks}
     assert not [t for t in run.report.tasks if t.workload == "lead-score" and t.replaced_share]

@@ -17,7 +17,7 @@ from stage.logs import request, response, rows, write
 
 from jitr.cli.main import main
 from jitr.cli.topic import producer
-from jitr.models.bases.weights import Weights
+from jitr.models.encoders.weights import Weights
 from jitr.sandbox.processes import Processes
 from jitr.sandbox.redis import RedisServer
 from jitr.sandbox.traffic.workload import Workload
@@ -105,7 +105,7 @@ def run(stack: Settings, capsys: pytest.CaptureFixture[str]) -> Run:
 
 def offer(settings: Settings, task: str) -> None:
     """Put a surrogate of a task on offer, as train and audit would."""
-    ref = SurrogateRef(version=f"{task}-v1", uri="file:///nowhere", digest="d", base="ngrams", labels=300)
+    ref = SurrogateRef(version=f"{task}-v1", uri="file:///nowhere", digest="d", encoders="ngrams", labels=300)
     who: dict[str, Any] = {"tenant": "cli", "task": task, "time": 1e9}
     trained = Trained(id=f"t-{task}", training="x", surrogate=ref, output="label", **who)
     certified = Certified(id=f"c-{task}", surrogate=ref.version, proof=PROOF, **who)

@@ -34,7 +34,7 @@ KINDS: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
     Trained: {
         "training": st.just("tr"),
         "surrogate": VERSIONS.map(
-            lambda v: SurrogateRef(version=v, uri="u", digest="d", base="ngrams", labels=300)
+            lambda v: SurrogateRef(version=v, uri="u", digest="d", encoders="ngrams", labels=300)
         ),
         "output": st.just("label"),
         "demotions": st.sampled_from([0, 1, 1]),
@@ -86,7 +86,7 @@ WEIGHTED = [Trained, Certified, Command, AuditWindow, Alarm, Resume, *KINDS]
 PIECES = {kind: st.tuples(st.just(kind), st.fixed_dictionaries(fields)) for kind, fields in KINDS.items()}
 BODIES = st.lists(st.one_of([PIECES[kind] for kind in WEIGHTED]), min_size=8, max_size=25)
 # Most sequences begin on the way to an active route, so that the later states are reached.
-FIRST = SurrogateRef(version="v1", uri="u", digest="d", base="ngrams", labels=300)
+FIRST = SurrogateRef(version="v1", uri="u", digest="d", encoders="ngrams", labels=300)
 START = [
     (Trained, {"training": "tr", "surrogate": FIRST, "output": "label"}),
     (Certified, {"surrogate": "v1", "proof": PROOF}),
@@ -249,7 +249,7 @@ def test_whatever_happened_a_task_can_be_served_again(life: list[Evidence], poli
             for trained_at, old in ((0, 0), (row.labels, 0), (0, row.labels)):
                 assert training_due(labels, trained_at, row, policy, old)
             assert training_due(2_000, 0, row, policy)
-            new = SurrogateRef(version="new", uri="u", digest="d", base="ngrams", labels=labels)
+            new = SurrogateRef(version="new", uri="u", digest="d", encoders="ngrams", labels=labels)
             tell(Trained, training="tr", surrogate=new, output="label", demotions=row.demotions)
         ref = shadowed(row)
         assert ref is not None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from jitr.models.bases.ngrams import NgramBase
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.encoders.ngrams import NgramEncoder
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.artifact.artifact import Lineage
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fit import fit_model
@@ -23,7 +23,7 @@ def encoder_surrogate(
     """Fit kernel ridge on an encoder and n-grams, without a race; `WeightsError` without the encoder."""
     dataset = Dataset.from_examples(Example(str(i), float(i), *row) for i, row in enumerate(rows))
     fields, numbers = fields_of(dataset.labels)
-    features = Features(NgramBase.fit(dataset.inputs), weights.encoder(encoder))
+    features = Features(NgramEncoder.fit(dataset.inputs), weights.encoder(encoder))
     candidate = Candidate("ridge", True, encoder)
     fitted = fit_model(
         features,

@@ -38,18 +38,18 @@ MAY_IMPORT = {
 # the layers within models: what each may import of the others
 LAYERS: dict[str, tuple[str, ...]] = {
     "answers": (),
-    "bases": (),
+    "encoders": (),
     "economics": (),
     "redaction": (),
     "datasets": ("answers",),
     "promise": ("answers", "datasets"),
     "drift": ("promise",),
     "lifecycle": ("economics",),
-    "surrogates": ("answers", "bases", "datasets", "promise"),
+    "surrogates": ("answers", "encoders", "datasets", "promise"),
     "tasks.matching": ("answers",),
     "tasks.mining": ("answers", "tasks.matching"),
     "tasks.records": ("answers", "tasks.matching", "tasks.mining"),
-    "training": ("answers", "bases", "datasets", "promise", "surrogates", "tasks.sample"),
+    "training": ("answers", "encoders", "datasets", "promise", "surrogates", "tasks.sample"),
 }
 HEAVY = ("torch", "transformers", "sentence_transformers", "faust", "river", "scipy", "sklearn", "pyarrow")
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("schemas", "models", "router", "agents", "cli")
 METHODS = ("match", "fullmatch", "search", "sub", "subn", "finditer", "findall", "split")
 # these need what the base install lacks; they read files of ours
-APART = ("models/bases/", "models/surrogates/", "models/training/")
+APART = ("models/encoders/", "models/surrogates/", "models/training/")
 
 
 def modules() -> Iterator[tuple[str, Path]]:

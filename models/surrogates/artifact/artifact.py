@@ -91,7 +91,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     task: str
     kind: OutputKind
     candidate: str
-    base: str
+    encoders: str
     encoder: EncoderRef | None
     partner: EncoderRef | None = None
     fields: tuple[FieldEntry, ...]
@@ -113,7 +113,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class RaceEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate of a race: how far it came, and why it lost (empty for the winner).
 
-    ``curve`` holds labels and agreement of every round. ``size_mb`` is resident memory with all bases, as
+    ``curve`` holds labels and agreement of every round. ``size_mb`` is resident memory with all encoders, as
     `Limits.max_ram_mb` counts it; that of `Measured` is the folder's, on disk.
     """
 

@@ -105,7 +105,7 @@ def _own_layers(fitted: Fitted) -> list[str]:
     if own is None:
         return []
     size_mb = own.size_mb
-    beside = ", beside those of the base" if features.beside else ""
+    beside = ", beside those of the encoder" if features.beside else ""
     why = "; more than 15 MB, for in int8 they would give something else" if size_mb > _MUCH_MB else ""
     return [f"- the {own.layers} upper layers of its encoder are its own{beside}: {size_mb:.1f} MB{why}"]
 

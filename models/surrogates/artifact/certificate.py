@@ -114,7 +114,7 @@ def of_route(ref: SurrogateRef, candidates: int) -> Certificate:
     --------
     >>> proof = Proof(kind="later", target=0.9, delta=0.05, bound=0.91, calls=150, agreed=149, coverage=0.75,
     ...               threshold=0.8)
-    >>> of_route(SurrogateRef(version="v", uri="x", digest="d", base="ngrams", proof=proof), 3).n
+    >>> of_route(SurrogateRef(version="v", uri="x", digest="d", encoders="ngrams", proof=proof), 3).n
     200
     """
     proof = ref.proof

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from jitr.models.bases.weights import Weights
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.artifact.artifact import read_manifest, read_payload
 from jitr.models.surrogates.artifact.certificate import Certificate, read_certificate, write_certificate
 from jitr.schemas.errors import ArtifactError, ConfigError
@@ -31,7 +31,7 @@ sys.path.insert(0, str(HERE))
 from runtime.models_surrogates_runtime import Surrogate, Weights  # noqa: E402
 
 THRESHOLD = {threshold!r}  # {proves}
-surrogate = Surrogate.load(HERE / "artifact", {digest!r}, Weights(sorted((HERE / "bases").glob("*"))))
+surrogate = Surrogate.load(HERE / "artifact", {digest!r}, Weights(sorted((HERE / "encoders").glob("*"))))
 
 if __name__ == "__main__":
     for text in sys.argv[1:] or map(str.rstrip, sys.stdin):
@@ -45,7 +45,7 @@ _NEEDS = "numpy\nmsgspec\nsafetensors\nonnxruntime\ntokenizers\n"
 def eject(
     folder: Path, out: Path, weights: Weights | None = None, certificate: Certificate | None = None
 ) -> None:
-    """Write ``answer.py``, ``runtime/``, ``artifact/``, ``bases/`` and ``requirements.txt`` into ``out``.
+    """Write ``answer.py``, ``runtime/``, ``artifact/``, ``encoders/`` and ``requirements.txt`` into ``out``.
 
     Parameters
     ----------
@@ -86,11 +86,11 @@ def eject(
     if certificate is not None and not own:
         write_certificate(out / "artifact", certificate)
     for i, (spec, files) in enumerate(zip(specs, found, strict=True)):
-        base = out / "bases" / str(i)
-        base.mkdir(parents=True)
+        encoder = out / "encoders" / str(i)
+        encoder.mkdir(parents=True)
         for path, name in files:
-            shutil.copyfile(path, base / name)
-        (base / "base.json").write_bytes(msgspec.json.format(msgspec.json.encode(spec), indent=1))
+            shutil.copyfile(path, encoder / name)
+        (encoder / "encoder.json").write_bytes(msgspec.json.format(msgspec.json.encode(spec), indent=1))
     _copy_runtime(out / _PACKAGE)
     proves = certificate.proves if certificate is not None else "no certificate: the teacher answers all"
     # above 1 no score reaches: without a proof everything is left to the teacher
@@ -133,5 +133,5 @@ def _renamed(source: str) -> str:
 
 
 def _flat(module: str) -> str:
-    """``jitr.models.bases.base`` as the name of a module in a flat package."""
+    """``jitr.models.encoders.encoder`` as the name of a module in a flat package."""
     return module.removeprefix("jitr.").replace(".", "_")

@@ -9,11 +9,11 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.bases.ngrams import NgramBase
-from jitr.models.bases.onnx.encoder import OnnxEncoder
-from jitr.models.bases.paired import PairedEncoder, side_by_side
-from jitr.models.bases.sparse import SparseRows
-from jitr.models.bases.tuned import TunedEncoder, TunedLayers
+from jitr.models.encoders.ngrams import NgramEncoder
+from jitr.models.encoders.onnx.encoder import OnnxEncoder
+from jitr.models.encoders.paired import PairedEncoder, side_by_side
+from jitr.models.encoders.sparse import SparseRows
+from jitr.models.encoders.tuned import TunedEncoder, TunedLayers
 
 Arrays = Mapping[str, NDArray[Any]]
 ViewsOf = Callable[[OnnxEncoder, Sequence[str]], NDArray[np.float32]]
@@ -38,9 +38,9 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Features:
-    """The bases that a surrogate reads through; ``beside`` has tuned what ``encoder`` has frozen."""
+    """The encoders that a surrogate reads through; ``beside`` has tuned what ``encoder`` has frozen."""
 
-    ngrams: NgramBase | None = None
+    ngrams: NgramEncoder | None = None
     encoder: OnnxEncoder | PairedEncoder | TunedEncoder | None = None
     beside: TunedLayers | None = None
 

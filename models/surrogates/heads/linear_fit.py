@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from jitr.models.bases.sparse import SparseRows
+from jitr.models.encoders.sparse import SparseRows
 from jitr.models.surrogates.heads.base import Encoded, Prediction
 from jitr.models.surrogates.heads.linear import LinearHead
 

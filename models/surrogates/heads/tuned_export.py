@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.bases.layers import in_int8
-from jitr.models.bases.onnx.encoder import OnnxEncoder
-from jitr.models.bases.registry import UpperSpec
-from jitr.models.bases.tuned import TunedEncoder, TunedLayers
-from jitr.models.bases.upper import Upper, arrays_of
+from jitr.models.encoders.layers import in_int8
+from jitr.models.encoders.onnx.encoder import OnnxEncoder
+from jitr.models.encoders.registry import UpperSpec
+from jitr.models.encoders.tuned import TunedEncoder, TunedLayers
+from jitr.models.encoders.upper import Upper, arrays_of
 from jitr.schemas.errors import TrainingError
 
 _SAMPLE = 64
@@ -32,7 +32,7 @@ def exported(
     Parameters
     ----------
     lower : OnnxEncoder
-        The base without its upper layers.
+        The encoder without its upper layers.
     upper : Upper
         The layers that were tuned.
     spec : UpperSpec

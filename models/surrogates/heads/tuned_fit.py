@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from jitr.models.bases.deterministic import deterministic
-from jitr.models.bases.onnx.encoder import OnnxEncoder
-from jitr.models.bases.registry import UpperSpec
-from jitr.models.bases.tuned import TUNED_FOLDS, TUNED_LAYERS, TunedEncoder
-from jitr.models.bases.upper import STEP, Upper, padded, read_upper
 from jitr.models.datasets.splits import group_folds
+from jitr.models.encoders.deterministic import deterministic
+from jitr.models.encoders.onnx.encoder import OnnxEncoder
+from jitr.models.encoders.registry import UpperSpec
+from jitr.models.encoders.tuned import TUNED_FOLDS, TUNED_LAYERS, TunedEncoder
+from jitr.models.encoders.upper import STEP, Upper, padded, read_upper
 from jitr.models.surrogates.heads.base import Prediction, best_temperature
 from jitr.models.surrogates.heads.linear import LinearHead
 from jitr.models.surrogates.heads.tuned_export import exported
@@ -84,12 +84,12 @@ class _Net:
 
 
 class Tuner:
-    """Tunes one base's upper layers.
+    """Tunes one encoder's upper layers.
 
     Parameters
     ----------
     lower : OnnxEncoder
-        The base without its upper layers.
+        The encoder without its upper layers.
     weights, spec
         The file that the upper layers start from, and its form.
     seed : int

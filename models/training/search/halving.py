@@ -1,4 +1,4 @@
-"""Choosing among many bases before any of them is trained in full: little data first, all for the best.
+"""Choosing among many encoders before any of them is trained in full: little data first, all for the best.
 
 The schedule is successive halving with a memory: a candidate's place is by the mean of its last proxies, and
 whoever is not clearly worse than the last that stays (within one standard error of a difference) stays too.
@@ -31,7 +31,7 @@ def choose(
     prior: Mapping[str, float] | None = None,
     most_s: float = float("inf"),
 ) -> Chosen:
-    """Pick the base that is worth a full training.
+    """Pick the encoder that is worth a full training.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def choose(
     ('b', 7.5)
     """
     if not names:
-        raise ValueError("there is nothing to choose from; give at least one base")
+        raise ValueError("there is nothing to choose from; give at least one encoder")
     prior = prior or {}
     standing = sorted(names, key=lambda name: (-prior.get(name, 0.0), names.index(name)))
     seen: list[tuple[str, int, float]] = []

@@ -19,7 +19,7 @@ class Prior:
     """The entries of an earlier race, the winner's first.
 
     It orders the candidates, so that the limit of seconds hits the least promising. Of another task it also
-    decides ties between bases. Of the ``same`` task, on fewer labels, it leaves out who was clearly beaten
+    decides ties between encoders. Of the ``same`` task, on fewer labels, it leaves out who was clearly beaten
     there: a verdict for one race, for such an entry has no labels in the next one. Only agreement out of
     sample is looked at, which is the same on every machine; seconds and milliseconds are not.
 
@@ -30,7 +30,7 @@ class Prior:
     >>> prior = Prior((won, lost), same=True)
     >>> prior.beaten(Candidate("linear", False, "minilm"))
     'was beaten by e5 linear on 300 labels, 0.700 to 0.850'
-    >>> prior.bases == {}, Prior((won, lost)).bases
+    >>> prior.encoders == {}, Prior((won, lost)).encoders
     (True, {'e5': 0.9, 'minilm': 0.7})
     """
 
@@ -43,7 +43,7 @@ class Prior:
         return self.entries[0].candidate if self.entries else ""
 
     @property
-    def bases(self) -> dict[str, float]:
+    def encoders(self) -> dict[str, float]:
         """The best agreement that each encoder reached on another task; a pair's, where it did not run alone.
 
         Nothing of the same task: whether its race was run at all may depend on who was killed, and in a tie

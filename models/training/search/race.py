@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.artifact.artifact import RaceEntry
 from jitr.models.surrogates.candidates import Candidate, candidates
 from jitr.models.surrogates.fit import Fitted
@@ -100,7 +100,7 @@ def race(
     long = float(np.median([len(text.split()) for text in dataset.inputs])) >= LONG_WORDS
     names = () if constant else tuple(names)
     if len(names) > _MOST_ENCODERS:
-        names, unlisted = shortlist(track, names, limits, clock, prior.bases)
+        names, unlisted = shortlist(track, names, limits, clock, prior.encoders)
         out += [RaceEntry(candidate=name, lost=why) for name, why in unlisted.items()]
     runners, tuned = _entrants(track, names, limits, out, long=long)
     by_length = sorted(dataset.inputs, key=lambda text: (len(text), text))

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.bases.ngrams import NgramBase
-from jitr.models.bases.onnx.encoder import OnnxEncoder
-from jitr.models.bases.paired import PairedEncoder, side_by_side
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset
 from jitr.models.datasets.splits import group_folds
+from jitr.models.encoders.ngrams import NgramEncoder
+from jitr.models.encoders.onnx.encoder import OnnxEncoder
+from jitr.models.encoders.paired import PairedEncoder, side_by_side
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.fit import Fitted, fit_model
 from jitr.models.surrogates.heads.base import Encoded, Features, Prediction
@@ -42,7 +42,7 @@ class Track:
     _order: NDArray[np.int64] = field(init=False)
     _encoders: dict[str, OnnxEncoder] = field(init=False, default_factory=dict)
     _views: dict[str, NDArray[np.float32]] = field(init=False, default_factory=dict)
-    _grams: dict[int, tuple[NgramBase, Encoded]] = field(init=False, default_factory=dict)
+    _grams: dict[int, tuple[NgramEncoder, Encoded]] = field(init=False, default_factory=dict)
     _tunings: dict[str, Tuning] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -194,8 +194,8 @@ class Track:
         encoder: OnnxEncoder | PairedEncoder | None = None
         if candidate.ngrams:
             if len(rows) not in self._grams:
-                base = NgramBase.fit(inputs[i] for i in rows)
-                self._grams[len(rows)] = base, Encoded(base.rows([inputs[i] for i in rows]), None)
+                grams = NgramEncoder.fit(inputs[i] for i in rows)
+                self._grams[len(rows)] = grams, Encoded(grams.rows([inputs[i] for i in rows]), None)
             ngrams, found = self._grams[len(rows)]
             sparse = found.ngrams
         if candidate.encoder is not None:

@@ -93,7 +93,7 @@ def _p99_ms(model: Model, texts: list[str], clock: Clock) -> float:
 def _ram_mb(fitted: Fitted) -> float:
     features = fitted.model.features
     read = (features.ngrams, features.encoder, features.beside)
-    bases = sum(base.cost.ram_mb for base in read if base is not None)
+    encoders = sum(encoder.cost.ram_mb for encoder in read if encoder is not None)
     # single precision in memory, however little it takes on disk
     heads = sum(array.size * 4 for f in fitted.model.fields for array in f.head.arrays().values()) / 1e6
-    return bases + heads
+    return encoders + heads

@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.bases.tuned import TUNED_FOLDS
+from jitr.models.encoders.tuned import TUNED_FOLDS
 from jitr.models.surrogates.fit import Fitted
 from jitr.models.training.search.race_data import Track
 from jitr.models.training.search.runner import Clock, Runner

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from jitr.models.bases.onnx.encoder import OnnxEncoder
-from jitr.models.bases.tuned import TUNED_LAYERS, TunedEncoder
-from jitr.models.bases.weights import Weights
+from jitr.models.encoders.onnx.encoder import OnnxEncoder
+from jitr.models.encoders.tuned import TUNED_LAYERS, TunedEncoder
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.fit import Fitted, with_gates
 from jitr.models.surrogates.heads.base import Encoded, Features, Head, Prediction
 from jitr.models.surrogates.heads.constant import ConstantHead

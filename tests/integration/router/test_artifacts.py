@@ -42,7 +42,7 @@ async def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 def ref(tmp_path: Path) -> Callable[[str], SurrogateRef]:
     def made(name: str) -> SurrogateRef:
         (tmp_path / name).mkdir(exist_ok=True)
-        return SurrogateRef(version=name, uri=str(tmp_path / name), digest=name, base="b")
+        return SurrogateRef(version=name, uri=str(tmp_path / name), digest=name, encoders="b")
 
     return made
 

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from stage.encoded import encoder_surrogate
 
-from jitr.models.bases.weights import Weights
+from jitr.models.encoders.weights import Weights
 from jitr.models.training.train import TrainingResult
 from jitr.router import patience
 from jitr.schemas.errors import WeightsError
@@ -30,8 +30,8 @@ BURST = 50
 
 @pytest.fixture(scope="module")
 def encoders(request: pytest.FixtureRequest) -> Weights:
-    """The tiny base, in a folder that the scoring process looks into too."""
-    folder = request.getfixturevalue("tiny_base")
+    """The tiny encoder, in a folder that the scoring process looks into too."""
+    folder = request.getfixturevalue("tiny_encoder")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JITR_WEIGHTS", str(folder))
         yield Weights()

@@ -17,9 +17,9 @@ from jitr.schemas.trainings import Training
 PROOF = Proof(
     kind="later", target=0.9, delta=0.05, bound=0.9, calls=200, agreed=198, coverage=0.9, threshold=0.5
 )
-LIVE = SurrogateRef(version="live", uri="u", digest="d", base="b", state="certified", proof=PROOF)
+LIVE = SurrogateRef(version="live", uri="u", digest="d", encoders="b", state="certified", proof=PROOF)
 SHADOW = SurrogateRef(
-    version="new", uri="u", digest="e", base="b", shares=(1.0,), thresholds=(0.0,), forecast=(0.99,)
+    version="new", uri="u", digest="e", encoders="b", shares=(1.0,), thresholds=(0.0,), forecast=(0.99,)
 )
 
 # the fields of a call, and why it is no evidence

@@ -46,7 +46,7 @@ def test_why_a_task_is_not_trained_on_is_said():
 
 
 def test_a_shadow_run_is_told_with_its_forecast_as_long_as_it_is_this_candidates():
-    ref = SurrogateRef(version="v2", uri="", digest="", base="")
+    ref = SurrogateRef(version="v2", uri="", digest="", encoders="")
     run = ShadowRun(version="v2", calls=120, forecast_calls=400)
     told = dict(lines(route(candidate=ref, shadow=run), target=0.9))
     assert told["shadow"] == "120 of about 400 calls to a certificate of v2"
@@ -58,7 +58,7 @@ def test_a_shadow_run_is_told_with_its_forecast_as_long_as_it_is_this_candidates
 
 
 def test_the_routing_table_shows_it_where_a_certificate_will_stand(monkeypatch):
-    ref = SurrogateRef(version="v2", uri="", digest="", base="ngrams")
+    ref = SurrogateRef(version="v2", uri="", digest="", encoders="ngrams")
     row = route(candidate=ref, shadow=ShadowRun(version="v2", calls=120, forecast_calls=400))
     found = Rows("t")
     found.routes["k"] = row
@@ -75,7 +75,7 @@ def test_a_row_and_a_window_of_before_decode():
 
 
 def test_the_metrics_count_the_run_and_go_to_zero_after_it():
-    ref = SurrogateRef(version="v2", uri="", digest="", base="ngrams")
+    ref = SurrogateRef(version="v2", uri="", digest="", encoders="ngrams")
     row, metrics = (
         route(candidate=ref, shadow=ShadowRun(version="v2", calls=120, forecast_calls=400)),
         Metrics("w"),

@@ -51,7 +51,7 @@ class Life:
         return step
 
     def trained(self, version: str = "v1", labels: int = 300, **fields: Any) -> lifecycle.Step:
-        ref = SurrogateRef(version=version, uri="u", digest="d", base="ngrams", labels=labels)
+        ref = SurrogateRef(version=version, uri="u", digest="d", encoders="ngrams", labels=labels)
         asked = {"training": "tr", "demotions": self.row.demotions, "cost_usd": 0.25}
         return self.tell(Trained, surrogate=ref, output="label", **(asked | fields))
 
@@ -429,7 +429,9 @@ def test_the_row_tells_of_the_shadow_run_in_progress_and_forgets_it_after() -> N
     life, run = Life(), ShadowRun(version="v1", calls=120, forecast_calls=400)
     life.tell(AuditWindow, calls=50, shadow=run)
     assert life.row.shadow == run and lifecycle.shadow_run(life.row) is None  # no such candidate is known
-    row = msgspec.structs.replace(life.row, candidate=SurrogateRef(version="v1", uri="", digest="", base=""))
+    row = msgspec.structs.replace(
+        life.row, candidate=SurrogateRef(version="v1", uri="", digest="", encoders="")
+    )
     assert lifecycle.shadow_run(row) == run
     life.tell(AuditWindow, calls=50)
     assert life.row.shadow is None

@@ -25,7 +25,7 @@ from jitr.schemas.routes import Route, RouteVersion, SurrogateRef
 from jitr.schemas.settings import Settings
 from jitr.schemas.tasks import Signature, Task, Template
 
-REF = SurrogateRef(version="v1", uri="/x", digest="d", base="ngrams")
+REF = SurrogateRef(version="v1", uri="/x", digest="d", encoders="ngrams")
 TASK = Task(
     id="t1",
     tenant="default",

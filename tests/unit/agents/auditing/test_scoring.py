@@ -16,7 +16,7 @@ from jitr.schemas.routes import SurrogateRef
 async def main():
     scorer = Scorer()
     try:
-        await scorer.answers(SurrogateRef(version="v", base="b", uri="/nowhere", digest="d"), ["x"])
+        await scorer.answers(SurrogateRef(version="v", encoders="b", uri="/nowhere", digest="d"), ["x"])
     except ArtifactError:
         print(scorer.pid, flush=True)
     signal.pause()

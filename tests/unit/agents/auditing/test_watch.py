@@ -22,7 +22,7 @@ SHADOW = SurrogateRef(
     version="new",
     uri="u",
     digest="d",
-    base="b",
+    encoders="b",
     after_offset=9,
     p99_ms=1000.0,
     shares=(0.5, 1.0),
@@ -33,7 +33,7 @@ PROOF = Proof(
     kind="later", target=0.9, delta=0.05, bound=0.9, calls=200, agreed=198, coverage=0.9, threshold=0.5
 )
 LIVE = SurrogateRef(
-    version="live", uri="u", digest="d", base="b", state="certified", proof=PROOF, p99_ms=1000.0
+    version="live", uri="u", digest="d", encoders="b", state="certified", proof=PROOF, p99_ms=1000.0
 )
 
 

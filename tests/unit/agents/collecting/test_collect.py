@@ -50,7 +50,7 @@ def test_a_training_names_the_one_before_it_whatever_is_live_by_now(bench, mood,
     assert (first.previous, second.previous) == (None, first.id)
     after = Collect(bench.context, Place("c", 0))
     after.restore(handler.snapshot())
-    ref = SurrogateRef(version="v", uri="u", digest="d", base="b", state="certified")
+    ref = SurrogateRef(version="v", uri="u", digest="d", encoders="b", state="certified")
     bench.route(Route(tenant="t", task="mood", state="active", surrogate=ref))
     (third,) = split(after.handle(calls[50:]))[0]
     assert (third.labels, third.previous) == (80, second.id)
@@ -67,7 +67,7 @@ def test_only_answers_of_the_teacher_are_labels(bench, mood, task_call, delivere
 
 def test_nothing_is_trained_while_a_candidate_waits_for_a_word(bench, mood, task_call, delivered):
     bench.know(mood)
-    ref = SurrogateRef(version="v", uri="u", digest="d", base="b", state="certified")
+    ref = SurrogateRef(version="v", uri="u", digest="d", encoders="b", state="certified")
     bench.route(Route(tenant="t", task="mood", state="offered", candidate=ref))
     assert not split(
         Collect(bench.context, Place("c", 0)).handle(delivered([task_call(n) for n in range(60)]))
@@ -226,7 +226,7 @@ def test_a_teacher_that_contradicts_itself_holds_up_nothing_while_a_version_is_i
     bench, mood, task_call, delivered, state
 ):
     bench.know(mood)
-    ref = SurrogateRef(version="v", uri="", digest="", base="", state=state)
+    ref = SurrogateRef(version="v", uri="", digest="", encoders="", state=state)
     bench.route(Route(tenant="t", task="mood", **{"candidate" if state == "shadow" else "surrogate": ref}))
     handler = Collect(bench.context, Place("c", 0))
     outputs = handler.handle(delivered(repeating(task_call, 100, lambda pair: pair % 4 == 0)))

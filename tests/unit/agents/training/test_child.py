@@ -9,11 +9,11 @@ import pytest
 from jitr.agents.auditing.scoring import Scorer
 from jitr.agents.training.child import _train, run_training
 from jitr.agents.training.race_store import keep_race, race_before
-from jitr.models.bases.cache import FeatureCache
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Example
 from jitr.models.datasets.parts import read_parts, write_parts
 from jitr.models.economics.money import cpu_usd
+from jitr.models.encoders.cache import FeatureCache
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.artifact.artifact import RaceEntry
 from jitr.models.training.search.prior import Prior
 from jitr.schemas.errors import ArtifactError, WeightsError
@@ -140,6 +140,8 @@ async def test_a_surrogate_that_is_not_there_is_an_artifact_error(training, tmp_
     scorer = Scorer()
     try:
         with pytest.raises(ArtifactError):
-            await scorer.answers(SurrogateRef(version="v", uri=str(tmp_path), digest="d", base="b"), ["x"])
+            await scorer.answers(
+                SurrogateRef(version="v", uri=str(tmp_path), digest="d", encoders="b"), ["x"]
+            )
     finally:
         scorer.stop()

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import read_parts, write_part
 from jitr.models.datasets.soft import soft_label
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.heads.fields import fields_of
 from jitr.models.training.search.race_data import Track

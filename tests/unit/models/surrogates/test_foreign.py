@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from jitr.models.bases.cache import FeatureCache
-from jitr.models.bases.ngrams import NgramBase
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.encoders.cache import FeatureCache
+from jitr.models.encoders.ngrams import NgramEncoder
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.familiar import Familiar
 from jitr.models.surrogates.fit import Fitted, fit_model
@@ -83,7 +83,7 @@ def taught(head: str, pairs: list[tuple[str, str]], weights: Weights) -> Fitted:
     data = Dataset.from_examples(Example(str(i), float(i), t, a) for i, (t, a) in enumerate(pairs))
     fields, numbers = fields_of(data.labels, 0.0)
     features = Features(
-        NgramBase.fit(data.inputs) if candidate.ngrams else None,
+        NgramEncoder.fit(data.inputs) if candidate.ngrams else None,
         weights.encoder(candidate.encoder) if candidate.encoder else None,
     )
     encoded = features.encode(data.inputs)
@@ -145,8 +145,8 @@ def test_near_duplicates_do_not_vouch_for_each_other() -> None:
 
 def test_nothing_is_told_apart_without_an_encoder_or_where_all_rows_are_one_group() -> None:
     assert Familiar.fit(Encoded(None, views(50, 0)), np.zeros(50, np.int64), 0)[0] is None
-    base = NgramBase.fit(["a text", "another text"])
-    familiar, out = Familiar.fit(Encoded(base.rows(["a text", "another text"]), None), np.arange(2), 0)
+    encoder = NgramEncoder.fit(["a text", "another text"])
+    familiar, out = Familiar.fit(Encoded(encoder.rows(["a text", "another text"]), None), np.arange(2), 0)
     assert familiar is None and not out.any()
 
 

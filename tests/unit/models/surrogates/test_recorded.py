@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.training.train import Recipe, train_dataset
 from jitr.schemas.errors import WeightsError
@@ -51,7 +51,7 @@ def test_a_thousand_labels_of_77_intents_cover_most_calls_at_the_target(tmp_path
         tmp_path / "v",
         weights=weights,
     )
-    assert result.manifest.base == "minilm+ngrams" and result.measured.size_mb < 10
+    assert result.manifest.encoders == "minilm+ngrams" and result.measured.size_mb < 10
     surrogate = Surrogate.load(result.path, result.digest, weights)
     answers = surrogate.answer_many([row["text"] for row in new])
     right = np.array([a.label == str(row["label"]) for a, row in zip(answers, new, strict=True)])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.training.train import Recipe, train_dataset
 from jitr.schemas.trainings import Limits

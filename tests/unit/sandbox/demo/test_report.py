@@ -35,7 +35,7 @@ def watch() -> Watch:
         name="spam <b>",
         templates=(Template(prefix="Is this spam?\n"),),
     )
-    ref = SurrogateRef(version="v", uri="u", digest="d", base="ngrams", state="certified", proof=PROOF)
+    ref = SurrogateRef(version="v", uri="u", digest="d", encoders="ngrams", state="certified", proof=PROOF)
     route = Route(
         tenant="demo", task="t1", state="active", surrogate=ref, audits=50, agreed=48, calls=20, money=MONEY
     )
@@ -86,7 +86,7 @@ def test_the_json_has_the_promised_fields(watch: Watch) -> None:
     made = json.loads(msgspec.json.encode(report(watch)))
     tops = "tasks first_saving_s teacher_cost_usd actual_cost_usd net_saving_usd true_agreement"
     assert set(tops.split()) <= set(made)
-    fields = """name id template calls state surrogate base certified_bound agreement agreement_bound
+    fields = """name id template calls state surrogate encoders certified_bound agreement agreement_bound
         replaced_share holds demotions saved_usd first_saving_s"""
     assert set(fields.split()) <= set(made["tasks"][0])
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.artifact.artifact import _sha256
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.training.train import Recipe, train_dataset

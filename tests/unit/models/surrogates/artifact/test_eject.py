@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from jitr.models.answers.labelling import space_of
-from jitr.models.bases.ngrams import NgramBase
-from jitr.models.bases.paired import PairedEncoder
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
+from jitr.models.encoders.ngrams import NgramEncoder
+from jitr.models.encoders.paired import PairedEncoder
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.artifact.artifact import Lineage
 from jitr.models.surrogates.artifact.eject import eject
 from jitr.models.surrogates.candidates import Candidate
@@ -141,22 +141,22 @@ def test_every_kind_answers_alone_as_it_did_at_home(
         assert re.fullmatch(pattern, text), text
 
 
-def test_both_encoders_of_a_pair_leave_home(tiny_base: Path, tmp_path: Path) -> None:
-    weights = Weights([tiny_base])
+def test_both_encoders_of_a_pair_leave_home(tiny_encoder: Path, tmp_path: Path) -> None:
+    weights = Weights([tiny_encoder])
     dataset = Dataset.from_examples(taught("label", 150))
     try:
         pair = PairedEncoder(weights.encoder("minilm"), weights.encoder("tiny"))
     except WeightsError as missing:
         pytest.skip(str(missing))
     candidate = Candidate("ridge", True, "minilm", "tiny")
-    features, (fields, numbers) = Features(NgramBase.fit(dataset.inputs), pair), fields_of(dataset.labels)
+    features, (fields, numbers) = Features(NgramEncoder.fit(dataset.inputs), pair), fields_of(dataset.labels)
     told = (dataset.weights, dataset.groups, 0)
     model = fit_model(features, features.encode(dataset.inputs), candidate, fields, numbers, *told)
     lineage = Lineage(parts=(), dataset=dataset.digest, code="test", seed=0)
     made = save(
         Race(candidate, model, 1.0, ()), dataset, Recipe(task="t"), tmp_path / "s", "v1", lineage, 0.0
     )
-    assert (made.manifest.base, made.manifest.partner.name) == ("minilm+tiny+ngrams", "tiny")
+    assert (made.manifest.encoders, made.manifest.partner.name) == ("minilm+tiny+ngrams", "tiny")
     eject(tmp_path / "s", tmp_path / "away", weights)
     said = subprocess.run(
         [sys.executable, "-S", str(tmp_path / "away" / "answer.py"), "the judge was here"],
@@ -186,7 +186,7 @@ def test_answer_py_reads_lines_and_leaves_to_the_teacher_what_is_not_proved(tmp_
     fit_offline(dataset, recipe, Limits(max_latency_ms=1e6), tmp_path / "s", proof="loo")
     (tmp_path / "s" / "certificate.json").unlink()
     eject(tmp_path / "s", tmp_path / "away")
-    assert not (tmp_path / "away" / "bases").exists()  # git keeps no empty folders
+    assert not (tmp_path / "away" / "encoders").exists()  # git keeps no empty folders
     done = subprocess.run(
         [sys.executable, "-S", str(tmp_path / "away" / "answer.py")],
         input="the judge\nthe goal\n",

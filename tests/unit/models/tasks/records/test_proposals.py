@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jitr.models.bases.weights import Weights
+from jitr.models.encoders.weights import Weights
 from jitr.models.tasks.records.proposals import instruction, opposed, propose
 from jitr.schemas.errors import WeightsError
 from jitr.schemas.tasks import Signature, Task, Template

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from stage.bases import ManyBases, ticking, track_of
+from stage.encoders import ManyEncoders, ticking, track_of
 
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.surrogates.artifact.artifact import RaceEntry
@@ -31,10 +31,10 @@ def run(
     limits: Limits = ROOMY,
     clock: Callable[[], float] | None = None,
     n: int = 400,
-    bases: ManyBases | None = None,
-) -> tuple[Race, ManyBases]:
+    encoders: ManyEncoders | None = None,
+) -> tuple[Race, ManyEncoders]:
     """A race of n-grams with a good and a fair encoder, `c` and `e`."""
-    bases = bases or ManyBases()
+    encoders = encoders or ManyEncoders()
     dataset = Dataset.from_examples(
         Example(str(i), float(i), f"text number {i}", f"label {i % 3}") for i in range(n)
     )
@@ -43,12 +43,12 @@ def run(
         limits=limits,
         target=0.9,
         seed=0,
-        weights=bases,  # type: ignore[arg-type]  # a stand-in
+        weights=encoders,  # type: ignore[arg-type]  # a stand-in
         clock=clock or ticking(1e-4),
         encoders=("c", "e"),
         prior=prior,
     )
-    return found, bases
+    return found, encoders
 
 
 def lost(found: Race) -> dict[str, str]:
@@ -59,13 +59,13 @@ def test_who_was_clearly_beaten_is_not_run_again_and_is_told_why() -> None:
     others = (E, Candidate("ridge", True, "e"), Candidate("ridge", True, "c", "e"))
     beaten = [entry(c, 0.6, lost="agreed less") for c in others]
     plain, _ = run(None)
-    found, bases = run(Prior((entry(C, 0.99), *beaten), same=True))
+    found, encoders = run(Prior((entry(C, 0.99), *beaten), same=True))
     assert found.candidate == plain.candidate and found.fitted.forecast == plain.fitted.forecast
     assert lost(found)["e linear"] == "was beaten by c linear on 300 labels, 0.600 to 0.990"
-    assert bases.asked["e"] == 0 and len(found.entries) == len(plain.entries)
+    assert encoders.asked["e"] == 0 and len(found.entries) == len(plain.entries)
     # the verdict holds for one race
-    again, bases = run(Prior(found.entries, same=True))
-    assert bases.asked["e"] > 0 and "beaten" not in lost(again)["e linear"]
+    again, encoders = run(Prior(found.entries, same=True))
+    assert encoders.asked["e"] > 0 and "beaten" not in lost(again)["e linear"]
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_who_was_beaten_runs_where_the_one_that_beat_it_falls_out(monkeypatch: p
     monkeypatch.setattr(
         Runner, "outside", lambda r, *told: "is too slow" if r.candidate == C else outside(r, *told)
     )
-    found, bases = run(prior)
+    found, encoders = run(prior)
     assert lost(found)["c linear"] == "is too slow"
-    assert bases.asked["e"] > 0 and "beaten" not in lost(found)["e linear"]
+    assert encoders.asked["e"] > 0 and "beaten" not in lost(found)["e linear"]
 
 
 def test_the_limit_of_seconds_hits_who_promised_least() -> None:
@@ -118,41 +118,41 @@ def test_the_limit_of_seconds_hits_who_promised_least() -> None:
 
 
 @pytest.mark.parametrize(("order", "kept"), [("cab", ("a", "c")), ("bca", ("b", "c"))])
-def test_a_tie_between_bases_goes_to_what_was_better_on_an_earlier_task(order: str, kept: tuple) -> None:
-    bases = ManyBases(dict.fromkeys("bac", 50.0))  # each tells all
+def test_a_tie_between_encoders_goes_to_what_was_better_on_an_earlier_task(order: str, kept: tuple) -> None:
+    encoders = ManyEncoders(dict.fromkeys("bac", 50.0))  # each tells all
     like = Prior(tuple(entry(Candidate("linear", False, b), 0.9 - 0.1 * i) for i, b in enumerate(order)))
-    found, lost = shortlist(track_of(bases), bases.names, Limits(), ticking(), like.bases)
+    found, lost = shortlist(track_of(encoders), encoders.names, Limits(), ticking(), like.encoders)
     assert sorted(found) == list(kept) and len(lost) == 1
 
 
 def test_of_the_same_task_no_tie_is_decided_by_whether_its_race_was_run() -> None:
-    assert Prior((entry(C, 0.9), entry(E, 0.6)), same=True).bases == {}
-    assert np.allclose(list(Prior((entry(C, 0.9), entry(E, 0.6))).bases.values()), [0.9, 0.6])
+    assert Prior((entry(C, 0.9), entry(E, 0.6)), same=True).encoders == {}
+    assert np.allclose(list(Prior((entry(C, 0.9), entry(E, 0.6))).encoders.values()), [0.9, 0.6])
 
 
 def test_what_a_pair_reached_counts_for_an_encoder_that_did_not_run_alone() -> None:
     pair = entry(Candidate("ridge", True, "c", "e"), 0.99)
-    assert Prior((pair, entry(C, 0.9))).bases == {"c": 0.9, "e": 0.99}
-    assert Prior((pair, entry(C, 0.9), entry(Candidate("ridge", True, "e"), 0.6))).bases == {
+    assert Prior((pair, entry(C, 0.9))).encoders == {"c": 0.9, "e": 0.99}
+    assert Prior((pair, entry(C, 0.9), entry(Candidate("ridge", True, "e"), 0.6))).encoders == {
         "c": 0.9,
         "e": 0.6,
     }
 
 
 def test_two_encoders_that_err_apart_win_together_and_each_text_is_read_once() -> None:
-    found, bases = run(None, bases=ManyBases({"c": 2.0, "e": 2.0}))
+    found, encoders = run(None, encoders=ManyEncoders({"c": 2.0, "e": 2.0}))
     accuracy = {e.candidate: e.accuracy for e in found.entries if e.rows == 400}
     assert found.candidate == Candidate("ridge", True, "c", "e")
     assert found.fitted.accuracy > 0.05 + max(a for name, a in accuracy.items() if "c+e" not in name)
     apart = 16 + 20 * 2 + 1  # looks at speed, and at the time that an answer takes
-    assert max(bases.asked.values()) <= 400 + 4 * apart
+    assert max(encoders.asked.values()) <= 400 + 4 * apart
 
 
 def test_a_pair_is_out_with_the_one_that_is_missing_and_by_what_both_take() -> None:
     pair = "c+e+ngrams ridge"
-    told = lost(run(None, bases=ManyBases(e={"ram_mb": 1e7}))[0])
+    told = lost(run(None, encoders=ManyEncoders(e={"ram_mb": 1e7}))[0])
     assert told[pair] == told["e linear"] == "takes 10000000 MB, 1000000 MB are allowed"
-    found, _ = run(None, bases=ManyBases(c={"ram_mb": 6e5}, e={"ram_mb": 6e5}))
+    found, _ = run(None, encoders=ManyEncoders(c={"ram_mb": 6e5}, e={"ram_mb": 6e5}))
     assert lost(found)[pair] == "takes 1200000 MB, 1000000 MB are allowed"
     assert {e.rows for e in found.entries if e.candidate == pair} == {0}
     assert lost(found)["c linear"] != lost(found)[pair]
@@ -162,10 +162,10 @@ class Ticking:
     """Encoders that take a tenth of a second for a text, by their own clock."""
 
     def __init__(self) -> None:
-        self.bases = ManyBases({"c": 2.0, "e": 2.0})
+        self.encoders = ManyEncoders({"c": 2.0, "e": 2.0})
 
     def __call__(self) -> float:
-        return 0.1 * sum(self.bases.asked.values())
+        return 0.1 * sum(self.encoders.asked.values())
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["new", "same task again"])
@@ -178,7 +178,7 @@ def test_seconds_of_encoding_are_forecast_by_the_rows_that_are_missing(known: bo
     prior = Prior((entry(pair, 0.95), *beaten), same=True) if known else None
     clock = Ticking()
     # 2,100 rows by two encoders are 420 s, and looks at speed and answers some more
-    found, _ = run(prior, Limits(max_train_s=560.0, max_latency_ms=1e6), clock, 2_100, clock.bases)
+    found, _ = run(prior, Limits(max_train_s=560.0, max_latency_ms=1e6), clock, 2_100, clock.encoders)
     assert found.candidate == pair, lost(found)
 
 
@@ -226,7 +226,7 @@ def test_a_second_opinion_joins_the_ridge_of_its_own_encoder_and_no_pair() -> No
     standing = [Runner(pair, RaceEntry(candidate=pair.name, rows=400, coverage=0.5))]
     joined = Runner(Candidate("joined", True, "c"), RaceEntry(candidate="c+ngrams joined"))
     told = {"limits": ROOMY, "left": 500.0, "target": 0.9, "texts": [], "clock": ticking()}
-    why = heat(joined, standing, track_of(ManyBases()), rows=400, **told)
+    why = heat(joined, standing, track_of(ManyEncoders()), rows=400, **told)
     assert why == "not tried: the ridge that it would join is out"
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import jitr
-from jitr.models.bases.registry import registry
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import write_parts
+from jitr.models.encoders.registry import registry
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.artifact.artifact import RaceEntry
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.forecast import SHARES
@@ -99,7 +99,7 @@ def test_encoders_join_where_their_weights_are() -> None:
     except WeightsError as missing:
         pytest.skip(str(missing))
     names = {entry.candidate for entry in run(weights=weights, n=200).entries}
-    encoders = {f"{base} {head}" for base in registry() for head in ("linear", "tuned")}
+    encoders = {f"{encoder} {head}" for encoder in registry() for head in ("linear", "tuned")}
     assert names == {"ngrams linear", *encoders, "minilm+ngrams ridge", "minilm+ngrams joined"}
 
 

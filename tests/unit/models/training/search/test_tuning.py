@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from jitr.models.bases.weights import Weights
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.datasets.parts import write_parts
+from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.artifact.eject import eject
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.runtime import Surrogate
@@ -75,8 +75,8 @@ def lost(found: Race, name: str = "tiny tuned") -> str:
 
 
 @pytest.fixture(scope="module")
-def weights(tiny_base: Path) -> Weights:
-    return Weights([tiny_base])
+def weights(tiny_encoder: Path) -> Weights:
+    return Weights([tiny_encoder])
 
 
 def only(monkeypatch: pytest.MonkeyPatch, *kinds: Candidate) -> None:
@@ -119,7 +119,7 @@ def test_a_tuned_surrogate_goes_through_training_to_answers(
     parts = write_parts(str(tmp_path / "data"), "t", 0, rows, list(range(len(rows))))
     recipe = Recipe(task="t", kind=kind, encoders=("tiny",))
     made = train(parts, recipe, ROOMY, tmp_path / "out", 7, weights=weights)
-    assert made.manifest.candidate == "tiny tuned" and made.manifest.base == "tiny"
+    assert made.manifest.candidate == "tiny tuned" and made.manifest.encoders == "tiny"
     assert made.manifest.encoder is not None and made.manifest.encoder.upper == 3
     assert 0 < made.measured.size_mb < 15
     assert "3 upper layers of its encoder are its own" in (Path(made.path) / "card.md").read_text()
@@ -158,7 +158,7 @@ def test_tuned_layers_are_a_second_opinion_beside_frozen_features(
     made = train(parts, Recipe(task="t", encoders=("tiny",)), ROOMY, tmp_path / "out", 7, weights=weights)
     ref = made.manifest.encoder
     assert ref is not None and ref.beside and ref.upper == 3
-    assert "beside those of the base" in (Path(made.path) / "card.md").read_text()
+    assert "beside those of the encoder" in (Path(made.path) / "card.md").read_text()
     answers = Surrogate.load(made.path, made.digest, weights).answer_many([row.input for row in rows])
     assert np.mean([a.label == row.label for a, row in zip(answers, rows, strict=True)]) > 0.6
     assert len(tunings) == 1
@@ -188,11 +188,11 @@ class Without:
         return None if name.partition(".")[0] == "torch" else self.finder.find_spec(name, path, target)
 
 
-def told_elsewhere(code: str, tiny_base: Path) -> str:
+def told_elsewhere(code: str, tiny_encoder: Path) -> str:
     """What a process of its own prints, in which torch was not imported yet."""
     begin = "import sys; sys.path.insert(0, sys.argv[1])\nfrom test_tuning import *\n"
     done = subprocess.run(
-        [sys.executable, "-c", begin + code, str(Path(__file__).parent), str(tiny_base)],
+        [sys.executable, "-c", begin + code, str(Path(__file__).parent), str(tiny_encoder)],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -201,24 +201,24 @@ def told_elsewhere(code: str, tiny_base: Path) -> str:
     return done.stdout
 
 
-def test_it_is_left_out_before_torch_is_imported_where_the_time_is_short(tiny_base: Path) -> None:
+def test_it_is_left_out_before_torch_is_imported_where_the_time_is_short(tiny_encoder: Path) -> None:
     told = told_elsewhere(
         "racing.candidates = lambda names, long: (Candidate('linear', True, None), TUNED)\n"
         "found = run(which_came_first(), Weights([sys.argv[2]]), Limits(max_train_s=2.0))\n"
         "assert 'torch' not in sys.modules\n"
         "print(lost(found))",
-        tiny_base,
+        tiny_encoder,
     )
     assert "s at the least" in told and "s are left" in told
 
 
-def test_without_torch_the_race_goes_on_and_says_how_to_get_it(tiny_base: Path) -> None:
+def test_without_torch_the_race_goes_on_and_says_how_to_get_it(tiny_encoder: Path) -> None:
     told = told_elsewhere(
         "sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]\n"
         "found = run(which_came_first(), Weights([sys.argv[2]]))\n"
         "assert found.candidate.name != 'tiny tuned'\n"
         "print(lost(found))",
-        tiny_base,
+        tiny_encoder,
     )
     assert told.startswith("needs torch") and "pip install 'jitr[train]'" in told
 
@@ -240,11 +240,13 @@ def test_a_tuning_that_fails_is_told_and_the_race_goes_on(
     assert lost(run(which_came_first(), weights)) == "cannot be tuned: CUDA out of memory"
 
 
-def test_few_labels_and_a_base_without_layers_to_tune_are_told(weights: Weights, tiny_base: Path) -> None:
+def test_few_labels_and_an_encoder_without_layers_to_tune_are_told(
+    weights: Weights, tiny_encoder: Path
+) -> None:
     assert f"needs {LEAST_ROWS} labels" == lost(run(which_came_first(100), weights))
     spec = weights.spec("tiny")
     assert spec.upper is not None
-    bare = Weights([tiny_base])
+    bare = Weights([tiny_encoder])
     bare._specs["tiny"] = type(spec)(**{f: getattr(spec, f) for f in spec.__struct_fields__ if f != "upper"})
     assert "export it again" in lost(run(which_came_first(), bare))
 

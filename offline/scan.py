@@ -20,7 +20,7 @@ from jitr.offline.left_out import no_labels, only_llm
 from jitr.offline.lines import A_TIME, Line, Log, as_log, call_lines, name_of
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError
-from jitr.schemas.scan import Potential, Refused, ScanReport, ScanTask
+from jitr.schemas.scan import Potential, ScanReport, ScanTask, UnreadableLine
 from jitr.schemas.settings import Settings
 
 _KEPT = 1000
@@ -109,11 +109,11 @@ def has_numbers(task: ScanTask) -> bool:
 
 def _read(
     log: Log, settings: Settings, support: int | None, tell: Progress
-) -> tuple[Scan, list[Refused], int]:
+) -> tuple[Scan, list[UnreadableLine], int]:
     """Find the tasks; the first lines that could not be read, and how many there were."""
     size = max(1, log.stat().st_size) if isinstance(log, Path) else 1
     redact = Redaction(settings)
-    refused: list[Refused] = []
+    refused: list[UnreadableLine] = []
     lines = 0
 
     def calls() -> Iterator[Call]:
@@ -123,7 +123,7 @@ def _read(
                 lines += 1
                 number, _, reason = call.removeprefix(f"{name_of(log)}:").partition(": ")
                 if len(refused) < _KEPT:
-                    refused.append(Refused(int(number), reason))
+                    refused.append(UnreadableLine(int(number), reason))
             else:
                 # as detect does: what is learned is what would be served
                 yield redact.call(call)

@@ -15,7 +15,7 @@ from jitr.models.answers.label_space import LabelSpace
 from jitr.models.answers.normalize import normal
 from jitr.models.datasets.examples import Example
 from jitr.models.redaction.redaction import Redaction
-from jitr.models.tasks.finder import Finder, FinderPolicy
+from jitr.models.tasks.finder import FinderPolicy, TaskFinder
 from jitr.offline.lines import Log, call_lines, name_of, raw_lines
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError, NotFoundError, RecordError
@@ -95,14 +95,14 @@ def _pairs(log: Log, redact: Redaction) -> Teaching:
 
 
 def _calls(log: Log, name: str | None, redact: Redaction, harmless: Collection[str]) -> Teaching:
-    finders: dict[str, Finder] = {}
+    finders: dict[str, TaskFinder] = {}
     members: dict[str, list[Call]] = {}
     taught = Teaching()
     for call in call_lines(log):
         if isinstance(call, str):
             taught.refused.append(call)
             continue
-        finder = finders.setdefault(call.tenant, Finder(call.tenant, FinderPolicy()))
+        finder = finders.setdefault(call.tenant, TaskFinder(call.tenant, FinderPolicy()))
         for found in finder.learn(redact.call(call)):
             members.setdefault(found.task.id, []).extend(found.calls)
     if not finders:

@@ -19,7 +19,7 @@ from jitr.router.protocols.openai_requests import read_request
 from jitr.router.publishing.drops import Drop
 from jitr.router.publishing.events import MOST_CALLS, EventStream
 from jitr.schemas.calls import Call
-from jitr.schemas.dialects.openai_answer import Answer, read_answer
+from jitr.schemas.dialects.openai_answer import OpenAIAnswer, read_answer
 from jitr.schemas.settings import Settings
 
 
@@ -101,7 +101,7 @@ class Publisher:
         if call is None:
             if request is None:
                 raise TypeError("publish(call) or publish(request=..., response=...): neither was given")
-            said = read_answer(response) if response else Answer()
+            said = read_answer(response) if response else OpenAIAnswer()
             unsaid = read_request(
                 request,
                 id=new_id(),
@@ -184,7 +184,7 @@ class Publisher:
 
 
 def _with(
-    call: Call, said: Answer, latency_s: float | None, cost_usd: float | None, error: str | None
+    call: Call, said: OpenAIAnswer, latency_s: float | None, cost_usd: float | None, error: str | None
 ) -> Call:
     return msgspec.structs.replace(
         call,

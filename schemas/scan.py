@@ -72,7 +72,7 @@ class ScanTask(msgspec.Struct, frozen=True, kw_only=True):
     saving: Interval = Interval(0.0, 0.0, 0.0)
 
 
-class Refused(msgspec.Struct, frozen=True):
+class UnreadableLine(msgspec.Struct, frozen=True):
     """A line that could not be read, and why."""
 
     line: int
@@ -105,7 +105,7 @@ class ScanReport(msgspec.Struct, frozen=True, kw_only=True):
     only_teacher: dict[str, int] = {}
     no_labels: dict[str, int] = {}
     refused_lines: int = 0
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[UnreadableLine, ...] = ()
     target: float = 0.0
     delta: float = 0.0
     period: Literal["month", "log"] = "log"

@@ -18,7 +18,7 @@ from jitr.agents.runtime.context import Context
 from jitr.agents.runtime.faust_app import Agent
 from jitr.agents.runtime.handler import IncomingEvent, Output, StatefulHandler
 from jitr.agents.task_call import as_output, task_call
-from jitr.models.tasks.finder import Finder, FinderPolicy
+from jitr.models.tasks.finder import FinderPolicy, TaskFinder
 from jitr.models.tasks.records.lineage import Found
 from jitr.schemas.calls import Call
 from jitr.schemas.events import Event
@@ -49,7 +49,7 @@ class Mine(StatefulHandler[Call | TaskCommand]):
     def __init__(self, context: Context, likening: Likening | None = None) -> None:
         super().__init__()
         self._context = context
-        self._finders: dict[str, Finder] = {}
+        self._finders: dict[str, TaskFinder] = {}
         self._likening = likening or Likening()
 
     def read(self, event: Event) -> Call | TaskCommand:
@@ -164,13 +164,15 @@ class Mine(StatefulHandler[Call | TaskCommand]):
         """Take the finders up again."""
         held = msgspec.msgpack.decode(state, type=dict[str, bytes] | _State)
         saved, found = (held, {}) if isinstance(held, dict) else held
-        self._finders = {tenant: Finder.restore(data, self._policy(tenant)) for tenant, data in saved.items()}
+        self._finders = {
+            tenant: TaskFinder.restore(data, self._policy(tenant)) for tenant, data in saved.items()
+        }
         self._likening.resume([t for f in self._finders.values() for t in f.tasks], found)
 
-    def _finder(self, tenant: str) -> Finder:
+    def _finder(self, tenant: str) -> TaskFinder:
         finder = self._finders.get(tenant)
         if finder is None:
-            finder = self._finders[tenant] = Finder(tenant, self._policy(tenant))
+            finder = self._finders[tenant] = TaskFinder(tenant, self._policy(tenant))
         return finder
 
     def _policy(self, tenant: str) -> FinderPolicy:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import re2
 
 from jitr.models.redaction.checks import is_fraction
-from jitr.models.redaction.pattern import Pattern
+from jitr.models.redaction.pattern import Rule
 from jitr.models.redaction.seen import Seen, seen
 from jitr.schemas.errors import ConfigError
 
@@ -34,7 +34,7 @@ class Finder:
 
     Parameters
     ----------
-    patterns : sequence of Pattern
+    patterns : sequence of Rule
         Where two find the same, the first counts.
 
     Raises
@@ -44,12 +44,12 @@ class Finder:
 
     Examples
     --------
-    >>> finder = Finder([Pattern("staff", "E[0-9]{6}")])
+    >>> finder = Finder([Rule("staff", "E[0-9]{6}")])
     >>> finder.redact("of E123456 and E12"), finder.find("E123456")
     ('of [staff] and E12', [(0, 7, 'staff')])
     """
 
-    def __init__(self, patterns: Sequence[Pattern]) -> None:
+    def __init__(self, patterns: Sequence[Rule]) -> None:
         self._patterns: Final = tuple(patterns)
         self._compiled: Final = [_compiled(pattern) for pattern in patterns]
         self._any: Final = re2.Set.SearchSet(_options())
@@ -158,7 +158,7 @@ def _divided(data: bytes) -> list[tuple[int, int, int]]:
     return pieces
 
 
-def _compiled(pattern: Pattern) -> Any:
+def _compiled(pattern: Rule) -> Any:
     try:
         compiled = re2.compile(_as_seen(pattern.regex), _options())
     except re2.error as error:

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from jitr.models.redaction.checks import basic, cookie, drawn, mixed
-from jitr.models.redaction.pattern import Pattern
+from jitr.models.redaction.pattern import Rule
 
 _T = "[A-Za-z0-9_-]"
 _A = "[A-Za-z0-9]"
 _HEADER = r"(?i:\b(?:proxy-)?authorization)[\"'\s]{0,3}[:=][\"'\s]{0,3}"
 
 
-def _key(regex: str) -> Pattern:
-    return Pattern("key", regex, broken=True)
+def _key(regex: str) -> Rule:
+    return Rule("key", regex, broken=True)
 
 
-KEYS: tuple[Pattern, ...] = (
+KEYS: tuple[Rule, ...] = (
     # a header alone is enough: a key that was cut off unlocks too
-    Pattern(
+    Rule(
         "key",
         r"-{4,5} ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
         r"(?:(?:[^-]|-{1,3}[^-])*-{4,5} ?END [A-Z0-9 ]{0,50}-{4,5}"
         r"|(?:\s*[A-Za-z0-9+/=]{16,})*(?:\s*[A-Za-z0-9+/]+={1,2})?)",
     ),
-    Pattern("key", r"PuTTY-User-Key-File-[0-9]: [^\0]*Private-MAC: [0-9a-f]+"),
+    Rule("key", r"PuTTY-User-Key-File-[0-9]: [^\0]*Private-MAC: [0-9a-f]+"),
     _key(r"AGE-SECRET-KEY-1[0-9A-Z]{20,}"),
     # LLM providers, hubs
-    Pattern("key", rf"\b(?:sk|pk|rk)[-_](?:[a-z]+[0-9]{{0,2}}[-_]){{0,3}}{_T}{{16,}}", drawn, broken=True),
+    Rule("key", rf"\b(?:sk|pk|rk)[-_](?:[a-z]+[0-9]{{0,2}}[-_]){{0,3}}{_T}{{16,}}", drawn, broken=True),
     _key(
         rf"\b(?:gsk_|xai-|pplx-|r8_|hf_|fw_|csk-|tgp_v1_|nvapi-|jina_|pcsk_|lsv2_[ps][tk]_|esecret_"
         rf"|voy-|pa-){_T}{{20,}}"
@@ -45,7 +45,7 @@ KEYS: tuple[Pattern, ...] = (
         rf"\b(?:do[opr]_v1_[a-f0-9]{{20,}}|hvs\.{_T}{{20,}}|hvb\.{_T}{{20,}}|dp\.(?:pt|st|ct|sa|scim"
         rf"|audit)\.[A-Za-z0-9_.-]{{20,}})"
     ),
-    Pattern(
+    Rule(
         "key",
         rf"\b{_A}{{14}}\.atlasv1\.{_T}{{40,}}|\b{_T}{{3}}[0-9]Q~[A-Za-z0-9_.~-]{{31,34}}",
         broken=True,
@@ -74,7 +74,7 @@ KEYS: tuple[Pattern, ...] = (
         rf"\b[MNO][A-Za-z0-9_-]{{23,27}}\.[A-Za-z0-9_-]{{6}}\.[A-Za-z0-9_-]{{27,}}|(?:\b"
         rf"|bot)[0-9]{{8,10}}:A[A-Za-z]{_T}{{33}}"
     ),
-    Pattern("key", r"\b(?:AC|SK)[a-f0-9]{32}\b", broken=True),
+    Rule("key", r"\b(?:AC|SK)[a-f0-9]{32}\b", broken=True),
     _key(
         rf"\bSG\.{_T}{{16,}}\.{_T}{{16,}}|\bkey-{_A}{{32}}\b|\b[a-f0-9]{{32}}-us[0-9]{{1,2}}\b"
         rf"|\bxkeysib-[a-f0-9]{{40,}}-{_A}+|\bmd-{_T}{{22}}\b|\bre_{_A}{{8,}}_{_A}{{16,}}"
@@ -100,7 +100,7 @@ KEYS: tuple[Pattern, ...] = (
         r"\b[0-9]/[0-9]{16}:[a-f0-9]{32}\b|\bLS0tLS1CRUdJTi(?:BSU0EgUFJJVk|BQUklWQV|BPUEVOU1NI"
         r"|BFQyBQUklW|BFTkNSWV)[A-Za-z0-9+/=]+"
     ),
-    Pattern("key", rf"\b00{_T}{{40}}\b|\bs\.{_A}{{24}}\b|\b(?:[A-Z0-9]{{5}}-){{4}}[A-Z0-9]{{5}}\b", mixed),
+    Rule("key", rf"\b00{_T}{{40}}\b|\bs\.{_A}{{24}}\b|\b(?:[A-Z0-9]{{5}}-){{4}}[A-Z0-9]{{5}}\b", mixed),
     _key(
         rf"\b(?:lin_(?:api|oauth)_{_A}{{30,}}|secret_{_A}{{40,}}|ntn_{_A}{{30,}}"
         rf"|pat{_A}{{14}}\.[a-f0-9]{{40,}}|fig[dou]r?_{_T}{{20,}}|sl\.[A-Za-z0-9_-]{{60,}}|pat-(?:na"
@@ -110,22 +110,22 @@ KEYS: tuple[Pattern, ...] = (
     _key(rf"\beyJ{_T}{{8,}}\.{_T}{{8,}}(?:\.{_T}*){{0,3}}"),
     _key(r"\b[5KL][1-9A-HJ-NP-Za-km-z]{50,51}\b|\b[xyz]prv[1-9A-HJ-NP-Za-km-z]{80,}"),
     # of headers
-    Pattern("key", r"(?i:\bbasic):? {1,3}([A-Za-z0-9+/]{8,}={0,2})", basic),
-    Pattern("key", r"(?i:\bbearer)[ :]{1,3}([A-Za-z0-9._~+/-]{16,}=*)", drawn, broken=True),
-    Pattern("key", rf"{_HEADER}(?i:[a-z][a-z0-9_-]{{1,20}} )?([^\s\"'\[\]{{}}<>$,;]{{8,}})", drawn),
-    Pattern(
+    Rule("key", r"(?i:\bbasic):? {1,3}([A-Za-z0-9+/]{8,}={0,2})", basic),
+    Rule("key", r"(?i:\bbearer)[ :]{1,3}([A-Za-z0-9._~+/-]{16,}=*)", drawn, broken=True),
+    Rule("key", rf"{_HEADER}(?i:[a-z][a-z0-9_-]{{1,20}} )?([^\s\"'\[\]{{}}<>$,;]{{8,}})", drawn),
+    Rule(
         "key",
         rf"{_HEADER}(?i:digest|hmac|oauth|aws4-hmac-sha256|snowflake) ([^\r\n\[\]{{}}<>$]{{8,}})",
         drawn,
     ),
-    Pattern("key", r"(?:\"auth\"\s{0,2}:\s{0,2}\"|\b_auth\s{0,2}=\s{0,2})([A-Za-z0-9+/]{8,}={0,2})", basic),
-    Pattern(
+    Rule("key", r"(?:\"auth\"\s{0,2}:\s{0,2}\"|\b_auth\s{0,2}=\s{0,2})([A-Za-z0-9+/]{8,}={0,2})", basic),
+    Rule(
         "key",
         r"(?i:\b(?:set-)?cookie)[\"'\s]{0,3}:[\"'\s]{0,3}"
         r"([^\s;=\"'\[\]]{1,100}=[^\s;\"'\[\]]+(?:; ?[^\s;=\"'\[\]]{1,100}(?:=[^\s;\"'\[\]]*)?)*)",
         cookie,
     ),
     # of URLs
-    Pattern("key", r":/{2,4}([^\s/:@\"'<>\[\]]*:[^\s/\"'<>\[\]]+)@"),
-    Pattern("key", rf":/{{2,4}}({_T}{{16,}})@", mixed),
+    Rule("key", r":/{2,4}([^\s/:@\"'<>\[\]]*:[^\s/\"'<>\[\]]+)@"),
+    Rule("key", rf":/{{2,4}}({_T}{{16,}})@", mixed),
 )

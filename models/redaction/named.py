@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jitr.models.redaction.checks import after_name, drawn, key_value, numbered, password, phone, phrase
-from jitr.models.redaction.pattern import Pattern
+from jitr.models.redaction.pattern import Rule
 
 _KEYS = (
     r"(?:api|access|secret|private|account|shared|sharedaccess|encryption|signing|auth|master|ssh|storage"
@@ -51,45 +51,45 @@ _PAPERS = (
     r"|fødselsnummer|rodné číslo|\begn"
 )
 
-NAMED: tuple[Pattern, ...] = (
-    Pattern(
+NAMED: tuple[Rule, ...] = (
+    Rule(
         "key",
         r"(?i)(?:token|secret|(?:api|app|auth|access|private|heroku"
         r"|trello) ?key)s? [\"'`]?([a-z0-9+/_.~-]{16,}={0,2})",
         after_name,
     ),
-    Pattern("key", r"(?i)(?:\bkey) [\"'`]?([a-z0-9+/]{20,}={0,2})", drawn),
-    Pattern("key", r"(?i)\b(?:password|passwort|kennwort) [\"'`]?([a-z0-9!#%&*+@^_-]{6,})", after_name),
-    Pattern("key", rf"(?i)(?:{_PASSWORDS})[\"'\s]{{0,3}}[:=]\s{{0,3}}\"([^\"\n\[\]]{{8,100}})\"", phrase),
-    Pattern("key", rf"(?i)(?:{_PASSWORDS})[\"'\s]{{0,3}}[:=]\s{{0,3}}'([^'\n\[\]]{{8,100}})'", phrase),
-    Pattern(
+    Rule("key", r"(?i)(?:\bkey) [\"'`]?([a-z0-9+/]{20,}={0,2})", drawn),
+    Rule("key", r"(?i)\b(?:password|passwort|kennwort) [\"'`]?([a-z0-9!#%&*+@^_-]{6,})", after_name),
+    Rule("key", rf"(?i)(?:{_PASSWORDS})[\"'\s]{{0,3}}[:=]\s{{0,3}}\"([^\"\n\[\]]{{8,100}})\"", phrase),
+    Rule("key", rf"(?i)(?:{_PASSWORDS})[\"'\s]{{0,3}}[:=]\s{{0,3}}'([^'\n\[\]]{{8,100}})'", phrase),
+    Rule(
         "id",
         r"(?i)\b(?:dob|date of birth|geburtsdatum)[\"'\s]{0,3}"
         r"(?:[:=]| is)[\"'\s]{0,3}([0-9]{1,4}[./-][0-9]{1,2}[./-][0-9]{1,4})\b",
     ),
-    Pattern("key", r"\bWIFI:[^\n]{0,80};P:([^;\n\[\]]{4,});"),
-    Pattern("key", rf"(?i)(?:{_KEYS}|{_TOKENS}){_GIVEN}{_VALUE}", key_value),
-    Pattern("key", rf"(?i)(?:{_PASSWORDS}){_GIVEN}{_VALUE}", password),
-    Pattern(
+    Rule("key", r"\bWIFI:[^\n]{0,80};P:([^;\n\[\]]{4,});"),
+    Rule("key", rf"(?i)(?:{_KEYS}|{_TOKENS}){_GIVEN}{_VALUE}", key_value),
+    Rule("key", rf"(?i)(?:{_PASSWORDS}){_GIVEN}{_VALUE}", password),
+    Rule(
         "key",
         r"(?i)(?:--?password[ =]|\bsshpass -p ?[\"']?|\bmysql\b[^\n]{0,80} -p)([^\s\"'$<>\[\]]{4,})",
         password,
     ),
-    Pattern("key", r"(?i)\bcurl\b[^\n]{0,200}(?: -u| --user) ?[\"']?([^\s\"'$<>\[\]:]+:[^\s\"'$<>\[\]]{3,})"),
-    Pattern("key", r"(?i)\bmachine\s[^\s]{1,100}\s{1,5}login\s[^\s]{1,100}\s{1,5}password\s([^\s\[\]]{3,})"),
-    Pattern(
+    Rule("key", r"(?i)\bcurl\b[^\n]{0,200}(?: -u| --user) ?[\"']?([^\s\"'$<>\[\]:]+:[^\s\"'$<>\[\]]{3,})"),
+    Rule("key", r"(?i)\bmachine\s[^\s]{1,100}\s{1,5}login\s[^\s]{1,100}\s{1,5}password\s([^\s\[\]]{3,})"),
+    Rule(
         "key",
         r"(?i)\b(?:cvv2?|cvc2?|cid|security code|pin(?: code| number)?|otp|one-time (?:code|password"
         r"|pin)|passcode|tan"
         r"|(?:verification|backup|recovery) code|2fa code|login code)[\"'\s]{0,3}(?:\s{0,2}[:=#]\s{0,2}"
         r"| is:? | )[\"']?([0-9]{3,8})\b",
     ),
-    Pattern(
+    Rule(
         "key",
         r"(?i)\b(?:mnemonic|(?:seed|recovery|secret|backup) (?:phrase"
         r"|words))[^a-z\n]{1,4}((?:[a-z]{3,8} ){11,23}[a-z]{3,8})\b",
     ),
-    Pattern(
+    Rule(
         "phone",
         r"(?i)\b(?:tel(?:efon|ephone|\.)?|phone|mobile|cell|handy|fax|whatsapp|call (?:me|us) (?:at|on)"
         r"|ring (?:me|us) on|sms)"
@@ -97,7 +97,7 @@ NAMED: tuple[Pattern, ...] = (
         r"| )[\"']?(\(?[0-9][0-9 ()./-]{5,18}[0-9])\b",
         phone(7),
     ),
-    Pattern(
+    Rule(
         "id",
         rf"(?i)(?:{_PAPERS}){_NUMBER}([a-z]{{0,4}}[ .-]?[0-9][0-9a-z]*"
         r"(?:[ ./-][0-9a-z]*[0-9][0-9a-z]*)*(?:-[a-z0-9])?)",

@@ -1,4 +1,4 @@
-"""A pattern: what one kind of secret looks like, and the check that tells it from a number."""
+"""A rule of redaction: what one kind of secret looks like, and the check that tells it from a number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Check = Callable[[bytes, int, int], tuple[int, int] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
+class Rule:
     """What is looked for.
 
     Attributes

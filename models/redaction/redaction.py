@@ -10,7 +10,7 @@ from jitr.models.redaction.finder import Finder
 from jitr.models.redaction.keys import KEYS
 from jitr.models.redaction.named import NAMED
 from jitr.models.redaction.names import Names
-from jitr.models.redaction.pattern import Pattern
+from jitr.models.redaction.pattern import Rule
 from jitr.models.redaction.people import ADDRESSES, PEOPLE
 from jitr.schemas.calls import Call
 from jitr.schemas.settings import Settings
@@ -96,4 +96,4 @@ class Redaction:
 @lru_cache(maxsize=16)
 def _finder(kinds: tuple[str, ...], own: tuple[tuple[str, str], ...]) -> Finder:
     known = [pattern for pattern in (*KEYS, *NAMED, *PEOPLE, *ADDRESSES) if pattern.kind in kinds]
-    return Finder([*(Pattern(name, regex) for name, regex in own), *known])
+    return Finder([*(Rule(name, regex) for name, regex in own), *known])

@@ -12,7 +12,7 @@ from jitr.models.tasks.matching.text import MARKS
 from jitr.models.tasks.mining.clustering import MinerPolicy
 from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.records import curation, state
-from jitr.models.tasks.records.lineage import Found, Waiting
+from jitr.models.tasks.records.lineage import Found, WaitingCalls
 from jitr.models.tasks.records.named import Named
 from jitr.models.tasks.records.pool import Pool
 from jitr.models.tasks.records.task_record import TaskCandidate, record
@@ -46,7 +46,7 @@ class FinderPolicy:
     miner: MinerPolicy = field(default_factory=MinerPolicy)
 
 
-class Finder:
+class TaskFinder:
     """Learns from the calls of one tenant that no known task explains.
 
     Deterministic for a stream, in bounded memory; a snapshot resumed goes on exactly as if it had never
@@ -62,7 +62,7 @@ class Finder:
     Examples
     --------
     >>> from jitr.schemas.calls import Message, Response
-    >>> finder = Finder("acme", FinderPolicy(support=10))
+    >>> finder = TaskFinder("acme", FinderPolicy(support=10))
     >>> found = []
     >>> for i, word in enumerate("ant bee cat cow dog elk fox gnu hen jay".split()):
     ...     prompt = f"Say how many legs this animal has, as a number. Animal: {word}"
@@ -223,7 +223,7 @@ class Finder:
         )
 
     @classmethod
-    def restore(cls, data: bytes, policy: FinderPolicy | None = None) -> Finder:
+    def restore(cls, data: bytes, policy: FinderPolicy | None = None) -> TaskFinder:
         """The finder that was saved.
 
         Parameters
@@ -254,7 +254,7 @@ class Finder:
             pool = finder._new_pool(part.key, state.load_miner(part.miner, finder.policy.miner))
             pool.resume(
                 {id: state.load_candidate(candidate) for id, candidate in part.candidates.items()},
-                {seq: Waiting(text_of(calls[0]), calls) for seq, calls in part.waiting},
+                {seq: WaitingCalls(text_of(calls[0]), calls) for seq, calls in part.waiting},
             )
             finder._waiting += len(pool.miner.window)
         for kept in saved.named:

@@ -12,7 +12,7 @@ from math import sqrt
 
 from jitr.models.answers.label_space import LabelSpace
 from jitr.models.economics.bills import Bill, bill
-from jitr.models.tasks.finder import Finder, FinderPolicy
+from jitr.models.tasks.finder import FinderPolicy, TaskFinder
 from jitr.models.tasks.matching.inputs import input_of, patterns_of, slots_in
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.signature import text_of
@@ -146,7 +146,7 @@ def scan(
     >>> [(t.name, t.calls, round(t.cost_usd, 2), t.kind) for t in report.tasks], report.unmatched_share
     ([('many-legs-animal', 10, 0.1, 'label')], 0.0)
     """
-    finders: dict[str, Finder] = {}
+    finders: dict[str, TaskFinder] = {}
     tasks: dict[str, Task] = {}
     patterns: dict[tuple[str, int], tuple[Pattern, ...]] = {}
     sums: dict[str, _Sums] = {}
@@ -159,7 +159,7 @@ def scan(
         total.add(call, billed, _only_teacher(call, harmless))
         finder = finders.get(call.tenant)
         if finder is None:
-            finder = finders[call.tenant] = Finder(call.tenant, policy)
+            finder = finders[call.tenant] = TaskFinder(call.tenant, policy)
         for found in finder.learn(call):
             task = tasks[found.task.id] = found.task
             held = sums.setdefault(task.id, _Sums())

@@ -29,7 +29,7 @@ from jitr.router.protocols.openai_requests import read_response, read_upstream
 from jitr.router.reasons import Reason
 from jitr.router.router import Router
 from jitr.router.supervisor import Loops
-from jitr.schemas.dialects.openai_answer import Answer
+from jitr.schemas.dialects.openai_answer import OpenAIAnswer
 from jitr.schemas.sections import GatewaySettings
 
 log = logging.getLogger(__name__)
@@ -331,7 +331,7 @@ class Chat:
         latency_s: float | None,
         status: int | None = None,
     ) -> None:
-        read = read_response(response) if response is not None else Answer(error=error)
+        read = read_response(response) if response is not None else OpenAIAnswer(error=error)
         if read.response is None and decision.call is not None and status is not None and status < 300:
             self._metrics.unread_answers.inc()
         try:

@@ -11,7 +11,7 @@ from jitr.router.reasons import Reason
 from jitr.schemas.calls import Call
 from jitr.schemas.dialects.base import Origin
 from jitr.schemas.dialects.openai import OpenAIPair
-from jitr.schemas.dialects.openai_answer import Answer, read_answer, read_usage
+from jitr.schemas.dialects.openai_answer import OpenAIAnswer, read_answer, read_usage
 from jitr.schemas.errors import RecordError
 from jitr.schemas.lenient import loads
 from jitr.schemas.only_teacher import only_teacher, why
@@ -31,7 +31,7 @@ def read_request(request: Mapping[str, Any], *, id: str, time: float, tenant: st
     return _PAIR.read_request(whole, task or None, Origin(id=id, time=time, tenant=tenant))
 
 
-def read_response(response: Mapping[str, Any]) -> Answer:
+def read_response(response: Mapping[str, Any]) -> OpenAIAnswer:
     """Read an OpenAI response body; what cannot be read leaves its reason and the rest.
 
     Examples
@@ -46,7 +46,7 @@ def read_response(response: Mapping[str, Any]) -> Answer:
         return read_answer(response)
     except RecordError as wrong:
         why = f"the teacher's response cannot be read: {wrong}"
-        return Answer(None, read_usage(response.get("usage")), why)
+        return OpenAIAnswer(None, read_usage(response.get("usage")), why)
 
 
 def read_upstream(status: int, body: bytes, *, stream: bool) -> tuple[dict[str, Any] | None, str | None]:

@@ -8,14 +8,14 @@ from typing import Any
 from jitr.schemas.calls import Call, DecisionStamp, Message
 from jitr.schemas.checks import LONGEST_STOP
 from jitr.schemas.dialects.base import Origin
-from jitr.schemas.dialects.openai_answer import Answer, error_said, read_answer, text_of, tool_calls_of
+from jitr.schemas.dialects.openai_answer import OpenAIAnswer, error_said, read_answer, text_of, tool_calls_of
 from jitr.schemas.errors import RecordError
 from jitr.schemas.only_teacher import only_teacher
 from jitr.schemas.parameters import CONSTRAINTS
 from jitr.schemas.record import Record, convert, encode
 
 _MOST_CHOICES = 1000
-_NOT_ANSWERED = Answer()
+_NOT_ANSWERED = OpenAIAnswer()
 
 
 class _Pair(Record, frozen=True, kw_only=True):

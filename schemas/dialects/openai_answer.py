@@ -20,7 +20,7 @@ _THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OpenAIAnswer:
     """What a body holds: the first choice, if there is one, its tokens, and the error that it tells."""
 
     response: Response | None = None
@@ -28,7 +28,7 @@ class Answer:
     error: str | None = None
 
 
-def read_answer(body: Mapping[str, Any]) -> Answer:
+def read_answer(body: Mapping[str, Any]) -> OpenAIAnswer:
     """Read the body of a chat completion.
 
     Raises
@@ -54,7 +54,7 @@ def read_answer(body: Mapping[str, Any]) -> Answer:
         error = error_said(body)
         if error is None and "choices" not in body:
             raise RecordError("is required but missing", field="$.response.choices", stage="dialect")
-        return Answer(None, usage, error or "the response holds no choices")
+        return OpenAIAnswer(None, usage, error or "the response holds no choices")
     said = choice.get("message")
     message = said if _is_object(said) else {}
     # a log that leaves the field out says nothing; one that gives null says that the answer had not ended
@@ -69,7 +69,7 @@ def read_answer(body: Mapping[str, Any]) -> Answer:
         tool_calls=tool_calls_of(message),
         opening=_opening(choice.get("logprobs")),
     )
-    return Answer(response, usage, error_said(body))
+    return OpenAIAnswer(response, usage, error_said(body))
 
 
 def text_of(content: Any, between: str) -> str:

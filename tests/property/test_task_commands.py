@@ -5,7 +5,7 @@ import random
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from jitr.models.tasks.finder import Finder, FinderPolicy
+from jitr.models.tasks.finder import FinderPolicy, TaskFinder
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.schemas.calls import Call, Message, Response
 from jitr.schemas.errors import JitrError
@@ -56,7 +56,7 @@ def keys(tasks: list[Task]) -> list[tuple[str, tuple[str, ...], str]]:
 def test_whatever_people_say_every_prompt_keeps_one_task_and_a_restart_changes_nothing(
     steps: list[tuple[str, int, int]],
 ) -> None:
-    finder = Finder("acme", POLICY)
+    finder = TaskFinder("acme", POLICY)
     told: dict[str, Task] = {}
 
     def tell(found: list) -> None:  # type: ignore[type-arg]
@@ -97,7 +97,7 @@ def test_whatever_people_say_every_prompt_keeps_one_task_and_a_restart_changes_n
                 for call in calls(12, number):
                     tell(finder.learn(call))
             else:
-                finder = Finder.restore(finder.snapshot(), POLICY)
+                finder = TaskFinder.restore(finder.snapshot(), POLICY)
                 assert finder.snapshot() == before
         except JitrError:
             assert step in ("merge", "undo", "split")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jitr.models.tasks.finder import Finder, FinderPolicy
+from jitr.models.tasks.finder import FinderPolicy, TaskFinder
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.schemas.calls import Call, Message, Response
 
@@ -84,7 +84,7 @@ def traffic(seed, each=70, tenant="a"):
 
 def by_workers(calls, *, workers=1, sample=1.0, batch=16):
     """What detect and mine do: workers match by the tasks of the last batch, and one miner has the rest."""
-    finder = Finder("a", FinderPolicy(support=20))
+    finder = TaskFinder("a", FinderPolicy(support=20))
     tasks = {}
     for start in range(0, len(calls), batch):
         part = calls[start : start + batch]
@@ -147,7 +147,7 @@ def test_a_miner_that_sees_half_of_the_unmatched_calls_finds_the_same_tasks(seed
 @given(st.integers(0, 10_000))
 def test_the_router_says_what_the_detector_says(seed):
     calls, _ = traffic(seed)
-    finder = Finder("a", FinderPolicy(support=20))
+    finder = TaskFinder("a", FinderPolicy(support=20))
     tasks, handed = {}, {}
     for call in calls:
         for found in finder.learn(call):

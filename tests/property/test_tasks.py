@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jitr.models.answers.normalize import normal, terse
 from jitr.models.redaction.redaction import Redaction
-from jitr.models.tasks.finder import Finder, FinderPolicy
+from jitr.models.tasks.finder import FinderPolicy, TaskFinder
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.matching.text import normalise
@@ -96,10 +96,10 @@ def test_a_restart_at_any_point_changes_nothing(items, data):
     cut = data.draw(st.integers(0, len(items)))
     calls = stream(items)
     policy = FinderPolicy(support=8, keep=16, miner=MinerPolicy(window=30))
-    whole = Finder("a", policy)
+    whole = TaskFinder("a", policy)
     for c in calls[:cut]:
         whole.learn(c)
-    again = Finder.restore(whole.snapshot(), policy)
+    again = TaskFinder.restore(whole.snapshot(), policy)
     assert [again.learn(c) for c in calls[cut:]] == [whole.learn(c) for c in calls[cut:]]
     assert again.snapshot() == whole.snapshot()
 
@@ -110,7 +110,7 @@ def test_tenants_never_fuse(items):
     policy = FinderPolicy(support=8)
     found = {}
     for tenant in ("a", "b"):
-        finder = Finder(tenant, policy)
+        finder = TaskFinder(tenant, policy)
         found[tenant] = {f.task.id: f.task for c in stream(items, tenant) for f in finder.learn(c)}
     assert not set(found["a"]) & set(found["b"])
     matcher = Matcher([*found["a"].values(), *found["b"].values()])
@@ -123,7 +123,7 @@ def test_tenants_never_fuse(items):
 @quick
 @given(st.lists(st.tuples(prompts, st.sampled_from(["user", "system"])), min_size=20, max_size=80))
 def test_every_call_is_handed_on_at_most_once_and_to_the_task_it_matches(items):
-    finder = Finder("a", FinderPolicy(support=8))
+    finder = TaskFinder("a", FinderPolicy(support=8))
     calls = [call(i, p, shape=s) for i, (p, s) in enumerate(items)]
     handed = {}
     tasks = {}
@@ -150,7 +150,7 @@ hostile = st.one_of(
 @settings(max_examples=40)
 @given(st.lists(hostile, max_size=60))
 def test_hostile_prompts_never_crash(items):
-    finder = Finder("a", FinderPolicy(support=6))
+    finder = TaskFinder("a", FinderPolicy(support=6))
     matcher = Matcher([])
     for c in stream(items):
         REDACT(c.messages[0].content)
@@ -167,7 +167,7 @@ def test_hostile_prompts_never_crash(items):
 def test_a_prompt_of_a_megabyte_is_worked_off(unit):
     # a step that is quadratic in the length would take hours
     text = (unit * 1_000_000)[:1_000_000]
-    finder = Finder("a", FinderPolicy(support=6))
+    finder = TaskFinder("a", FinderPolicy(support=6))
     for i in range(8):
         assert finder.learn(call(i, REDACT(f"{text}{i}"), answer=text)) is not None
     assert normal(text) is not None
@@ -175,11 +175,11 @@ def test_a_prompt_of_a_megabyte_is_worked_off(unit):
 
 SCRIPT = """
 import hashlib
-from jitr.models.tasks.finder import Finder
+from jitr.models.tasks.finder import TaskFinder
 from jitr.schemas.calls import Call, Message, Response
 from jitr.schemas.settings import Settings
 
-finder = Finder("a")
+finder = TaskFinder("a")
 asks = ["Name the colour of this thing: ", "Is it fine? Say yes or no.\\n", "Why "]
 for i in range(400):
     prompt = asks[i % 3] + " ".join(str(i * k % 97) for k in (3, 5, 7))

@@ -43,7 +43,7 @@ class MinerPolicy:
     horizon_s: float = 14 * 86_400.0
 
 
-class Event(msgspec.Struct, frozen=True, gc=False):
+class ClusterEvent(msgspec.Struct, frozen=True, gc=False):
     """Something that happened to a template or to kept prompts.
 
     ``explained``: the prompts ``seqs`` left the window for template ``id``. ``forgotten``: they left it
@@ -75,7 +75,7 @@ class Clustering:
         self.siblings = Siblings()
         self.clock = 0
         self.next_id = 0
-        self.events: list[Event] = []
+        self.events: list[ClusterEvent] = []
 
     def _establish(self, found: Draft, group: Sequence[int], parent: Cluster | None = None) -> Cluster:
         clusters, pattern = self.clusters, found.pattern
@@ -83,7 +83,7 @@ class Clustering:
         if known is not None:
             if known.pattern.most_words and not pattern.most_words:
                 clusters.change(known, pattern)
-                self.events.append(Event("changed", known.id))
+                self.events.append(ClusterEvent("changed", known.id))
                 self._explain(known, group)
             return known
         if len(clusters) >= clusters.most:
@@ -97,7 +97,7 @@ class Clustering:
                     self._merge(other, taken)
         if taken is not None:
             clusters.change(taken, pattern)
-            self.events.append(Event("changed", taken.id))
+            self.events.append(ClusterEvent("changed", taken.id))
             cluster = taken
         else:
             alone = parent is not None or pattern.most_words > 0
@@ -132,7 +132,7 @@ class Clustering:
         first.label_slot = True
         if known is None:
             clusters.change(first, wide)
-            self.events.append(Event("changed", first.id))
+            self.events.append(ClusterEvent("changed", first.id))
         for id in ids:
             if id != first.id:
                 self._merge(clusters.live[id], first)
@@ -161,11 +161,11 @@ class Clustering:
                     cluster.members.append(entry)
                 seqs.append(seq)
         if seqs:
-            self.events.append(Event("explained", cluster.id, seqs=tuple(seqs)))
+            self.events.append(ClusterEvent("explained", cluster.id, seqs=tuple(seqs)))
 
     def _merge(self, cluster: Cluster, into: Cluster) -> None:
         self.clusters.merge(cluster, into, MEMBERS)
-        self.events.append(Event("merged", cluster.id, into.id))
+        self.events.append(ClusterEvent("merged", cluster.id, into.id))
 
     def adopt(self, pattern: Pattern, beside: Cluster) -> Cluster:
         """File a template that a person gave, with its bound; members of another that it fits move to it."""
@@ -176,7 +176,7 @@ class Clustering:
             self.clusters.put(child)
         elif child.pattern.most_words != pattern.most_words:
             self.clusters.change(child, pattern)
-            self.events.append(Event("changed", child.id))
+            self.events.append(ClusterEvent("changed", child.id))
         moved = [e for e in beside.members if self.clusters.find(e.text) is child]
         child.members = moved[:MEMBERS]
         child.n = max(child.n, len(moved))
@@ -190,7 +190,7 @@ class Clustering:
 
     def _remove(self, cluster: Cluster) -> None:
         self.clusters.remove(cluster)
-        self.events.append(Event("removed", cluster.id))
+        self.events.append(ClusterEvent("removed", cluster.id))
 
     def _join_twin(self, cluster: Cluster, entries: Sequence[Entry]) -> bool:
         """Join a template that differs in one word if that word makes no difference to the answers."""

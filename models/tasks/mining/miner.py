@@ -8,7 +8,7 @@ from jitr.models.tasks.mining.absorb import absorbs, covered
 from jitr.models.tasks.mining.acceptance import Acceptance
 from jitr.models.tasks.mining.asked import closed
 from jitr.models.tasks.mining.cluster import MEMBERS, YOUNG, Cluster
-from jitr.models.tasks.mining.clustering import Clustering, Event, MinerPolicy
+from jitr.models.tasks.mining.clustering import ClusterEvent, Clustering, MinerPolicy
 from jitr.models.tasks.mining.draft import Draft, draft, holders_of, tolerance
 from jitr.models.tasks.mining.items import is_word, items_of, shorten
 from jitr.models.tasks.mining.refine import format_drafts, split_drafts
@@ -148,7 +148,7 @@ class Miner(Clustering):
             ):
                 return
             window.drop(oldest.seq)
-            self.events.append(Event("forgotten", seqs=(oldest.seq,)))
+            self.events.append(ClusterEvent("forgotten", seqs=(oldest.seq,)))
 
     def _mine(self, seed: str, group: tuple[int, ...]) -> Cluster | None:
         members = [self.window.entries[seq] for seq in group]
@@ -269,4 +269,4 @@ class Miner(Clustering):
         child.n += len(moved)
         cluster.members = [e for e in cluster.members if self.clusters.find(e.text) is cluster]
         cluster.n = max(len(cluster.members), cluster.n - len(moved))
-        self.events.append(Event("split", cluster.id, child.id))
+        self.events.append(ClusterEvent("split", cluster.id, child.id))

@@ -7,7 +7,7 @@ import msgspec
 from jitr.models.tasks.matching.inputs import input_of
 from jitr.models.tasks.matching.signature import SignatureKey, text_of
 from jitr.models.tasks.mining.cluster import Cluster
-from jitr.models.tasks.mining.clustering import Event
+from jitr.models.tasks.mining.clustering import ClusterEvent
 from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.records.edits import predecessor
 from jitr.models.tasks.records.task_record import TaskCandidate, ended, task_id
@@ -37,14 +37,14 @@ class Found(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Waiting:
+class WaitingCalls:
     """Calls with one and the same text, kept until a template explains it."""
 
     text: str
     calls: list[Call]
 
 
-class Lineage:
+class CandidateLineage:
     """The candidates of one signature, kept through all that happens to their templates.
 
     Parameters
@@ -59,13 +59,13 @@ class Lineage:
         self.key = key
         self.miner = miner
         self.candidates: dict[int, TaskCandidate] = {}
-        self.waiting: dict[int, Waiting] = {}
+        self.waiting: dict[int, WaitingCalls] = {}
         self.now = 0.0
         self._edited: dict[int, None] = {}
         self._touched: dict[int, bool] = {}
         self._out: list[Found] = []
 
-    def resume(self, candidates: dict[int, TaskCandidate], waiting: dict[int, Waiting]) -> None:
+    def resume(self, candidates: dict[int, TaskCandidate], waiting: dict[int, WaitingCalls]) -> None:
         """Go on with what an earlier pool knew."""
         self.candidates, self.waiting = candidates, waiting
         self._edited = {id: None for id, candidate in candidates.items() if candidate.earlier}
@@ -102,7 +102,7 @@ class Lineage:
                 return None if self.miner.match(text) is not None else id
         return None
 
-    def _merge(self, event: Event) -> None:
+    def _merge(self, event: ClusterEvent) -> None:
         gone = self.candidates.pop(event.id, None)
         self._touched.pop(event.id, None)
         if gone is None:
@@ -130,7 +130,7 @@ class Lineage:
             into.news = Change(version=0, time=self.now, kind="took", other=gone.task.id)
         self._touched[event.other] = True
 
-    def _split(self, event: Event, *, anew: bool = False) -> None:
+    def _split(self, event: ClusterEvent, *, anew: bool = False) -> None:
         """Give some of a candidate's calls to that of another template; ``anew``: under an id never used."""
         parent = self.candidates.get(event.id)
         child = self.miner.clusters.live.get(event.other)
@@ -190,7 +190,7 @@ class Lineage:
             if seq in self.waiting:
                 self.waiting[seq].calls.append(call)
             else:
-                self.waiting[seq] = Waiting(text_of(call), [call])
+                self.waiting[seq] = WaitingCalls(text_of(call), [call])
             seqs[seq] = None
         return list(seqs)
 

@@ -3,14 +3,14 @@
 import msgspec
 
 from jitr.models.tasks.matching.pattern import Pattern
-from jitr.models.tasks.mining.clustering import Event
-from jitr.models.tasks.records.lineage import Found, Lineage
+from jitr.models.tasks.mining.clustering import ClusterEvent
+from jitr.models.tasks.records.lineage import CandidateLineage, Found
 from jitr.models.tasks.records.task_record import ended, task_id
 from jitr.schemas.errors import ConfigError
 from jitr.schemas.tasks import Change
 
 
-class ManualEdits(Lineage):
+class ManualEdits(CandidateLineage):
     """The candidates of one signature, with what people may do to them."""
 
     def join(self, into: int, other: int, word: Change) -> None:
@@ -106,7 +106,7 @@ class ManualEdits(Lineage):
         parent.earlier = [p for p in parent.earlier if p.key != pattern.key]
         if not parent.earlier:
             self._edited.pop(id, None)
-        self._split(Event("split", id, child.id), anew=True)
+        self._split(ClusterEvent("split", id, child.id), anew=True)
         candidate = self.candidates[child.id]
         if not child.members:
             candidate.labels.absorb(parent.labels)

@@ -8,7 +8,7 @@ from jitr.models.tasks.mining.cluster import Cluster
 from jitr.models.tasks.mining.items import shorten
 from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.mining.support import opens_only
-from jitr.models.tasks.records.lineage import MOST_REPEATS, Found, Waiting
+from jitr.models.tasks.records.lineage import MOST_REPEATS, Found, WaitingCalls
 from jitr.models.tasks.records.manual_edits import ManualEdits
 from jitr.models.tasks.records.task_record import TaskCandidate, record
 from jitr.schemas.calls import Call
@@ -44,15 +44,15 @@ class Pool(ManualEdits):
         self.names = names
 
     def learn(self, seq: int, text: str, call: Call) -> list[Found]:
-        """Learn from an unmatched call; see `Finder.learn`."""
+        """Learn from an unmatched call; see `TaskFinder.learn`."""
         miner = self.miner
         answer = _terse(call)
         self.now = max(self.now, call.time)
         known = self._of_earlier(text)
         if known is not None:
-            self._take(known, seq, Waiting(text, [call]))
+            self._take(known, seq, WaitingCalls(text, [call]))
             return self.flush()
-        self.waiting[seq] = Waiting(text, [call])
+        self.waiting[seq] = WaitingCalls(text, [call])
         for _ in range(2):
             miner.add(text, seq, answer, call.time)
             self._settle()
@@ -141,7 +141,7 @@ class Pool(ManualEdits):
             if seq not in entries:
                 self.waiting.pop(seq, None)
 
-    def _take(self, id: int, seq: int, waiting: Waiting) -> None:
+    def _take(self, id: int, seq: int, waiting: WaitingCalls) -> None:
         """File calls under the candidate of a template."""
         for call in waiting.calls:
             self._count(id, seq, call, waiting.text)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jitr.router.protocols.openai_answers import error_message
 from jitr.router.protocols.openai_requests import read_body, read_response, read_upstream
 from jitr.schemas.calls import Call, checked
-from jitr.schemas.dialects.openai_answer import Answer
+from jitr.schemas.dialects.openai_answer import OpenAIAnswer
 
 NAMES = st.sampled_from(["type", "text", "message", "code", "content", "function", "name", "arguments"])
 UNREAD = "the teacher's response cannot be read"
@@ -150,7 +150,7 @@ def _answer(said: str) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional=whole)
 
 
-def check(read: Answer) -> None:
+def check(read: OpenAIAnswer) -> None:
     """It can be published: every text can be written, and every number is in its bounds."""
     asked = {"model": "m", "messages": (), "time": 1.0, "id": "c", "response": read.response}
     checked(Call(**asked, usage=read.usage, error=read.error))
@@ -160,17 +160,17 @@ def check(read: Answer) -> None:
 @given(_answer("message") | anything)
 def test_no_body_makes_reading_raise(value: Any) -> None:
     body, error = read_upstream(200, json.dumps(value).encode(), stream=False)
-    check(read_response(body) if body is not None else Answer(error=error))
+    check(read_response(body) if body is not None else OpenAIAnswer(error=error))
 
 
 @given(st.lists(_answer("delta") | anything, max_size=4), st.booleans())
 def test_no_stream_makes_reading_raise(chunks: list[Any], done: bool) -> None:
     raw = b"".join(b"data: " + json.dumps(c).encode() + b"\n\n" for c in chunks)
     body, error = read_upstream(200, raw + b"data: [DONE]\n\n" * done, stream=True)
-    check(read_response(body) if body is not None else Answer(error=error))
+    check(read_response(body) if body is not None else OpenAIAnswer(error=error))
 
 
 @given(st.binary(max_size=200), st.integers(200, 599), st.booleans())
 def test_no_bytes_make_reading_raise(raw: bytes, status: int, stream: bool) -> None:
     body, error = read_upstream(status, raw, stream=stream)
-    check(read_response(body) if body is not None else Answer(error=error))
+    check(read_response(body) if body is not None else OpenAIAnswer(error=error))

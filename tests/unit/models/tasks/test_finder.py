@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from jitr.models.tasks.finder import Finder, FinderPolicy
+from jitr.models.tasks.finder import FinderPolicy, TaskFinder
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.schemas.errors import RecordError
 
@@ -9,14 +9,14 @@ ASK = "Decide whether the following remark is polite. Answer yes or no.\nRemark:
 
 
 def test_below_support_a_task_is_a_candidate_and_nothing_is_handed_on(make, slot_values):
-    finder = Finder("acme", FinderPolicy(support=30))
+    finder = TaskFinder("acme", FinderPolicy(support=30))
     found = [f for i, p in enumerate(slot_values(29)) for f in finder.learn(make(str(i), ASK + p, "yes"))]
     assert found == []
     assert [t.status for t in finder.tasks] == ["candidate"]
 
 
 def test_at_support_the_task_comes_with_all_its_calls(make, slot_values):
-    finder = Finder("acme", FinderPolicy(support=30))
+    finder = TaskFinder("acme", FinderPolicy(support=30))
     found = [f for i, p in enumerate(slot_values(30)) for f in finder.learn(make(str(i), ASK + p, "Yes"))]
     assert len(found) == 1
     assert [c.id for c in found[0].calls] == [str(i) for i in range(30)]
@@ -27,14 +27,14 @@ def test_at_support_the_task_comes_with_all_its_calls(make, slot_values):
 
 
 def test_later_calls_of_a_task_are_handed_on_at_once(make, slot_values):
-    finder = Finder("acme", FinderPolicy(support=20))
+    finder = TaskFinder("acme", FinderPolicy(support=20))
     calls = [make(str(i), ASK + p, "yes") for i, p in enumerate(slot_values(80))]
     handed = [c.id for call in calls for f in finder.learn(call) for c in f.calls]
     assert handed == [c.id for c in calls]
 
 
 def test_what_is_handed_on_is_what_the_matcher_says(make, slot_values):
-    finder = Finder("acme", FinderPolicy(support=10))
+    finder = TaskFinder("acme", FinderPolicy(support=10))
     asks = [ASK, "Summarise the remark in a single word, lower case.\nRemark: "]
     calls = [make(str(i), asks[i % 2] + p, "yes") for i, p in enumerate(slot_values(100))]
     found = [f for call in calls for f in finder.learn(call)]
@@ -45,7 +45,7 @@ def test_what_is_handed_on_is_what_the_matcher_says(make, slot_values):
 
 def test_the_id_is_a_hash_of_tenant_and_founding_call(make, slot_values):
     def first(tenant, ids):
-        finder = Finder(tenant, FinderPolicy(support=10))
+        finder = TaskFinder(tenant, FinderPolicy(support=10))
         calls = [make(ids + str(i), ASK + p, "yes", tenant=tenant) for i, p in enumerate(slot_values(10))]
         return next(f for call in calls for f in finder.learn(call)).task.id
 
@@ -55,18 +55,18 @@ def test_the_id_is_a_hash_of_tenant_and_founding_call(make, slot_values):
 
 def test_another_tenants_call_is_refused(make):
     with pytest.raises(ValueError, match="tenant 'other'"):
-        Finder("acme").learn(make("1", "hello", tenant="other"))
+        TaskFinder("acme").learn(make("1", "hello", tenant="other"))
 
 
 def test_the_same_template_asked_of_another_model_is_another_task(make, slot_values):
-    finder = Finder("acme", FinderPolicy(support=10))
+    finder = TaskFinder("acme", FinderPolicy(support=10))
     for i, p in enumerate(slot_values(40)):
         finder.learn(make(str(i), ASK + p, "yes", model=["small", "large"][i % 2]))
     assert sorted(t.signature.model for t in finder.tasks) == ["large", "small"]
 
 
 def test_a_helpful_assistant_is_no_task(make, slot_values):
-    finder = Finder("acme", FinderPolicy(support=10))
+    finder = TaskFinder("acme", FinderPolicy(support=10))
     for i, p in enumerate(slot_values(120)):
         turns = [
             ("system", "You are a helpful assistant."),
@@ -77,7 +77,7 @@ def test_a_helpful_assistant_is_no_task(make, slot_values):
 
 
 def test_a_task_inside_a_generic_system_prompt_is_found(make, slot_values):
-    finder = Finder("acme", FinderPolicy(support=10))
+    finder = TaskFinder("acme", FinderPolicy(support=10))
     system = ("system", "You are a helpful assistant.")
     calls = []
     for i, p in enumerate(slot_values(120)):
@@ -89,7 +89,7 @@ def test_a_task_inside_a_generic_system_prompt_is_found(make, slot_values):
 
 
 def test_an_instruction_in_the_system_prompt_is_a_task_whose_slot_is_the_user_message(make, slot_values):
-    finder = Finder("acme", FinderPolicy(support=10))
+    finder = TaskFinder("acme", FinderPolicy(support=10))
     turns = [("system", "Classify the ticket as billing, shipping or other.")]
     labels = ["billing", "shipping", "other"]
     found = [
@@ -104,7 +104,7 @@ def test_an_instruction_in_the_system_prompt_is_a_task_whose_slot_is_the_user_me
 
 
 def test_constant_example_turns_are_part_of_the_template(make, slot_values):
-    finder = Finder("acme", FinderPolicy(support=10))
+    finder = TaskFinder("acme", FinderPolicy(support=10))
     shots = [
         ("user", "the soup was cold"),
         ("assistant", "bad"),
@@ -121,7 +121,7 @@ def test_constant_example_turns_are_part_of_the_template(make, slot_values):
 
 
 def test_a_task_named_by_its_caller_is_not_guessed(make, slot_values):
-    finder = Finder("acme", FinderPolicy(support=10))
+    finder = TaskFinder("acme", FinderPolicy(support=10))
     found = [
         f
         for i, p in enumerate(slot_values(12))
@@ -133,7 +133,7 @@ def test_a_task_named_by_its_caller_is_not_guessed(make, slot_values):
 
 
 def test_calls_of_one_name_in_two_formats_are_two_tasks(make, slot_values):
-    finder = Finder("acme", FinderPolicy(support=10))
+    finder = TaskFinder("acme", FinderPolicy(support=10))
     found = {}
     for i, slot_value in enumerate(slot_values(24)):
         call = make(str(i), "Tone? " + slot_value, "ok", task="tone")
@@ -142,14 +142,14 @@ def test_calls_of_one_name_in_two_formats_are_two_tasks(make, slot_values):
         found |= {f.task.id: f.task for f in finder.learn(call)}
     formats = sorted(task.signature.response_format for task in found.values())
     assert len(formats) == 2 and formats[0] == "" != formats[1]
-    matcher = Matcher(Finder.restore(finder.snapshot()).tasks)
+    matcher = Matcher(TaskFinder.restore(finder.snapshot()).tasks)
     plain = make("x", "Tone? nice", task="tone")
     bound = msgspec.structs.replace(plain, response_format='{"type":"json_object"}')
     assert matcher.match(plain).task_id != matcher.match(bound).task_id
 
 
 def test_names_that_never_become_tasks_are_forgotten(make):
-    finder = Finder("acme", FinderPolicy(support=5, pools=8))
+    finder = TaskFinder("acme", FinderPolicy(support=5, pools=8))
     for i in range(5):
         finder.learn(make(f"kept {i}", f"Tone? {i}", "ok", task="kept"))
     for i in range(50):
@@ -159,7 +159,7 @@ def test_names_that_never_become_tasks_are_forgotten(make):
 
 
 def test_repeated_prompts_are_kept_and_handed_on_too(make, slot_values):
-    finder = Finder("acme", FinderPolicy(support=10))
+    finder = TaskFinder("acme", FinderPolicy(support=10))
     calls = [make(f"{i}-{k}", ASK + p, "yes") for i, p in enumerate(slot_values(10)) for k in range(2)]
     handed = [c.id for call in calls for f in finder.learn(call) for c in f.calls]
     assert handed == [c.id for c in calls]
@@ -169,10 +169,10 @@ def test_a_restored_finder_goes_on_as_if_it_had_never_stopped(make, slot_values)
     asks = [ASK, "Summarise the remark in a single word, lower case.\nRemark: ", "Why is it that "]
     calls = [make(str(i), asks[i % 3] + p, "yes", time=float(i)) for i, p in enumerate(slot_values(150))]
     for cut in (1, 17, 75, 140):
-        whole = Finder("acme", FinderPolicy(support=20))
+        whole = TaskFinder("acme", FinderPolicy(support=20))
         for call in calls[:cut]:
             whole.learn(call)
-        again = Finder.restore(whole.snapshot(), FinderPolicy(support=20))
+        again = TaskFinder.restore(whole.snapshot(), FinderPolicy(support=20))
         assert again.snapshot() == whole.snapshot()
         assert [again.learn(c) for c in calls[cut:]] == [whole.learn(c) for c in calls[cut:]]
         assert again.snapshot() == whole.snapshot()
@@ -180,11 +180,11 @@ def test_a_restored_finder_goes_on_as_if_it_had_never_stopped(make, slot_values)
 
 def test_foreign_bytes_are_no_snapshot():
     with pytest.raises(RecordError, match="no snapshot"):
-        Finder.restore(b"\x00\x01nonsense")
+        TaskFinder.restore(b"\x00\x01nonsense")
 
 
 def test_a_sampled_member_refines_without_being_handed_on(make, slot_values):
-    finder = Finder("acme", FinderPolicy(support=10))
+    finder = TaskFinder("acme", FinderPolicy(support=10))
     some = slot_values(60)
     for i, p in enumerate(some[:10]):
         finder.learn(make(str(i), ASK + p, "yes"))
@@ -199,7 +199,7 @@ def test_a_sampled_member_refines_without_being_handed_on(make, slot_values):
 def test_memory_is_bounded_over_signatures(make, slot_values):
     from jitr.models.tasks.mining.clustering import MinerPolicy
 
-    finder = Finder("acme", FinderPolicy(pools=5, miner=MinerPolicy(window=100)))
+    finder = TaskFinder("acme", FinderPolicy(pools=5, miner=MinerPolicy(window=100)))
     for i, p in enumerate(slot_values(600)):
         finder.learn(make(str(i), p, model=f"m{i % 20}"))
     assert finder.waiting <= 100

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from jitr.models.tasks.finder import Finder
+from jitr.models.tasks.finder import TaskFinder
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.records.state import load_miner, save_miner
@@ -82,7 +82,7 @@ def test_the_router_matches_as_the_miner_does():
     def call(i, text):
         return Call(id=str(i), model="m", time=float(i), messages=(Message(role="user", content=text),))
 
-    finder = Finder("default")
+    finder = TaskFinder("default")
     tasks = {}
     for i, phrase in enumerate(phrases(60)):
         tasks.update({found.task.id: found.task for found in finder.learn(call(i, f"Define {phrase}"))})

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from jitr.models.tasks.finder import Finder, FinderPolicy
+from jitr.models.tasks.finder import FinderPolicy, TaskFinder
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.mining.miner import Miner
@@ -27,7 +27,7 @@ def task(id, prefix, model="m", tenant="acme"):
 
 @pytest.fixture
 def finder(make, slot_values):
-    found = Finder("acme", FinderPolicy(support=20))
+    found = TaskFinder("acme", FinderPolicy(support=20))
     for i, text in enumerate(slot_values(100)):
         found.learn(make(str(i), [POLITE, KIND][i % 2] + text, ["yes", "no"][i % 3 % 2], time=float(i)))
     assert len(found.tasks) == 2
@@ -118,7 +118,7 @@ def test_the_history_says_who_merged_what_and_why(finder):
 def test_a_persons_merge_survives_a_restart_and_can_be_undone(finder, make):
     first, second = finder.tasks
     finder.obey(word("merge", first.id, second.id))
-    again = Finder.restore(finder.snapshot(), FinderPolicy(support=20))
+    again = TaskFinder.restore(finder.snapshot(), FinderPolicy(support=20))
     assert again.snapshot() == finder.snapshot()
     found = {f.task.id: f.task for f in again.obey(word("undo", first.id, second.id))}
     assert {t.id: t.templates for t in again.tasks} == {t.id: t.templates for t in (first, second)}
@@ -127,14 +127,14 @@ def test_a_persons_merge_survives_a_restart_and_can_be_undone(finder, make):
     assert back.version == second.version + 2, "it must be newer than the record that said merged"
     assert (back.labels, sum(back.counts)) == (second.labels, 50)
     assert (found[first.id].calls, sum(found[first.id].counts)) == (50, 50)
-    assert again.snapshot() == Finder.restore(again.snapshot(), FinderPolicy(support=20)).snapshot()
+    assert again.snapshot() == TaskFinder.restore(again.snapshot(), FinderPolicy(support=20)).snapshot()
     with pytest.raises(NotFoundError, match="nothing to undo"):
         again.obey(word("undo", first.id, second.id))
 
 
 def test_a_chain_of_merges_is_undone_from_its_end(make, slot_values):
     asks = [POLITE, KIND, "Tell me whether the weather is mentioned here, yes or no.\nText: "]
-    finder = Finder("acme", FinderPolicy(support=20))
+    finder = TaskFinder("acme", FinderPolicy(support=20))
     for i, text in enumerate(slot_values(120)):
         finder.learn(make(str(i), asks[i % 3] + text, ["yes", "no"][i % 5 % 2], time=float(i)))
     before = {t.id: t.templates for t in finder.tasks}
@@ -170,7 +170,7 @@ def test_what_is_no_task_cannot_be_merged(finder):
 
 
 def test_a_task_of_short_prompts_that_takes_another_keeps_its_template_for_long_ones(make, slot_values):
-    finder = Finder("acme", FinderPolicy(support=20))
+    finder = TaskFinder("acme", FinderPolicy(support=20))
     for i, text in enumerate(slot_values(100)):
         finder.learn(make(f"a{i}", f"Define the word: {text}", time=float(i)))
     for i in range(100):

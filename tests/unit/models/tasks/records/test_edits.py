@@ -1,6 +1,6 @@
 import pytest
 
-from jitr.models.tasks.finder import Finder, FinderPolicy
+from jitr.models.tasks.finder import FinderPolicy, TaskFinder
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.models.tasks.matching.pattern import Pattern
 from jitr.models.tasks.records.edits import likeness
@@ -27,7 +27,7 @@ def stream(make, slot_values):
 
 
 def learned(calls, **policy):
-    finder = Finder("acme", FinderPolicy(support=20, **policy))
+    finder = TaskFinder("acme", FinderPolicy(support=20, **policy))
     return finder, [f for call in calls for f in finder.learn(call)]
 
 
@@ -87,7 +87,7 @@ def test_other_labels_are_no_edit(make, slot_values):
 def test_a_restored_finder_remembers_the_prompts_of_before(stream):
     calls = stream(BEFORE, AFTER)
     whole, _ = learned(calls[:200])
-    again = Finder.restore(whole.snapshot(), FinderPolicy(support=20))
+    again = TaskFinder.restore(whole.snapshot(), FinderPolicy(support=20))
     assert again.snapshot() == whole.snapshot()
     late = stream(BEFORE, BEFORE)[200:]
     assert [again.learn(c) for c in late] == [whole.learn(c) for c in late]

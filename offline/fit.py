@@ -17,7 +17,7 @@ from jitr.models.encoders.weights import Weights
 from jitr.models.redaction.redaction import Redaction
 from jitr.models.surrogates.artifact.artifact import read_manifest
 from jitr.models.surrogates.artifact.certificate import Certificate
-from jitr.models.surrogates.artifact.proof_history import Looks
+from jitr.models.surrogates.artifact.proof_history import ProofHistory
 from jitr.models.training.offline import Fit, fit_offline
 from jitr.models.training.search.prior import Prior, prior_of
 from jitr.models.training.search.race import Progress
@@ -303,7 +303,7 @@ def _report(made: Fit, dataset: Dataset, taught: Teaching) -> FitReport:
         size_mb=measured.size_mb,
         p99_ms=measured.p99_ms,
         # the rows that it remembers are for the next fit, and may be many
-        certificate=msgspec.structs.replace(made.certificate, looks=Looks()),
+        certificate=msgspec.structs.replace(made.certificate, proof_history=ProofHistory()),
         refused_lines=len(taught.refused),
         unparsed=dataset.unparsed,
         no_labels=dict(taught.no_labels),

@@ -13,7 +13,7 @@ from jitr.cli.output import console, print_json
 from jitr.models.surrogates.artifact.artifact import CARD, read_manifest, read_measured, read_payload
 from jitr.models.surrogates.artifact.certificate import read_certificate
 from jitr.models.surrogates.artifact.plots import plot_link, plots
-from jitr.models.surrogates.artifact.proof_history import Looks
+from jitr.models.surrogates.artifact.proof_history import ProofHistory
 from jitr.schemas.errors import ArtifactError
 
 _CERTIFICATE = "\n## Certificate\n"
@@ -38,7 +38,7 @@ def card(path: Path, out: Path | None, as_json: bool) -> None:
     measured = read_measured(path)
     if as_json:
         if certificate is not None:  # the rows that it remembers are for the next fit, and may be many
-            certificate = msgspec.structs.replace(certificate, looks=Looks())
+            certificate = msgspec.structs.replace(certificate, proof_history=ProofHistory())
         print_json({"manifest": manifest, "measured": measured, "certificate": certificate, "digest": digest})
         return
     text = (path / CARD).read_text(encoding="utf-8") if (path / CARD).is_file() else ""

@@ -9,8 +9,8 @@ gate balances features against each other on inputs that it knows, and accepts i
 seen. With it, of 1,000 labels of 77 classes at target 0.95, 7% of another assistant's questions pass where
 75% of those in domain do (kernel ridge; linear on MiniLM 10% and 67%, on n-grams 4% and 42%), and at most
 0.4% of sentences of film reviews. With two classes it is not enough: 88% to 99% of such questions pass
-MiniLM's heads, as many as in domain. That is why `jitr.models.surrogates.familiar` may refuse what the gate
-accepts.
+MiniLM's heads, as many as in domain. That is why `jitr.models.surrogates.out_of_distribution` may refuse
+what the gate accepts.
 """
 
 from __future__ import annotations

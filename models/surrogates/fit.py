@@ -12,7 +12,6 @@ from jitr.models.datasets.splits import group_folds
 from jitr.models.promise.gate import Gate, cross_fit
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.confusion import Confusion, Pair, confusion, most_confused
-from jitr.models.surrogates.familiar import Familiar
 from jitr.models.surrogates.forecast import Forecast, forecast
 from jitr.models.surrogates.heads.base import Encoded, Features, Head, Prediction
 from jitr.models.surrogates.heads.constant import ConstantHead
@@ -23,6 +22,7 @@ from jitr.models.surrogates.heads.mixture_fit import fit_mixture
 from jitr.models.surrogates.heads.number_fit import fit_number
 from jitr.models.surrogates.heads.ridge_fit import fit_ridge
 from jitr.models.surrogates.model import FieldModel, Model, joint_signals
+from jitr.models.surrogates.out_of_distribution import OutOfDistributionDetector
 
 _FOLDS = 5
 _GATE_FOLDS = 10
@@ -103,8 +103,8 @@ def fit_model(
             heads.append(fit_number(fit_head, spec, y, weights, near=candidate.head == "ridge"))
         else:
             heads.append(fit_head(y, len(spec.values), soft, _names(features, candidate, spec)))
-    familiar = Familiar.fit(encoded, groups, seed)
-    return with_gates(features, fields, heads, numbers, weights, groups, seed, *familiar)
+    detector = OutOfDistributionDetector.fit(encoded, groups, seed)
+    return with_gates(features, fields, heads, numbers, weights, groups, seed, *detector)
 
 
 def with_gates(
@@ -115,12 +115,12 @@ def with_gates(
     weights: NDArray[np.float64],
     groups: NDArray[np.int64],
     seed: int,
-    familiar: Familiar | None = None,
-    foreign: NDArray[np.bool_] | None = None,
+    detector: OutOfDistributionDetector | None = None,
+    outside: NDArray[np.bool_] | None = None,
 ) -> Fitted:
     """Fit the gates of heads that are fitted, by what each of them said out of sample of every row.
 
-    Rows that are ``foreign`` without themselves are the last to be accepted.
+    Rows that are ``outside`` the distribution without themselves are the last to be accepted.
     """
     n = len(numbers)
     gate_fold = group_folds(groups, _GATE_FOLDS, seed + 1)
@@ -139,11 +139,11 @@ def with_gates(
         ones, signals = np.ones((n, 1), np.float32), joint_signals(scores)
         score = cross_fit(ones, signals, whole, weights, gate_fold, seed)
         joint = Gate.fit(ones, signals, whole, weights, seed)
-    if foreign is not None:
-        score = np.where(foreign, score.min(), score)
+    if outside is not None:
+        score = np.where(outside, score.min(), score)
     said = [found.chosen for _, found in heads]
     return Fitted(
-        model=Model(features, tuple(models), joint, familiar),
+        model=Model(features, tuple(models), joint, detector),
         agrees=whole,
         scores=score,
         forecast=forecast(score, whole, weights),

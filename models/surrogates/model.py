@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.promise.gate import Gate
-from jitr.models.surrogates.familiar import Familiar
 from jitr.models.surrogates.heads.base import Encoded, Features, Head, ViewsOf
 from jitr.models.surrogates.heads.fields import FieldSpec, join_label
+from jitr.models.surrogates.out_of_distribution import OutOfDistributionDetector
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,14 @@ class FieldModel:
 class Model:
     """Answers texts; agreement is on the whole answer, so with several fields a joint gate decides.
 
-    The score of an input that is not ``familiar`` lies below 0, where no threshold accepts it.
+    The score of an input that ``detector`` finds to be out of distribution lies below 0, where no threshold
+    accepts it.
     """
 
     features: Features
     fields: tuple[FieldModel, ...]
     joint: Gate | None = None
-    familiar: Familiar | None = None
+    detector: OutOfDistributionDetector | None = None
 
     @property
     def ram_mb(self) -> float:
@@ -43,8 +44,8 @@ class Model:
             encoder.cost.ram_mb for encoder in (features.ngrams, features.own_layers) if encoder is not None
         ]
         arrays = [array for field in self.fields for array in field.head.arrays().values()]
-        if self.familiar is not None:
-            arrays.append(self.familiar.rows)
+        if self.detector is not None:
+            arrays.append(self.detector.rows)
         # single precision in memory, however little it takes on disk
         return sum(encoders) + sum(array.size for array in arrays) * 4 / 1e6
 
@@ -66,8 +67,8 @@ class Model:
         score = scores[0]
         if self.joint is not None:
             score = self.joint.score(np.ones((len(labels), 1), np.float32), joint_signals(scores))
-        if self.familiar is not None:
-            score = score - self.familiar.foreign(encoded)
+        if self.detector is not None:
+            score = score - self.detector.out_of_distribution(encoded)
         return labels, score
 
 

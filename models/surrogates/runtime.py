@@ -30,13 +30,13 @@ from jitr.models.surrogates.artifact.artifact import (
     read_payload,
     read_threshold,
 )
-from jitr.models.surrogates.familiar import Familiar
 from jitr.models.surrogates.heads.base import ClassHead, Features, Head, ViewsOf
 from jitr.models.surrogates.heads.constant import ConstantHead
 from jitr.models.surrogates.heads.linear import LinearHead
 from jitr.models.surrogates.heads.number import NumberHead
 from jitr.models.surrogates.heads.ridge import RidgeHead
 from jitr.models.surrogates.model import FieldModel, Model
+from jitr.models.surrogates.out_of_distribution import OutOfDistributionDetector
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.labels import has_text
 
@@ -222,8 +222,8 @@ def build_model(manifest: Manifest, arrays: Mapping[str, NDArray[Any]], features
             "there are tuned layers beside the encoder, and no head reads them; train it again"
         )
     joint = Gate.from_arrays(_under(arrays, "joint."), 1, 2) if len(fields) > 1 else None
-    familiar = Familiar.from_arrays(_under(arrays, "familiar."), features)
-    return Model(features, tuple(fields), joint, familiar)
+    detector = OutOfDistributionDetector.from_arrays(_under(arrays, "out_of_distribution."), features)
+    return Model(features, tuple(fields), joint, detector)
 
 
 def model_arrays(model: Model) -> dict[str, NDArray[Any]]:
@@ -234,8 +234,8 @@ def model_arrays(model: Model) -> dict[str, NDArray[Any]]:
         arrays |= {f"{i}.{name}": array for name, array in field.gate.arrays().items()}
     if model.joint is not None:
         arrays |= {f"joint.{name}": array for name, array in model.joint.arrays().items()}
-    if model.familiar is not None:
-        arrays |= {f"familiar.{name}": array for name, array in model.familiar.arrays().items()}
+    if model.detector is not None:
+        arrays |= {f"out_of_distribution.{name}": array for name, array in model.detector.arrays().items()}
     if model.features.ngrams is not None:
         arrays["ngrams.idf"] = model.features.ngrams.idf
     if model.features.own_layers is not None:

@@ -30,7 +30,7 @@ from jitr.models.surrogates.artifact.certificate import (
     slices,
     write_certificate,
 )
-from jitr.models.surrogates.artifact.proof_history import Looks
+from jitr.models.surrogates.artifact.proof_history import ProofHistory
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.training.search.prior import Prior
 from jitr.models.training.search.race import LEAST_ROWS, Progress, race
@@ -108,7 +108,7 @@ def fit_offline(
             )
         known, held = dataset.take(early), dataset.take(late)
     before = read_certificate(place.folder)
-    looks = before.looks if before is not None else Looks()
+    history = before.proof_history if before is not None else ProofHistory()
     proving = (held or known).inputs
     started = clock()
     won = race(
@@ -136,7 +136,7 @@ def fit_offline(
         scores = np.array([a.score for a in answers])
         said = [a.label for a in answers]
         agrees = np.array([same(a, b, recipe.tolerance) for a, b in zip(said, held.labels, strict=True)])
-    spend = delta * _SPENT.share(looks.at(proving))
+    spend = delta * _SPENT.share(history.at(proving))
     groups = (held or known).groups
     first = firsts(groups)
     found = prove(proof, scores, agrees, plan, recipe.target, spend, groups)
@@ -148,7 +148,7 @@ def fit_offline(
         proof=found,
         reason=""
         if found
-        else _why(len(first), won.fitted.accuracy, recipe.target, looks.at(proving), spend),
+        else _why(len(first), won.fitted.accuracy, recipe.target, history.at(proving), spend),
         n=len(first),
         rows=rows_digest(proving),
         coverage=found.coverage if found else 0.0,
@@ -159,15 +159,17 @@ def fit_offline(
         looked_at=LookedAt(
             candidates=len(won.entries),
             thresholds=len(plan.thresholds),
-            refits=looks.at(proving),
+            refits=history.at(proving),
             delta=spend,
         ),
-        looks=looks.add(proving),
+        proof_history=history.add(proving),
     )
     write_certificate(place.aside, certificate)
     if before is not None and certificate.rank < before.rank:
         # what was spent on these rows is remembered with the surrogate that stays
-        write_certificate(place.folder, msgspec.structs.replace(before, looks=certificate.looks))
+        write_certificate(
+            place.folder, msgspec.structs.replace(before, proof_history=certificate.proof_history)
+        )
         return Fit(result, certificate, kept=True)
     place.put()
     return Fit(msgspec.structs.replace(result, path=str(folder)), certificate, kept=False)

@@ -189,7 +189,7 @@ def test_odd_inputs_get_an_answer_and_a_score(
     surrogate = Surrogate.load(result.path, result.digest, weights)
     for answer in [*surrogate.answer_many(ODD), surrogate.answer("")]:
         assert answer.label in dataset.labels or output in ("json", "labels")
-        assert -1 <= answer.score <= 1  # below 0 it is foreign
+        assert -1 <= answer.score <= 1  # below 0 it is out of distribution
     assert surrogate.answer_many([]) == []
 
 

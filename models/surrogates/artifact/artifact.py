@@ -29,7 +29,7 @@ from jitr.models.surrogates.heads.fields import FieldSpec
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.tasks import OutputKind
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST, ARRAYS, GRAMS = "manifest.json", "model.safetensors", "ngrams.json"
 MEASURED, CARD, CERTIFICATE = "measured.json", "card.md", "certificate.json"
 _LARGEST = {MANIFEST: 16 << 20, ARRAYS: 1 << 30, GRAMS: 64 << 20, MEASURED: 1 << 20, CERTIFICATE: 4 << 20}

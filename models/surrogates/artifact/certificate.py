@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from jitr.models.promise.bounds import lower_bound
 from jitr.models.surrogates.artifact.artifact import CERTIFICATE
-from jitr.models.surrogates.artifact.proof_history import Looks
+from jitr.models.surrogates.artifact.proof_history import ProofHistory
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.routes import Proof, SurrogateRef
 
@@ -60,8 +60,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
 
     ``proof`` is None where nothing was proved; then ``reason`` says why. ``n`` counts the rows that could
     prove, near-duplicates once, or the calls of the shadow run; ``rows`` is the digest of what was held back.
-    ``digest`` is that of the artifact. ``looks`` remembers every row that was looked at for this or an
-    earlier surrogate of the folder.
+    ``digest`` is that of the artifact. ``proof_history`` remembers every row that was looked at for this or
+    an earlier surrogate of the folder.
     """
 
     kind: Literal["later", "split", "loo"]
@@ -76,7 +76,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     bound: float
     slices: tuple[Slice, ...] = ()
     looked_at: LookedAt
-    looks: Looks = Looks()
+    proof_history: ProofHistory = ProofHistory()
 
     @property
     def rank(self) -> int:

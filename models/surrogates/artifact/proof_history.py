@@ -16,7 +16,7 @@ _BYTES = 6
 _MOST = 1 << 15
 
 
-class Looks(msgspec.Struct, frozen=True, kw_only=True):
+class ProofHistory(msgspec.Struct, frozen=True, kw_only=True):
     """The memory of a folder: rows by the number of the last look at them.
 
     The first look at some rows has all of delta. One at rows of which any was looked at before is the next
@@ -31,8 +31,8 @@ class Looks(msgspec.Struct, frozen=True, kw_only=True):
 
     Examples
     --------
-    >>> looks = Looks().add(["a", "b"]).add(["b", "c"])
-    >>> looks.at(["a"]), looks.at(["a", "c"]), looks.at(["d"])
+    >>> history = ProofHistory().add(["a", "b"]).add(["b", "c"])
+    >>> history.at(["a"]), history.at(["a", "c"]), history.at(["d"])
     (1, 2, 0)
     """
 
@@ -43,14 +43,14 @@ class Looks(msgspec.Struct, frozen=True, kw_only=True):
         asked = {_key(text) for text in inputs}
         return max((look for key, look in self._all() if key in asked), default=0)
 
-    def add(self, inputs: Iterable[str]) -> Looks:
+    def add(self, inputs: Iterable[str]) -> ProofHistory:
         """The same after one look more, at these rows."""
         asked = list(inputs)
         known = dict(self._all()) | dict.fromkeys(map(_key, asked), self.at(asked) + 1)
         rows: dict[int, bytearray] = {}
         for key, look in islice(sorted(known.items()), _MOST):
             rows.setdefault(look, bytearray()).extend(key)
-        return Looks(rows={look: bytes(keys) for look, keys in rows.items()})
+        return ProofHistory(rows={look: bytes(keys) for look, keys in rows.items()})
 
     def _all(self) -> Iterator[tuple[bytes, int]]:
         for look, keys in self.rows.items():

@@ -15,7 +15,7 @@ from jitr.models.surrogates.artifact.artifact import read_manifest
 from jitr.models.surrogates.artifact.certificate import read_certificate, write_certificate
 from jitr.models.surrogates.artifact.eject import eject
 from jitr.models.surrogates.artifact.plots import plots
-from jitr.models.surrogates.artifact.proof_history import Looks
+from jitr.models.surrogates.artifact.proof_history import ProofHistory
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.training.offline import Fit, fit_offline
 from jitr.models.training.train import Recipe
@@ -125,11 +125,11 @@ def test_what_is_measured_stays_until_there_is_as_much_and_what_failed_does_not(
 
 
 def test_the_memory_of_rows_is_bounded_and_still_tells_who_shares_many() -> None:
-    looks = Looks().add(f"row {i}" for i in range(100_000))
-    assert sum(map(len, looks.rows.values())) == 6 * 32_768
-    assert looks.at(f"row {i}" for i in range(99_900, 101_000)) == 1
-    assert looks.at(f"row {i}" for i in range(100_000, 101_000)) == 0
-    assert msgspec.json.decode(msgspec.json.encode(looks), type=Looks) == looks
+    history = ProofHistory().add(f"row {i}" for i in range(100_000))
+    assert sum(map(len, history.rows.values())) == 6 * 32_768
+    assert history.at(f"row {i}" for i in range(99_900, 101_000)) == 1
+    assert history.at(f"row {i}" for i in range(100_000, 101_000)) == 0
+    assert msgspec.json.decode(msgspec.json.encode(history), type=ProofHistory) == history
 
 
 def test_the_budget_in_the_manifest_is_what_was_spent(tmp_path: Path) -> None:

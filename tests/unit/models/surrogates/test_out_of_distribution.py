@@ -19,10 +19,10 @@ from jitr.models.encoders.cache import FeatureCache
 from jitr.models.encoders.ngrams import NgramEncoder
 from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.candidates import Candidate
-from jitr.models.surrogates.familiar import Familiar
 from jitr.models.surrogates.fit import Fitted, fit_model
 from jitr.models.surrogates.heads.base import Encoded, Features
 from jitr.models.surrogates.heads.fields import fields_of
+from jitr.models.surrogates.out_of_distribution import OutOfDistributionDetector
 from jitr.schemas.errors import ArtifactError, WeightsError
 
 DATA = os.environ.get("JITR_DATA")
@@ -56,7 +56,7 @@ def some(found: list, n: int) -> list:
 
 
 @cache
-def foreign() -> dict[str, list[str]]:
+def texts_of_other_sets() -> dict[str, list[str]]:
     """Questions to another assistant, sentences from film reviews, prompts of other tasks."""
     asked = rows("clinc150/all.jsonl.gz")
     reviews = [re.split(r"(?<=[.!?])\s", r["text"])[0] for r in some(rows("imdb/reviews.jsonl.gz"), 150)]
@@ -104,7 +104,7 @@ def test_of_many_classes_every_head_defers_texts_of_other_sets(head: str, weight
     fitted = taught(head, pairs, weights)
     own = accepted(fitted, [r["text"] for r in some(rows("banking77/test.jsonl.gz"), 500)], 0.95)
     assert own > 0.35
-    for name, texts in foreign().items():
+    for name, texts in texts_of_other_sets().items():
         assert accepted(fitted, texts, 0.95) < own / 4, name
 
 
@@ -113,11 +113,11 @@ def test_of_two_classes_it_does_so_though_its_gate_is_sure_of_them(head: str, we
     known, new = rows("banking77/train.jsonl.gz"), rows("banking77/test.jsonl.gz")
     pairs = [(r["text"], "card" if "card" in r["label"] else "other") for r in some(known, 1000)]
     fitted = taught(head, pairs, weights)
-    blind = replace(fitted, model=replace(fitted.model, familiar=None))
+    blind = replace(fitted, model=replace(fitted.model, detector=None))
     texts = [r["text"] for r in some(new, 500)]
     own = accepted(fitted, texts, 0.95)
     assert own > accepted(blind, texts, 0.95) - 0.02
-    for name, others in foreign().items():
+    for name, others in texts_of_other_sets().items():
         assert accepted(blind, others, 0.95) > 0.8 * own, name
         assert accepted(fitted, others, 0.95) < own / 2, name
 
@@ -129,39 +129,41 @@ def views(n: int, where: int, seed: int = 0) -> NDArray[np.float32]:
     return np.asarray(made / np.linalg.norm(made, axis=2, keepdims=True), np.float32)
 
 
-def test_hardly_any_row_is_foreign_without_itself_and_whatever_lies_elsewhere_is() -> None:
-    familiar, out = Familiar.fit(Encoded(None, views(600, 0)), np.arange(600), 0)
-    assert familiar is not None and 0 < out.sum() <= 3
-    assert familiar.foreign(Encoded(None, views(1000, 0, seed=1))).mean() < 0.02
-    assert familiar.foreign(Encoded(None, views(200, 5))).all()
+def test_hardly_any_row_is_out_of_distribution_without_itself_and_whatever_lies_elsewhere_is() -> None:
+    detector, out = OutOfDistributionDetector.fit(Encoded(None, views(600, 0)), np.arange(600), 0)
+    assert detector is not None and 0 < out.sum() <= 3
+    assert detector.out_of_distribution(Encoded(None, views(1000, 0, seed=1))).mean() < 0.02
+    assert detector.out_of_distribution(Encoded(None, views(200, 5))).all()
 
 
 def test_near_duplicates_do_not_vouch_for_each_other() -> None:
     pairs = np.repeat(views(200, 0), 2, axis=0)
-    alone, _ = Familiar.fit(Encoded(None, pairs), np.repeat(np.arange(200), 2), 0)
-    vouched, _ = Familiar.fit(Encoded(None, pairs), np.arange(400), 0)
+    alone, _ = OutOfDistributionDetector.fit(Encoded(None, pairs), np.repeat(np.arange(200), 2), 0)
+    vouched, _ = OutOfDistributionDetector.fit(Encoded(None, pairs), np.arange(400), 0)
     assert alone is not None and vouched is not None and alone.floor < vouched.floor
 
 
 def test_nothing_is_told_apart_without_an_encoder_or_where_all_rows_are_one_group() -> None:
-    assert Familiar.fit(Encoded(None, views(50, 0)), np.zeros(50, np.int64), 0)[0] is None
+    assert OutOfDistributionDetector.fit(Encoded(None, views(50, 0)), np.zeros(50, np.int64), 0)[0] is None
     encoder = NgramEncoder.fit(["a text", "another text"])
-    familiar, out = Familiar.fit(Encoded(encoder.rows(["a text", "another text"]), None), np.arange(2), 0)
-    assert familiar is None and not out.any()
+    detector, out = OutOfDistributionDetector.fit(
+        Encoded(encoder.rows(["a text", "another text"]), None), np.arange(2), 0
+    )
+    assert detector is None and not out.any()
 
 
 def test_it_is_read_back_as_it_was_and_refused_where_it_does_not_fit(weights: Weights) -> None:
     features = Features(None, weights.encoder("minilm"))
     encoded = features.encode([f"where is card number {i}" for i in range(40)])
-    familiar, _ = Familiar.fit(encoded, np.arange(40), 0)
-    assert familiar is not None
-    arrays = familiar.arrays()
-    again = Familiar.from_arrays(arrays, features)
-    assert again is not None and again.floor == familiar.floor and (again.rows == familiar.rows).all()
-    assert Familiar.from_arrays({}, features) is None  # an artifact of before
+    detector, _ = OutOfDistributionDetector.fit(encoded, np.arange(40), 0)
+    assert detector is not None
+    arrays = detector.arrays()
+    again = OutOfDistributionDetector.from_arrays(arrays, features)
+    assert again is not None and again.floor == detector.floor and (again.rows == detector.rows).all()
+    assert OutOfDistributionDetector.from_arrays({}, features) is None  # a model without an encoder
     wrong = [{"rows": arrays["rows"][:, 1:]}, {"rows": arrays["rows"][:0]}, {"floor": np.zeros(2)}]
     for change in wrong:
         with pytest.raises(ArtifactError, match="train the surrogate again"):
-            Familiar.from_arrays(arrays | change, features)
+            OutOfDistributionDetector.from_arrays(arrays | change, features)
     with pytest.raises(ArtifactError, match="lack"):
-        Familiar.from_arrays({"rows": arrays["rows"]}, features)
+        OutOfDistributionDetector.from_arrays({"rows": arrays["rows"]}, features)

@@ -12,7 +12,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from jitr.agents.runtime.context import Context
 from jitr.agents.runtime.faust_app import Agent
-from jitr.agents.runtime.handler import IncomingEvent, Output, Place, StatefulHandler
+from jitr.agents.runtime.handler import IncomingEvent, Output, SourcePartition, StatefulHandler
 from jitr.models import lifecycle
 from jitr.schemas.authors import Author
 from jitr.schemas.events import Event
@@ -38,7 +38,7 @@ _decode = msgspec.json.Decoder(Evidence).decode
 class RouteController(StatefulHandler[Evidence]):
     """The routes of the tasks in one partition."""
 
-    def __init__(self, context: Context, place: Place) -> None:
+    def __init__(self, context: Context, place: SourcePartition) -> None:
         super().__init__()
         self._context = context
         self._place = place

@@ -36,10 +36,10 @@ _LEARN_SHARE = 1 / 32
 def detect(context: Context) -> Agent[Call]:
     """Make the agent."""
     limiter = Limiter(context.settings.worker.unmatched_per_s)
-    return Agent("detect", (context.topics.calls,), lambda place: Detector(context, limiter), batch=2000)
+    return Agent("detect", (context.topics.calls,), lambda place: Detect(context, limiter), batch=2000)
 
 
-class Detector(Handler[Call]):
+class Detect(Handler[Call]):
     """Matches calls against the tasks that are known now."""
 
     def __init__(self, context: Context, limiter: Limiter) -> None:

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from jitr.agents.runtime.context import Context
 from jitr.agents.runtime.faust_app import Agent
-from jitr.agents.runtime.handler import Handler, IncomingEvent, Output, Place
+from jitr.agents.runtime.handler import Handler, IncomingEvent, Output, SourcePartition
 from jitr.router.table import RouteTable
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.events import Event
@@ -43,7 +43,7 @@ def redis_sink(context: Context, table: RouteTable) -> Agent[Route | Task]:
 class RedisSink(Handler[Route | Task]):
     """Applies the rows of one partition."""
 
-    def __init__(self, context: Context, table: RouteTable, place: Place) -> None:
+    def __init__(self, context: Context, table: RouteTable, place: SourcePartition) -> None:
         super().__init__()
         self._table = table
         self._reads_tasks = place.topic == context.topics.tasks.name

@@ -17,7 +17,7 @@ from mode.utils.logging import get_logger
 from redis.asyncio import Redis
 
 from jitr.agents.auditing.audit import audit
-from jitr.agents.auditing.scoring import Scorer
+from jitr.agents.auditing.scoring import AuditScorer
 from jitr.agents.collecting.collect import collect
 from jitr.agents.control import control
 from jitr.agents.detect import detect
@@ -96,7 +96,7 @@ class Worker:
             kafka, topics.trainings.name, Training, lambda t: t.task, lambda t: t.labels
         )
         self.port = 0
-        self._scorer = Scorer()
+        self._scorer = AuditScorer()
         self._redis: Redis | None = None
         self._runner: web.AppRunner | None = None
         self.loops = Loops()

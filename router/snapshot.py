@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.router.flush import covers, overlay, token
 from jitr.router.reasons import Reason
-from jitr.router.scoring.artifacts import Refusal, Shelf, Surrogate
+from jitr.router.scoring.artifacts import ArtifactRefusal, ArtifactStore, RemoteSurrogate
 from jitr.router.scoring.fetch import local_path
 from jitr.router.scoring.scorers import Scorers
 from jitr.router.servers.redis import connect, why
@@ -39,7 +39,7 @@ class Live:
     """One route as it can be served: with its surrogate in memory, or with why there is none."""
 
     route: Route
-    surrogate: Surrogate | None
+    surrogate: RemoteSurrogate | None
     reason: Reason
     threshold: float = 1.0
 
@@ -108,7 +108,7 @@ class Snapshot:
         root = local_path(settings.state.root) or Path(".jitr/state")
         self.loops: Final = Loops()
         self.scorers: Final = scorers or Scorers(settings.gateway.scorers)
-        self._shelf: Final = Shelf(
+        self._store: Final = ArtifactStore(
             root / "fetched",
             self._rebuild_all,
             self.scorers,
@@ -182,7 +182,7 @@ class Snapshot:
     async def stop(self) -> None:
         """Follow no longer."""
         await self.loops.stop(FOLLOWER)
-        await self._shelf.close()
+        await self._store.close()
         if self._owned:
             await self.redis.aclose()
 
@@ -220,7 +220,7 @@ class Snapshot:
                 await self._reload(state)
             state.checked_at = asked_at
         # refused artifacts that are due are tried again
-        self._shelf.want(self._named())
+        self._store.want(self._named())
 
     def _grace_ended(self, state: _Tenant) -> bool:
         return state.before_flush is not None and self._clock() - state.flushed_at > state.lease_s
@@ -243,7 +243,7 @@ class Snapshot:
         if matcher is None:
             matcher = await asyncio.to_thread(Matcher, tuple(rows.tasks.values()))
         state.rows, state.matched = rows, matched
-        self._shelf.want(self._named())
+        self._store.want(self._named())
         self._build(state, matcher)
 
     def _rebuild_all(self) -> None:
@@ -264,8 +264,8 @@ class Snapshot:
         target = route.target.version if isinstance(route.target, SurrogateTarget) else None
         if ref is None or ref.proof is None or (route.state != "hold" and target != ref.version):
             return Live(route, None, Reason.NO_SURROGATE)
-        found = self._shelf.find(ref)
-        if isinstance(found, Refusal):
+        found = self._store.find(ref)
+        if isinstance(found, ArtifactRefusal):
             if found.reason is Reason.ARTIFACT_LOADING and before is not None and _may_stay(before, route):
                 return before
             return Live(route, None, found.reason)

@@ -11,8 +11,8 @@ from contextlib import suppress
 
 import msgspec
 
-from jitr.agents.auditing.scoring import Scorer
-from jitr.agents.auditing.watch import Scored, Watch, WatchState
+from jitr.agents.auditing.scoring import AuditScorer
+from jitr.agents.auditing.watch import AuditWatch, Scored, WatchState
 from jitr.agents.runtime.context import Context
 from jitr.agents.runtime.faust_app import Agent
 from jitr.agents.runtime.handler import IncomingEvent, Output, StatefulHandler
@@ -26,7 +26,7 @@ from jitr.schemas.tasks import TaskCall
 _LAG_S = 5.0
 
 
-def audit(context: Context, scorer: Scorer) -> Agent[TaskCall]:
+def audit(context: Context, scorer: AuditScorer) -> Agent[TaskCall]:
     """Make the agent."""
     source = context.topics.task_calls
     return Agent("audit", (source,), lambda place: Audit(context, scorer), batch=500, linger_s=0.0)
@@ -35,11 +35,11 @@ def audit(context: Context, scorer: Scorer) -> Agent[TaskCall]:
 class Audit(StatefulHandler[TaskCall]):
     """The watches over the tasks in one partition."""
 
-    def __init__(self, context: Context, scorer: Scorer) -> None:
+    def __init__(self, context: Context, scorer: AuditScorer) -> None:
         super().__init__()
         self._context = context
         self._scorer = scorer
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, AuditWatch] = {}
 
     def read(self, event: Event) -> TaskCall:
         """Decode a task call."""
@@ -117,15 +117,15 @@ class Audit(StatefulHandler[TaskCall]):
         saved = msgspec.msgpack.decode(state, type=dict[str, tuple[str, WatchState]])
         policy_of = self._context.settings.policy_of
         self._watches = {
-            task: Watch(tenant, task, policy_of(tenant, task), watch)
+            task: AuditWatch(tenant, task, policy_of(tenant, task), watch)
             for task, (tenant, watch) in saved.items()
         }
 
-    def _watch(self, call: TaskCall) -> Watch:
+    def _watch(self, call: TaskCall) -> AuditWatch:
         watch = self._watches.get(call.task)
         if watch is None:
             policy = self._context.settings.policy_of(call.tenant, call.task)
-            watch = self._watches[call.task] = Watch(call.tenant, call.task, policy)
+            watch = self._watches[call.task] = AuditWatch(call.tenant, call.task, policy)
         return watch
 
     def _output(self, evidence: Evidence) -> Output:

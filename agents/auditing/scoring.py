@@ -23,7 +23,7 @@ _LOAD_S = 300.0
 _TEXT_S = 2.0
 
 
-class Scorer:
+class AuditScorer:
     """Answers of surrogates, from a process that is started when it is first needed.
 
     Surrogates take turns, so that the one that ends or hangs the process is known.

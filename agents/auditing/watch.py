@@ -56,7 +56,7 @@ class Scored:
     text: str = ""
 
 
-class Watch:
+class AuditWatch:
     """Learns the calls of one task in order and gives evidence.
 
     Parameters

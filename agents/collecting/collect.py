@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import msgspec
 from mode.utils.logging import get_logger
 
-from jitr.agents.collecting.dataset import Dataset
+from jitr.agents.collecting.dataset import CollectedDataset
 from jitr.agents.runtime.context import Context
 from jitr.agents.runtime.faust_app import Agent
-from jitr.agents.runtime.handler import IncomingEvent, Output, Place, StatefulHandler
+from jitr.agents.runtime.handler import IncomingEvent, Output, SourcePartition, StatefulHandler
 from jitr.models import lifecycle
 from jitr.models.datasets.examples import Example
 from jitr.models.datasets.parts import GRID, cell_of, digest_of, since_of, write_parts
@@ -46,12 +46,12 @@ def collect(context: Context) -> Agent[TaskCall]:
 class Collect(StatefulHandler[TaskCall]):
     """The datasets of the tasks in one partition."""
 
-    def __init__(self, context: Context, place: Place) -> None:
+    def __init__(self, context: Context, place: SourcePartition) -> None:
         super().__init__()
         self._context = context
         self._place = place
         self._root = f"{context.settings.state.root.rstrip('/')}/{context.settings.kafka.prefix}datasets"
-        self._datasets: dict[str, tuple[str, Dataset]] = {}
+        self._datasets: dict[str, tuple[str, CollectedDataset]] = {}
         self._unwritten: dict[str, list[tuple[int, Example]]] = {}
 
     def read(self, event: Event) -> TaskCall:
@@ -69,7 +69,7 @@ class Collect(StatefulHandler[TaskCall]):
     def _keep(self, incoming: IncomingEvent[TaskCall]) -> bool:
         """Count a call; whether it brought a label."""
         call, settings = incoming.value, self._context.settings
-        _, dataset = self._datasets.setdefault(call.task, (call.tenant, Dataset()))
+        _, dataset = self._datasets.setdefault(call.task, (call.tenant, CollectedDataset()))
         answered = call.response.model if call.response is not None else ""
         priced = call.cost_usd > 0 or price_for(call.model, answered, settings.prices) is not None
         # a training is to pay by the calls that a surrogate may answer
@@ -122,7 +122,7 @@ class Collect(StatefulHandler[TaskCall]):
 
     def restore(self, state: bytes) -> None:
         """Take the datasets up again."""
-        self._datasets = msgspec.msgpack.decode(state, type=dict[str, tuple[str, Dataset]])
+        self._datasets = msgspec.msgpack.decode(state, type=dict[str, tuple[str, CollectedDataset]])
 
     def _write(self, task: str) -> None:
         rows = self._unwritten.get(task)
@@ -135,7 +135,7 @@ class Collect(StatefulHandler[TaskCall]):
         # only now: on a full disk they are written later
         del self._unwritten[task]
 
-    def _begin_anew(self, task: str, dataset: Dataset, route: Route) -> None:
+    def _begin_anew(self, task: str, dataset: CollectedDataset, route: Route) -> None:
         """A promise was broken: what the teacher said before the break teaches no more."""
         since, end = route.since_offset, self._place.end()
         if not dataset.trained_at and end is not None and since >= end:
@@ -151,7 +151,7 @@ class Collect(StatefulHandler[TaskCall]):
         dataset.begin_anew({part.url: part for part in later}, fresh, since, route.demotions)
 
     def _training(
-        self, call: TaskCall, task: Task, dataset: Dataset, route: Route | None, offset: int
+        self, call: TaskCall, task: Task, dataset: CollectedDataset, route: Route | None, offset: int
     ) -> list[Output]:
         policy = self._context.settings.policy_of(call.tenant, call.task)
         if not lifecycle.training_due(dataset.labels, dataset.trained_at, route, policy, dataset.old):
@@ -187,7 +187,9 @@ class Collect(StatefulHandler[TaskCall]):
         topic = self._context.topics.trainings.name
         return [*outputs, Output(topic, call.task, training.id, call.time, training, alone=True)]
 
-    def _withheld(self, call: TaskCall, dataset: Dataset, cause: WithheldCause | None, reason: str) -> Output:
+    def _withheld(
+        self, call: TaskCall, dataset: CollectedDataset, cause: WithheldCause | None, reason: str
+    ) -> Output:
         dataset.withheld = cause or ""
         id = f"withheld/{call.task}/{dataset.labels}/{dataset.withheld}"
         again = f"; {dataset.labels} labels, asked again at {_ASK_AGAIN:g} times as many"
@@ -202,7 +204,7 @@ class Collect(StatefulHandler[TaskCall]):
         )
         return Output(self._context.topics.evidence.name, call.task, id, call.time, evidence, alone=True)
 
-    def _tick(self, tenant: str, task: str, dataset: Dataset) -> Output:
+    def _tick(self, tenant: str, task: str, dataset: CollectedDataset) -> Output:
         dataset.ticked_at = dataset.labels
         id = f"tick/{task}/{dataset.labels}"
         noise = dataset.noise
@@ -225,7 +227,7 @@ def _in_hand(route: Route | None) -> bool:
     return bool(lifecycle.live(route) or lifecycle.on_offer(route) or lifecycle.shadowed(route))
 
 
-def _request(call: TaskCall, task: Task, dataset: Dataset, policy: Policy, offset: int) -> Training:
+def _request(call: TaskCall, task: Task, dataset: CollectedDataset, policy: Policy, offset: int) -> Training:
     """A training whose id is the digest of its data and recipe: the same is asked for once.
 
     What came before is known from the calls alone: which version is live by now depends on who was faster.

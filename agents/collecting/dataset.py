@@ -18,7 +18,7 @@ _MOST_LABELS = 300
 _MOST_TEXTS = 6
 
 
-class Dataset(msgspec.Struct):
+class CollectedDataset(msgspec.Struct):
     """The state of one task.
 
     ``labels`` counts all since the task began; ``old`` of them came before ``since_offset``, the break that

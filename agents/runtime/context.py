@@ -13,21 +13,21 @@ from jitr.schemas.tasks import Task
 from jitr.schemas.topics import Topics
 
 
-class Rows(Protocol):
+class CompactedRows(Protocol):
     """The rows of a compacted topic, as `CompactedReader` keeps them."""
 
     @property
     def revision(self) -> int: ...
 
 
-class TaskRows(Rows, Protocol):
+class TaskRows(CompactedRows, Protocol):
     """Tasks by id."""
 
     @property
     def rows(self) -> dict[str, Task]: ...
 
 
-class RouteRows(Rows, Protocol):
+class RouteRows(CompactedRows, Protocol):
     """Transitions by task id."""
 
     @property

@@ -32,7 +32,7 @@ _BASE64 = re.compile(rb'("data_base64"\s{0,8}:\s{0,8}")([A-Za-z0-9+/=]*+)(")')
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class KafkaRecord:
     """One record as Kafka gave it, and how to acknowledge it; one without a value is a tombstone.
 
     ``redaction`` is what is done to it where it is kept as a dead letter.
@@ -53,7 +53,7 @@ class Source:
 class Unpacked(Generic[T]):
     """A record with the events in it that can be read, and letters for those that cannot."""
 
-    source: Source
+    source: KafkaRecord
     events: list[IncomingEvent[T]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     _raws: list[msgspec.Raw] | None = None
@@ -66,13 +66,13 @@ class Unpacked(Generic[T]):
         return value if self._raws is None else b"[" + self._raws[index] + b"]"
 
 
-def unpack(source: Source, read: Callable[[Event], T], signing: Signing | None = None) -> Unpacked[T]:
+def unpack(source: KafkaRecord, read: Callable[[Event], T], signing: Signing | None = None) -> Unpacked[T]:
     """Decode a record event by event, and see who made each.
 
     Examples
     --------
     >>> content = b"application/cloudevents-batch+json"
-    >>> source = Source("t", 0, 7, 0.0, None, b'[{"id": "a"}, {"specversion": "1.0", "id": "b",'
+    >>> source = KafkaRecord("t", 0, 7, 0.0, None, b'[{"id": "a"}, {"specversion": "1.0", "id": "b",'
     ...     b' "source": "/", "type": "x", "data": 1}]', (("content-type", content),), lambda: None)
     >>> unpacked = unpack(source, lambda event: event.data)
     >>> [d.id for d in unpacked.events], [letter.reason for letter in unpacked.letters]
@@ -124,7 +124,7 @@ def blame(unpacked: Unpacked[T], incoming: IncomingEvent[T], error: BaseExceptio
 
 
 def letter(
-    source: Source,
+    source: KafkaRecord,
     value: bytes,
     headers: Sequence[tuple[str, bytes]],
     error: BaseException,

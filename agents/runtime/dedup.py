@@ -7,7 +7,7 @@ from hashlib import blake2b
 _DIGEST = 8
 
 
-class Seen:
+class SeenIds:
     """The last ids, each as a digest of 8 bytes.
 
     Parameters
@@ -19,8 +19,8 @@ class Seen:
 
     Examples
     --------
-    >>> seen = Seen(2)
-    >>> [seen.add(id) for id in "aab"], [Seen(2, seen.save()).add(id) for id in "b"]
+    >>> seen = SeenIds(2)
+    >>> [seen.add(id) for id in "aab"], [SeenIds(2, seen.save()).add(id) for id in "b"]
     ([True, False, True], [False])
     >>> seen.add("c"), seen.add("a")
     (True, True)

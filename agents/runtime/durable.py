@@ -15,11 +15,11 @@ from typing import Generic, TypeVar
 from mode.utils.logging import get_logger
 
 from jitr.agents.runtime.decode import Unpacked, outgoing
-from jitr.agents.runtime.dedup import Seen
-from jitr.agents.runtime.handler import Handler, IncomingEvent, Output, Place, StatefulHandler
+from jitr.agents.runtime.dedup import SeenIds
+from jitr.agents.runtime.handler import Handler, IncomingEvent, Output, SourcePartition, StatefulHandler
 from jitr.agents.runtime.metrics import Metrics
 from jitr.agents.runtime.producer import Send, pack, send_all
-from jitr.agents.runtime.snapshot_store import LostError, Outgoing, Snapshot, SnapshotStore
+from jitr.agents.runtime.snapshot_store import LostError, Outgoing, SnapshotStore, StateSnapshot
 from jitr.schemas.deadletters import DeadLetter
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.signing import Signing
@@ -47,7 +47,7 @@ class DurableSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedCheckpoint:
     """What a checkpoint writes and sends: records for Kafka, and the state where there is one."""
 
     packed: list[Outgoing]
@@ -79,8 +79,8 @@ class Durable(Generic[T]):
 
     def __init__(
         self,
-        place: Place,
-        make: Callable[[Place], Handler[T]],
+        place: SourcePartition,
+        make: Callable[[SourcePartition], Handler[T]],
         send: Send,
         settings: DurableSettings,
         metrics: Metrics,
@@ -99,7 +99,7 @@ class Durable(Generic[T]):
         self._metrics = metrics
         self._store = SnapshotStore(f"{settings.state_url}/{place.topic}/p{place.partition:05d}")
         self._sequence = 0
-        self._seen = Seen(SEEN)
+        self._seen = SeenIds(SEEN)
         self._outputs: list[Output] = []
 
     @property
@@ -180,7 +180,7 @@ class Durable(Generic[T]):
         if self.may_ack:
             unpacked.source.ack()
 
-    def encode(self) -> Encoded:
+    def encode(self) -> EncodedCheckpoint:
         """Encode what a checkpoint writes and sends.
 
         Raises
@@ -194,7 +194,7 @@ class Durable(Generic[T]):
         packed += [outgoing(dead, self._settings.dead_letters) for u in self.pending for dead in u.letters]
         started = time.monotonic()
         state = self.handler.snapshot() if isinstance(self.handler, StatefulHandler) else None
-        return Encoded(packed, state, time.monotonic() - started)
+        return EncodedCheckpoint(packed, state, time.monotonic() - started)
 
     def keep(self) -> None:
         """Raise `LostError` if another has taken the state up.
@@ -204,7 +204,7 @@ class Durable(Generic[T]):
         if self.stateful and not self._store.held():
             raise LostError(f"another worker has claimed {self._place.topic}/{self._place.partition}")
 
-    async def commit(self, encoded: Encoded) -> None:
+    async def commit(self, encoded: EncodedCheckpoint) -> None:
         """Make everything since the last time durable, then acknowledge it.
 
         Raises
@@ -216,7 +216,7 @@ class Durable(Generic[T]):
         if encoded.state is not None:
             self._sequence += 1
             self._store.write(
-                Snapshot(self.position, self._sequence, self._seen.save(), encoded.state, encoded.packed)
+                StateSnapshot(self.position, self._sequence, self._seen.save(), encoded.state, encoded.packed)
             )
         took_s = encoded.took_s + time.monotonic() - started
         too_large = await send_all(encoded.packed, self._send, self._settings.dead_letters)
@@ -252,11 +252,11 @@ class Durable(Generic[T]):
                 continue
             self.handler = handler
             self.position, self._sequence = found.position, found.sequence
-            self._seen = Seen(SEEN, found.seen)
+            self._seen = SeenIds(SEEN, found.seen)
             return found.outbox
         return []
 
-    async def _is_of_older_topic(self, found: Snapshot) -> bool:
+    async def _is_of_older_topic(self, found: StateSnapshot) -> bool:
         """Whether a snapshot includes what this topic does not hold; asked after it was read."""
         end = self._place.end()
         if end is None or found.position >= end:

@@ -21,8 +21,8 @@ from faust.types import TP
 from mode.utils.logging import get_logger
 
 from jitr.agents.runtime.consumer import Consumer
-from jitr.agents.runtime.decode import Source
-from jitr.agents.runtime.handler import Handler, Place
+from jitr.agents.runtime.decode import KafkaRecord
+from jitr.agents.runtime.handler import Handler, SourcePartition
 from jitr.agents.runtime.metrics import Metrics
 from jitr.agents.runtime.partition import PartitionProcessor, ProcessorSettings
 from jitr.models.redaction.redaction import Redaction
@@ -53,7 +53,7 @@ class Agent(Generic[T]):
 
     name: str
     sources: tuple[Topic, ...]
-    make: Callable[[Place], Handler[T]]
+    make: Callable[[SourcePartition], Handler[T]]
     batch: int = 1000
     batch_s: float = 0.02
     idle_s: float = 1.0
@@ -154,7 +154,9 @@ class FaustRunner(Generic[T]):
         if processor is None:
             agent = self.agent
             processor = self.processors[tp] = PartitionProcessor(
-                Place(tp.topic, tp.partition, lambda: self._end_offset(tp), lambda: self._ask_end(tp)),
+                SourcePartition(
+                    tp.topic, tp.partition, lambda: self._end_offset(tp), lambda: self._ask_end(tp)
+                ),
                 agent.make,
                 self.send,
                 ProcessorSettings(
@@ -287,11 +289,11 @@ def _credentials(kafka: KafkaSettings) -> faust.auth.Credentials | None:
     return faust.SSLCredentials(context) if kafka.tls else None
 
 
-def _source(message: Any, ack: Callable[[], object], redaction: Redaction) -> Source:
+def _source(message: Any, ack: Callable[[], object], redaction: Redaction) -> KafkaRecord:
     headers = message.headers or ()
     if isinstance(headers, dict):
         headers = headers.items()
-    return Source(
+    return KafkaRecord(
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,

@@ -56,7 +56,7 @@ async def _nobody() -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourcePartition:
     """The source partition that a handler is for.
 
     ``end`` gives its end as far as it is known, ``ask_end`` asks Kafka for it.

@@ -16,9 +16,9 @@ from typing import Any, Generic, TypeVar
 from mode.utils.logging import get_logger
 
 from jitr.agents.runtime.crash_markers import CrashMarker
-from jitr.agents.runtime.decode import Source, Unpacked, unpack
+from jitr.agents.runtime.decode import KafkaRecord, Unpacked, unpack
 from jitr.agents.runtime.durable import Durable, DurableSettings
-from jitr.agents.runtime.handler import Handler, Place
+from jitr.agents.runtime.handler import Handler, SourcePartition
 from jitr.agents.runtime.metrics import Metrics
 from jitr.agents.runtime.poison import PoisonFilter
 from jitr.agents.runtime.producer import Send
@@ -55,7 +55,7 @@ class PartitionProcessor(Generic[T]):
 
     Parameters
     ----------
-    place : Place
+    place : SourcePartition
         A snapshot beyond its end is of an older topic of that name.
     make : callable
         Gives a fresh handler.
@@ -67,8 +67,8 @@ class PartitionProcessor(Generic[T]):
 
     def __init__(
         self,
-        place: Place,
-        make: Callable[[Place], Handler[T]],
+        place: SourcePartition,
+        make: Callable[[SourcePartition], Handler[T]],
         send: Send,
         settings: ProcessorSettings,
         metrics: Metrics,
@@ -79,11 +79,11 @@ class PartitionProcessor(Generic[T]):
         self.queued_bytes = 0
         self.waits_for = ""
         self._metrics = metrics
-        self._queue: asyncio.Queue[Source | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[KafkaRecord | None] = asyncio.Queue()
         self._finishing = False
         self._key = f"{place.topic}/{place.partition}"
 
-    def put(self, source: Source) -> None:
+    def put(self, source: KafkaRecord) -> None:
         """Queue a record."""
         self.queued_bytes += len(source.value or b"")
         self._queue.put_nowait(source)
@@ -100,7 +100,7 @@ class PartitionProcessor(Generic[T]):
 
     async def run(self) -> None:
         """Work until told to finish, cancelled, or without the state, which another has taken up."""
-        batch: list[Source] = []
+        batch: list[KafkaRecord] = []
         if not self.durable.stateful:
             # nothing is left from before: there is nothing to do until something comes
             first = await self._queue.get()
@@ -122,7 +122,7 @@ class PartitionProcessor(Generic[T]):
         else:
             marker.close()
 
-    async def _work(self, batch: list[Source], poison_filter: PoisonFilter[T]) -> None:
+    async def _work(self, batch: list[KafkaRecord], poison_filter: PoisonFilter[T]) -> None:
         durable = self.durable
         while not self._finishing:
             if batch:
@@ -138,7 +138,7 @@ class PartitionProcessor(Generic[T]):
         if durable.pending:
             await poison_filter.checkpoint()
 
-    async def _next(self) -> list[Source]:
+    async def _next(self) -> list[KafkaRecord]:
         durable = self.durable
         if durable.pending:
             wait_s: float | None = max(0.001, min(self.settings.idle_s, durable.due - time.monotonic()))
@@ -150,7 +150,7 @@ class PartitionProcessor(Generic[T]):
             return []
         return [] if source is None else [source]
 
-    async def _fill(self, batch: list[Source]) -> list[Unpacked[T]]:
+    async def _fill(self, batch: list[KafkaRecord]) -> list[Unpacked[T]]:
         """Unpack records until there are events enough or the first has waited long enough."""
         deadline = time.monotonic() + self.settings.linger_s
         unpacked = [self._unpack(source) for source in batch]
@@ -161,7 +161,7 @@ class PartitionProcessor(Generic[T]):
                 if left <= 0:
                     break
                 try:
-                    source: Source | None = await asyncio.wait_for(self._queue.get(), left)
+                    source: KafkaRecord | None = await asyncio.wait_for(self._queue.get(), left)
                 except TimeoutError:
                     break
             else:
@@ -173,7 +173,7 @@ class PartitionProcessor(Generic[T]):
             await asyncio.sleep(0)  # a hostile record takes a second, and Kafka's heartbeats must go on
         return unpacked
 
-    def _unpack(self, source: Source) -> Unpacked[T]:
+    def _unpack(self, source: KafkaRecord) -> Unpacked[T]:
         self.queued_bytes -= len(source.value or b"")
         if source.value is None:
             self._metrics.event(self.settings.agent, "tombstone")

@@ -13,7 +13,7 @@ from mode.utils.logging import get_logger
 
 from jitr.agents.runtime.crash_markers import CrashMarker
 from jitr.agents.runtime.decode import Unpacked, blame
-from jitr.agents.runtime.durable import Durable, Encoded
+from jitr.agents.runtime.durable import Durable, EncodedCheckpoint
 from jitr.agents.runtime.handler import IncomingEvent
 from jitr.schemas.errors import JitrError, UnavailableError
 
@@ -126,13 +126,13 @@ class PoisonFilter(Generic[T]):
             log.warning("%s: what was good before fails now: %r", self._agent, error)
             await self._purge(good)
 
-    async def _purge(self, more: Sequence[tuple[Unpacked[T], IncomingEvent[T]]]) -> Encoded:
+    async def _purge(self, more: Sequence[tuple[Unpacked[T], IncomingEvent[T]]]) -> EncodedCheckpoint:
         """Bury events until all others, done again from the last snapshot, can be encoded."""
         while True:
             events = [(u, d) for u in self._durable.pending for d in u.events]
             events += [(u, d) for u, d in more if d in u.events]
             found = await self._tried([d for _, d in events])
-            if isinstance(found, Encoded):
+            if isinstance(found, EncodedCheckpoint):
                 return found
             if not events:
                 raise found
@@ -141,13 +141,13 @@ class PoisonFilter(Generic[T]):
             while unsound - sound > 1:
                 middle = (sound + unsound) // 2
                 tried = await self._tried([d for _, d in events[:middle]])
-                if isinstance(tried, Encoded):
+                if isinstance(tried, EncodedCheckpoint):
                     sound = middle
                 else:
                     unsound, found = middle, tried
             self._bury(*events[unsound - 1], found)
 
-    async def _tried(self, events: Sequence[IncomingEvent[T]]) -> Encoded | Exception:
+    async def _tried(self, events: Sequence[IncomingEvent[T]]) -> EncodedCheckpoint | Exception:
         try:
             await self._durable.replay(events)
             return self._durable.encode()

@@ -34,7 +34,7 @@ class Outgoing(msgspec.Struct, frozen=True, array_like=True):
     headers: list[tuple[str, bytes]]
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+class StateSnapshot(msgspec.Struct, frozen=True):
     """What a partition processor must know to go on.
 
     ``position`` is the last source offset that ``state`` includes, ``sequence`` counts the snapshots,
@@ -64,14 +64,14 @@ class SnapshotStore:
     >>> store.latest() is None
     True
     >>> for position in (7, 12, 9):
-    ...     store.write(Snapshot(position, 0, b"", b"state", []))
+    ...     store.write(StateSnapshot(position, 0, b"", b"state", []))
     >>> store.latest().position
     12
     >>> other = SnapshotStore("memory://doc/snapshots")
     >>> other.claim()
     >>> store.held(), other.held()
     (False, True)
-    >>> store.write(Snapshot(20, 0, b"", b"late", []))
+    >>> store.write(StateSnapshot(20, 0, b"", b"late", []))
     Traceback (most recent call last):
     jitr.agents.runtime.snapshot_store.LostError: another worker has claimed memory://doc/snapshots
     >>> other.latest().position
@@ -99,7 +99,7 @@ class SnapshotStore:
         """Whether nobody has claimed it after us."""
         return max((_owner(name) for name in self._names()), default="") <= self._owner
 
-    def write(self, snapshot: Snapshot) -> None:
+    def write(self, snapshot: StateSnapshot) -> None:
         """Write aside, rename, and drop those that are too old to be wanted.
 
         Raises
@@ -127,17 +127,17 @@ class SnapshotStore:
         for old in _snapshots(names)[:-KEPT]:
             self._remove(old)
 
-    def snapshots(self) -> Iterator[Snapshot]:
+    def snapshots(self) -> Iterator[StateSnapshot]:
         """The snapshots that can be read, from the one that includes most."""
         for name in reversed(_snapshots(self._names())):
             try:
                 with self._fs.open(name, "rb") as file:
-                    found = msgspec.msgpack.decode(file.read(), type=Snapshot)
+                    found = msgspec.msgpack.decode(file.read(), type=StateSnapshot)
             except (ValueError, RecursionError, FileNotFoundError):
                 continue
             yield found
 
-    def latest(self) -> Snapshot | None:
+    def latest(self) -> StateSnapshot | None:
         """The snapshot that includes most, None where there is none."""
         return next(self.snapshots(), None)
 

@@ -28,7 +28,7 @@ _POLL_S = 0.2
 _MOST_FEATURES_MB = 64.0  # of a task, on disk: about 8,000 texts by one encoder
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class TrainingOutcome(msgspec.Struct, frozen=True):
     """What the child says in the end."""
 
     surrogate: SurrogateRef | None
@@ -72,7 +72,7 @@ async def run_training(training: Training, root: str, memory_mb: int) -> Trained
                 child.kill()
                 break
             await asyncio.sleep(_POLL_S)
-        outcome = Outcome(None, killed, used.cpu_s) if killed else _receive(ours, child, used)
+        outcome = TrainingOutcome(None, killed, used.cpu_s) if killed else _receive(ours, child, used)
     except psutil.NoSuchProcess:
         outcome = _receive(ours, child, used)
     finally:
@@ -113,17 +113,17 @@ class _Usage:
             self.cpu_s = max(self.cpu_s, times.user + times.system)
 
 
-def _receive(ours: Connection, child: Any, used: _Usage) -> Outcome:
+def _receive(ours: Connection, child: Any, used: _Usage) -> TrainingOutcome:
     try:
         if ours.poll():
-            return msgspec.json.decode(ours.recv_bytes(), type=Outcome)
+            return msgspec.json.decode(ours.recv_bytes(), type=TrainingOutcome)
     except EOFError:
         pass
     child.join(1.0)
-    return Outcome(None, f"its process ended with exit code {child.exitcode}", used.cpu_s)
+    return TrainingOutcome(None, f"its process ended with exit code {child.exitcode}", used.cpu_s)
 
 
-def _evidence(training: Training, outcome: Outcome) -> Trained | TrainingFailed:
+def _evidence(training: Training, outcome: TrainingOutcome) -> Trained | TrainingFailed:
     who = {"tenant": training.tenant, "task": training.task, "training": training.id}
     ref = outcome.surrogate
     # one that was found trained was paid for by a worker that may have died before it could say so
@@ -160,7 +160,7 @@ def _child(theirs: Connection, training: bytes, root: str) -> None:
     except Exception as error:
         surrogate, reason = None, f"{type(error).__name__}: {error}"
     times = os.times()
-    theirs.send_bytes(msgspec.json.encode(Outcome(surrogate, reason, times.user + times.system)))
+    theirs.send_bytes(msgspec.json.encode(TrainingOutcome(surrogate, reason, times.user + times.system)))
     theirs.close()
 
 

@@ -24,7 +24,7 @@ from jitr.router.callers.accepted import Accepted
 from jitr.router.callers.bills import bill_usd
 from jitr.router.callers.credentials import identity, instead, keys_in, tenant_of
 from jitr.router.callers.keyring import Keyring, named
-from jitr.router.callers.limits import Limits
+from jitr.router.callers.limits import CallerLimits
 from jitr.router.http.upstream import UpstreamAnswer
 from jitr.router.supervisor import Loops
 from jitr.schemas.keys import GatewayKey
@@ -171,7 +171,7 @@ class Callers:
     ) -> None:
         gateway = settings.gateway
         self.accepted: Final = Accepted(gateway.accepted_s)
-        self.limits: Final = Limits(now)
+        self.limits: Final = CallerLimits(now)
         self.prices: Final = dict(settings.prices)
         self.upstream_key: Final = (gateway.upstream_key_header, gateway.upstream_key)
         self._own_keys: Final = gateway.callers == "keys"

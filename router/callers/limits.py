@@ -24,7 +24,7 @@ class _Count:
     new_usd: float = 0.0
 
 
-class Limits:
+class CallerLimits:
     """Counts what keys use here, and learns what they use at other gateways.
 
     Between two exchanges with the others (twice a second) each gateway knows its own requests only, so that a
@@ -38,7 +38,7 @@ class Limits:
 
     Examples
     --------
-    >>> limits = Limits(lambda: 120.0)
+    >>> limits = CallerLimits(lambda: 120.0)
     >>> bounded = GatewayKey(id="k", tenant="t", digest="", requests_per_min=2, usd_per_day=0.5)
     >>> [limits.take(bounded) for _ in range(3)]
     [None, None, ('requests_per_min', 90)]

@@ -17,8 +17,8 @@ import msgspec
 from jitr.models.redaction.redaction import Redaction
 from jitr.router.publishing.drops import Drop
 from jitr.router.publishing.link import RECORD_BYTES, RETRY_S, KafkaLink, Sent
-from jitr.router.publishing.outlet import Outlet
 from jitr.router.publishing.packing import encoded, is_call, weight
+from jitr.router.publishing.publish_health import PublishHealth
 from jitr.router.publishing.spool import Spool
 from jitr.router.scoring.fetch import local_path
 from jitr.router.supervisor import Loops
@@ -95,7 +95,7 @@ class EventStream:
         self._stopping = False
         self._stopped = False
         self._link: Final = KafkaLink(settings, settings.topics.calls.name)
-        self._outlet: Final = Outlet(clock)
+        self._health: Final = PublishHealth(clock)
         self._spool: Spool | None = None
         self._refusal: Drop | None = None
         self._spool_tried_at = float("-inf")
@@ -127,13 +127,13 @@ class EventStream:
 
     @property
     def keeping(self) -> bool:
-        """Whether calls find a place: Kafka or the disk takes them, and none was lost of late (`Outlet`)."""
+        """Whether calls find a place: Kafka or the disk takes them, none was lost: see `PublishHealth`."""
         if not self.loops.alive(PUMP):
-            self._outlet.lost()
+            self._health.lost()
         oldest = self._hand_since
         if oldest is None and self._queue:
             oldest = self._queue[0][3]
-        return self._outlet.open(oldest)
+        return self._health.open(oldest)
 
     def state(self) -> dict[str, Any]:
         """How publishing fares, for people: what Kafka and the spool say, and what waits."""
@@ -204,7 +204,7 @@ class EventStream:
     def _drop(self, why: Drop, calls: int = 1) -> bool:
         self.dropped[why] += calls
         if why.is_outage:
-            self._outlet.lost()
+            self._health.lost()
         return False
 
     async def _keep_link(self) -> None:

@@ -14,7 +14,7 @@ from jitr.router.reasons import Reason
 from jitr.router.scoring.batches import Held
 from jitr.router.scoring.fetch import folder_of
 from jitr.router.scoring.frames import Said
-from jitr.router.scoring.place import CrashError
+from jitr.router.scoring.scorer_slot import CrashError
 from jitr.router.scoring.scorers import LoadingError, Scorers
 from jitr.router.supervisor import Loops
 from jitr.schemas.errors import ArtifactError
@@ -30,7 +30,7 @@ RESIDENT_S: Final = 2.0
 IDLE_S: Final = 60.0
 
 
-class Surrogate(Protocol):
+class RemoteSurrogate(Protocol):
     """What answers one task in the teacher's place; it runs elsewhere, and never holds up the event loop."""
 
     def ask(self, text: str, deadline_s: float | None = None, /) -> Future[Said]:
@@ -44,7 +44,7 @@ class Surrogate(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ArtifactRefusal:
     """Why a surrogate is not in use."""
 
     reason: Reason
@@ -52,16 +52,16 @@ class Refusal:
     retry_at: float = float("inf")
 
 
-class Shelved:
-    """One surrogate of the shelf: in memory, or loaded again when it is asked for."""
+class StoredArtifact:
+    """One surrogate of the store: in memory, or loaded again when it is asked for."""
 
-    def __init__(self, ref: SurrogateRef, shelf: Shelf) -> None:
+    def __init__(self, ref: SurrogateRef, store: ArtifactStore) -> None:
         self.ref = ref
         self.held: Held | None = None
-        self.refusal: Refusal | None = Refusal(Reason.ARTIFACT_LOADING)
+        self.refusal: ArtifactRefusal | None = ArtifactRefusal(Reason.ARTIFACT_LOADING)
         self.task: asyncio.Task[None] | None = None
         self.loaded_at = 0.0
-        self._shelf: Final = shelf
+        self._store: Final = store
 
     @property
     def used(self) -> float:
@@ -69,14 +69,14 @@ class Shelved:
         return self.held.used if self.held else 0.0
 
     def ask(self, text: str, deadline_s: float | None = None) -> Future[Said]:
-        """Begin an answer; see `Surrogate`."""
+        """Begin an answer; see `RemoteSurrogate`."""
         if self.held is None:
-            self._shelf.demand(self)
+            self._store.demand(self)
             raise LoadingError
-        return self._shelf.scorers.submit(self.held, text, deadline_s)
+        return self._store.scorers.submit(self.held, text, deadline_s)
 
 
-class Shelf:
+class ArtifactStore:
     """The surrogates that routes name, by digest.
 
     All are loaded that fit into memory; one that does not takes, when it is asked for, the place of those
@@ -104,7 +104,7 @@ class Shelf:
         self._cache: Final = cache
         self._changed: Final = changed
         self._room_mb: Final = room_mb
-        self._entries: dict[str, Shelved] = {}
+        self._entries: dict[str, StoredArtifact] = {}
         self._is_full = False
         self.scorers.refused = self._crashed
 
@@ -118,7 +118,7 @@ class Shelf:
         for digest, ref in wanted.items():
             entry = self._entries.get(digest)
             if entry is None:
-                entry = self._entries[digest] = Shelved(ref, self)
+                entry = self._entries[digest] = StoredArtifact(ref, self)
                 if self._is_full:
                     entry.refusal = None
                 else:
@@ -127,14 +127,14 @@ class Shelf:
                 entry.ref = ref  # it may have been mended, or lie somewhere else now
                 self._begin(entry)
 
-    def find(self, ref: SurrogateRef) -> Shelved | Refusal:
+    def find(self, ref: SurrogateRef) -> StoredArtifact | ArtifactRefusal:
         """The surrogate, or why it is not in use."""
         entry = self._entries.get(ref.digest)
         if entry is None:
-            return Refusal(Reason.ARTIFACT_LOADING)
+            return ArtifactRefusal(Reason.ARTIFACT_LOADING)
         return entry.refusal or entry
 
-    def demand(self, entry: Shelved) -> None:
+    def demand(self, entry: StoredArtifact) -> None:
         """Load a surrogate that was let go for others."""
         if self._entries.get(entry.ref.digest) is not entry or entry.task is not None:
             return
@@ -152,18 +152,18 @@ class Shelf:
         self._entries.clear()
         await self.scorers.close()
 
-    def _begin(self, entry: Shelved, demanded: bool = False) -> None:
+    def _begin(self, entry: StoredArtifact, demanded: bool = False) -> None:
         if entry.task is None:
             entry.task = self._loops.once("artifact", self._bring(entry, demanded))
 
-    def _let_go(self, entry: Shelved) -> None:
+    def _let_go(self, entry: StoredArtifact) -> None:
         if entry.task is not None:
             entry.task.cancel()
         if entry.held is not None:
             self.scorers.drop(entry.held)
             entry.held = None
 
-    async def _bring(self, entry: Shelved, demanded: bool) -> None:
+    async def _bring(self, entry: StoredArtifact, demanded: bool) -> None:
         ref, loop = entry.ref, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(FETCH_S):
@@ -172,21 +172,21 @@ class Shelf:
             entry.loaded_at = loop.time()
             entry.refusal = self._make_room(entry, demanded)
         except CrashError as error:
-            entry.refusal = Refusal(Reason.ARTIFACT_REFUSED, str(error), loop.time() + CRASHED_S)
+            entry.refusal = ArtifactRefusal(Reason.ARTIFACT_REFUSED, str(error), loop.time() + CRASHED_S)
         except ArtifactError as error:
-            entry.refusal = Refusal(Reason.ARTIFACT_REFUSED, str(error), loop.time() + CRASHED_S)
+            entry.refusal = ArtifactRefusal(Reason.ARTIFACT_REFUSED, str(error), loop.time() + CRASHED_S)
         except Exception as error:  # whatever is wrong with it, the teacher answers
             detail = f"{type(error).__name__}: {error}"
-            entry.refusal = Refusal(Reason.ARTIFACT_MISSING, detail, loop.time() + RETRY_S)
+            entry.refusal = ArtifactRefusal(Reason.ARTIFACT_MISSING, detail, loop.time() + RETRY_S)
         finally:
             entry.task = None
         self._tell(entry)
 
-    def _make_room(self, entry: Shelved, demanded: bool) -> Refusal | None:
+    def _make_room(self, entry: StoredArtifact, demanded: bool) -> ArtifactRefusal | None:
         """Let others go, or itself, until what is held fits; a refusal where it would not fit alone."""
         if (alone_mb := _ram_mb([entry])) > self._room_mb:
             self._let_go_held(entry)
-            return Refusal(
+            return ArtifactRefusal(
                 Reason.ARTIFACT_REFUSED,
                 f"it takes {alone_mb:.0f} MB, gateway.surrogates_mb allows {self._room_mb:.0f}; raise it",
             )
@@ -201,7 +201,7 @@ class Shelf:
                 self._let_go_held(oldest)
         return None
 
-    def _let_go_held(self, entry: Shelved) -> None:
+    def _let_go_held(self, entry: StoredArtifact) -> None:
         if entry.held is not None:
             log.warning("surrogate %s makes room for others; see gateway.surrogates_mb", entry.ref.version)
             self.scorers.drop(entry.held)
@@ -212,17 +212,17 @@ class Shelf:
             if entry.held is held:
                 entry.held = None
                 retry_at = asyncio.get_running_loop().time() + CRASHED_S
-                entry.refusal = Refusal(Reason.ARTIFACT_REFUSED, str(error), retry_at)
+                entry.refusal = ArtifactRefusal(Reason.ARTIFACT_REFUSED, str(error), retry_at)
                 self._tell(entry)
 
-    def _tell(self, entry: Shelved) -> None:
+    def _tell(self, entry: StoredArtifact) -> None:
         if entry.refusal is not None:
             ref = entry.ref
             log.warning("surrogate %s at %s is not used: %s", ref.version, ref.uri, entry.refusal.detail)
         self._changed()
 
 
-def _ram_mb(entries: Iterable[Shelved]) -> float:
+def _ram_mb(entries: Iterable[StoredArtifact]) -> float:
     """What they take together; each encoder once."""
     loaded = [entry.held.ready.result() for entry in entries if entry.held is not None]
     encoders = {name: mb for one in loaded for name, mb in one.encoders.items()}

@@ -43,7 +43,7 @@ class Held:
 
 
 @dataclass(eq=False, slots=True)
-class Waiting:
+class WaitingText:
     """A text and the future of its answer; ``beside`` nobody waits for it."""
 
     held: Held
@@ -52,17 +52,17 @@ class Waiting:
     beside: bool = False
 
 
-class Lanes:
+class ScoringQueues:
     """Two queues: of texts that callers wait for, and of texts that are scored beside the teacher."""
 
     def __init__(self) -> None:
-        self._callers: Final[deque[Waiting]] = deque()
-        self._beside: Final[deque[Waiting]] = deque()
+        self._callers: Final[deque[WaitingText]] = deque()
+        self._beside: Final[deque[WaitingText]] = deque()
 
     def __len__(self) -> int:
         return len(self._callers) + len(self._beside)
 
-    def __iter__(self) -> Iterator[Waiting]:
+    def __iter__(self) -> Iterator[WaitingText]:
         yield from self._callers
         yield from self._beside
 
@@ -70,7 +70,7 @@ class Lanes:
         """Whether no more may wait."""
         return len(self._beside) >= MOST_BESIDE if beside else len(self._callers) >= MOST_WAITING
 
-    def put(self, item: Waiting) -> None:
+    def put(self, item: WaitingText) -> None:
         """Let a text wait."""
         (self._beside if item.beside else self._callers).append(item)
 
@@ -79,7 +79,7 @@ class Lanes:
         """What the texts that callers wait for are forecast to take."""
         return sum(item.held.cost_s for item in self._callers if not item.future.done())
 
-    def take(self, fits: Callable[[Waiting, list[Waiting]], bool]) -> list[Waiting]:
+    def take(self, fits: Callable[[WaitingText, list[WaitingText]], bool]) -> list[WaitingText]:
         """The next batch: of texts that callers wait for, and where none of them fits, of others.
 
         Parameters
@@ -87,11 +87,11 @@ class Lanes:
         fits : callable of (item, batch) -> bool
             Whether it may go now, together with these.
         """
-        for lane, left_s, least in ((self._callers, BATCH_S, LEAST_TEXTS), (self._beside, BESIDE_S, 1)):
-            batch: list[Waiting] = []
-            passed: list[Waiting] = []
-            while lane and len(batch) < MOST_TEXTS and (left_s > 0 or len(batch) < least):
-                item = lane.popleft()
+        for queue, left_s, least in ((self._callers, BATCH_S, LEAST_TEXTS), (self._beside, BESIDE_S, 1)):
+            batch: list[WaitingText] = []
+            passed: list[WaitingText] = []
+            while queue and len(batch) < MOST_TEXTS and (left_s > 0 or len(batch) < least):
+                item = queue.popleft()
                 if item.future.done():  # it has come too late, or its caller has gone
                     continue
                 if fits(item, batch):
@@ -99,22 +99,22 @@ class Lanes:
                     left_s -= item.held.cost_s
                 else:
                     passed.append(item)
-            lane.extendleft(reversed(passed))
+            queue.extendleft(reversed(passed))
             if batch:
                 return batch
         return []
 
     def fail(self, lost: Callable[[Held], bool], error: Exception) -> None:
         """End the waiting for surrogates that are lost."""
-        for lane in (self._callers, self._beside):
-            gone = [item for item in lane if lost(item.held)]
-            kept = [item for item in lane if item not in gone]
-            lane.clear()
-            lane.extend(kept)
+        for queue in (self._callers, self._beside):
+            gone = [item for item in queue if lost(item.held)]
+            kept = [item for item in queue if item not in gone]
+            queue.clear()
+            queue.extend(kept)
             fail(gone, error)
 
 
-def fail(items: Iterable[Waiting], error: Exception) -> None:
+def fail(items: Iterable[WaitingText], error: Exception) -> None:
     """End the waiting for these."""
     for item in items:
         if not item.future.done():

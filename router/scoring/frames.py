@@ -22,7 +22,7 @@ class Load(msgspec.Struct, frozen=True, tag=True):
     digest: str
 
 
-class Drop(msgspec.Struct, frozen=True, tag=True):
+class Unload(msgspec.Struct, frozen=True, tag=True):
     """Let go of a surrogate."""
 
     key: int
@@ -47,7 +47,7 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
     answer_s: float
 
 
-class Refused(msgspec.Struct, frozen=True, tag=True):
+class LoadRefused(msgspec.Struct, frozen=True, tag=True):
     """A surrogate cannot be used: what is wrong with it, or with what it needs."""
 
     key: int
@@ -69,15 +69,15 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     error: str
 
 
-class Scored(msgspec.Struct, frozen=True, tag=True):
+class ScoreReply(msgspec.Struct, frozen=True, tag=True):
     """The answers to one `Score`, in its order, and the seconds that they took."""
 
     answers: list[Said | Failed]
     took_s: float
 
 
-Request = Load | Drop | Score
-Reply = Ready | Loaded | Refused | Scored
+Request = Load | Unload | Score
+Reply = Ready | Loaded | LoadRefused | ScoreReply
 _encoder: Final = msgspec.msgpack.Encoder()
 
 
@@ -86,8 +86,8 @@ def frame(message: Request | Reply) -> bytes:
 
     Examples
     --------
-    >>> frame(Drop(key=1))[:4], [msgspec.msgpack.decode(body) for body in Frames().feed(frame(Drop(1)))]
-    (b'\\x00\\x00\\x00\\x10', [{'type': 'Drop', 'key': 1}])
+    >>> frame(Unload(key=1))[:4], [msgspec.msgpack.decode(body) for body in Frames().feed(frame(Unload(1)))]
+    (b'\\x00\\x00\\x00\\x10', [{'type': 'Unload', 'key': 1}])
     """
     body = _encoder.encode(message)
     return len(body).to_bytes(_LENGTH) + body
@@ -98,7 +98,7 @@ class Frames:
 
     Examples
     --------
-    >>> frames, sent = Frames(), frame(Drop(key=7))
+    >>> frames, sent = Frames(), frame(Unload(key=7))
     >>> list(frames.feed(sent[:6])), len(list(frames.feed(sent[6:] + sent)))
     ([], 2)
     """

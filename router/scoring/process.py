@@ -19,16 +19,16 @@ from typing import Final, cast
 import msgspec
 
 from jitr.router.scoring.frames import (
-    Drop,
     Frames,
     Load,
     Loaded,
+    LoadRefused,
     Ready,
-    Refused,
     Reply,
     Request,
     Score,
-    Scored,
+    ScoreReply,
+    Unload,
     frame,
 )
 from jitr.router.scoring.scorer import RUNTIME
@@ -57,7 +57,7 @@ class ScorerProcess(asyncio.Protocol):
         self._child: Final = child
         self._loop: Final = loop
         self._frames: Final = Frames()
-        self._scores: Final[deque[Future[Scored]]] = deque()
+        self._scores: Final[deque[Future[ScoreReply]]] = deque()
         self._loads: Final[dict[int, Future[Loaded]]] = {}
         self._transport: asyncio.Transport | None = None
         self._killed = False
@@ -106,9 +106,9 @@ class ScorerProcess(asyncio.Protocol):
 
     def drop(self, key: int) -> None:
         """Let go of a surrogate."""
-        self._send(Drop(key))
+        self._send(Unload(key))
 
-    def score(self, asked: Sequence[tuple[int, str]]) -> Future[Scored]:
+    def score(self, asked: Sequence[tuple[int, str]]) -> Future[ScoreReply]:
         """Answer texts of loaded surrogates, one `Said` or `Failed` each.
 
         Raises
@@ -116,7 +116,7 @@ class ScorerProcess(asyncio.Protocol):
         ScorerEndedError
             By the future: the process ended first.
         """
-        future: Future[Scored] = self._loop.create_future()
+        future: Future[ScoreReply] = self._loop.create_future()
         if self.ended.done():
             future.set_exception(ScorerEndedError(f"the process {self.pid} that ran surrogates ended"))
         else:
@@ -154,7 +154,7 @@ class ScorerProcess(asyncio.Protocol):
             if not self.ready.done():
                 self.ready.set_result(None)
             return
-        if isinstance(reply, Refused | Loaded):
+        if isinstance(reply, LoadRefused | Loaded):
             loading = self._loads.pop(reply.key, None)
             if loading is None or loading.done():
                 return
@@ -176,7 +176,7 @@ class ScorerProcess(asyncio.Protocol):
         # a process that the system cannot end yet must keep nobody waiting
         threading.Thread(target=self._reap, name="jitr-reap", daemon=True).start()
         self.ready.cancel()
-        waiting: list[Future[Loaded] | Future[Scored]] = [*self._loads.values(), *self._scores]
+        waiting: list[Future[Loaded] | Future[ScoreReply]] = [*self._loads.values(), *self._scores]
         self._loads.clear()
         self._scores.clear()
         for future in waiting:

@@ -23,18 +23,18 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from jitr.router.scoring.frames import (
-    Drop,
     Failed,
     Frames,
     Load,
     Loaded,
+    LoadRefused,
     Ready,
-    Refused,
     Reply,
     Request,
     Said,
     Score,
-    Scored,
+    ScoreReply,
+    Unload,
     frame,
 )
 from jitr.schemas.errors import ArtifactError, WeightsError
@@ -71,7 +71,7 @@ class Scorer:
         self._runtime: Final = runtime
         self._connection: Final = connection
         self._surrogates: Final[dict[int, Any]] = {}
-        self._changes: Final[SimpleQueue[Load | Drop]] = SimpleQueue()
+        self._changes: Final[SimpleQueue[Load | Unload]] = SimpleQueue()
         self._sending: Final = threading.Lock()
 
     def run(self, requests: SimpleQueue[Request]) -> None:
@@ -83,7 +83,7 @@ class Scorer:
                 case Score(asked):
                     before = time.perf_counter()
                     answers = self._answers([(key, _text(raw)) for key, raw in asked])
-                    self._send(Scored(answers, time.perf_counter() - before))
+                    self._send(ScoreReply(answers, time.perf_counter() - before))
                 case change:
                     self._changes.put(change)
 
@@ -111,16 +111,16 @@ class Scorer:
             else:
                 self._drop(change.key)
 
-    def _loaded(self, load: Load) -> Loaded | Refused:
+    def _loaded(self, load: Load) -> Loaded | LoadRefused:
         try:
             return self._load(load)
         except Exception as error:
             self._drop(load.key)
             if isinstance(error, ArtifactError):
-                return Refused(load.key, "artifact", str(error))
+                return LoadRefused(load.key, "artifact", str(error))
             if isinstance(error, WeightsError):
-                return Refused(load.key, "weights", str(error))
-            return Refused(load.key, "other", f"{type(error).__name__}: {error}")
+                return LoadRefused(load.key, "weights", str(error))
+            return LoadRefused(load.key, "other", f"{type(error).__name__}: {error}")
 
     def _load(self, load: Load) -> Loaded:
         surrogate = self._surrogates[load.key] = self._runtime.load(Path(load.folder), load.digest)
@@ -142,9 +142,9 @@ class Scorer:
         try:
             body = frame(reply)
         except Exception as error:  # a label that is no text
-            assert isinstance(reply, Scored)
+            assert isinstance(reply, ScoreReply)
             failed = Failed(f"{type(error).__name__}: {error}")
-            body = frame(Scored([failed] * len(reply.answers), reply.took_s))
+            body = frame(ScoreReply([failed] * len(reply.answers), reply.took_s))
         with self._sending:
             self._connection.sendall(body)
 

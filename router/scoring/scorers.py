@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from jitr.router.scoring.batches import Held, Waiting
+from jitr.router.scoring.batches import Held, WaitingText
 from jitr.router.scoring.frames import Said
-from jitr.router.scoring.place import Place, Shared
 from jitr.router.scoring.scorer import RUNTIME
+from jitr.router.scoring.scorer_slot import ScorerSlot, Shared
 from jitr.router.supervisor import Loops
 
 
@@ -59,7 +59,7 @@ class Scorers:
         load_s: float = 60.0,
     ) -> None:
         self._processes: Final = processes
-        self._places: Final[list[Place]] = []
+        self._slots: Final[list[ScorerSlot]] = []
         self._shared: Final = Shared(
             runtime=runtime, hung_s=hung_s, load_s=load_s, refuse=self._refuse, gone=self._fail_unserved
         )
@@ -70,7 +70,7 @@ class Scorers:
     @property
     def queued(self) -> int:
         """Texts that wait."""
-        return len(self._shared.lanes)
+        return len(self._shared.queues)
 
     @property
     def batches(self) -> int:
@@ -85,7 +85,7 @@ class Scorers:
     @property
     def pids(self) -> list[int]:
         """The processes that run now."""
-        return [place.process.pid for place in self._places if place.process is not None]
+        return [slot.process.pid for slot in self._slots if slot.process is not None]
 
     async def load(self, folder: Path, digest: str) -> Held:
         """Load a surrogate into every process; returns when the first of them can answer.
@@ -98,7 +98,7 @@ class Scorers:
         loop = asyncio.get_running_loop()
         held = Held(next(self._keys), folder, digest, loop.create_future(), used=loop.time())
         self._shared.held[held.key] = held
-        if not self._places:
+        if not self._slots:
             self._begin()
         self._wake()
         try:
@@ -111,8 +111,8 @@ class Scorers:
     def drop(self, held: Held) -> None:
         """Let go of a surrogate; its texts that wait fail."""
         self._shared.held.pop(held.key, None)
-        for place in self._places:
-            place.drop(held)
+        for slot in self._slots:
+            slot.drop(held)
         self._fail_unserved()
 
     def submit(self, held: Held, text: str, deadline_s: float | None = None) -> Future[Said]:
@@ -138,7 +138,7 @@ class Scorers:
         held.used = loop.time()
         if not self._is_served(held):
             raise LoadingError
-        if self._shared.lanes.is_full(deadline_s is None):
+        if self._shared.queues.is_full(deadline_s is None):
             raise BusyError
         future: Future[Said] = loop.create_future()
         if deadline_s is not None:
@@ -147,7 +147,7 @@ class Scorers:
                 raise BusyError
             timer = loop.call_later(deadline_s, _expire, future)
             future.add_done_callback(lambda _: timer.cancel())
-        self._shared.lanes.put(Waiting(held, text, future, beside=deadline_s is None))
+        self._shared.queues.put(WaitingText(held, text, future, beside=deadline_s is None))
         self._wake()
         return future
 
@@ -157,22 +157,22 @@ class Scorers:
 
     def _begin(self) -> None:
         for n in range(1, self._processes + 1):
-            self._places.append(place := Place(self._shared))
-            self.loops.run(f"scorer {n}", place.run)
+            self._slots.append(slot := ScorerSlot(self._shared))
+            self.loops.run(f"scorer {n}", slot.run)
 
     def _ahead_s(self, now: float) -> float:
-        running_s = sum(place.left_s(now) for place in self._places)
-        return (running_s + self._shared.lanes.callers_s) / sum(bool(place.loaded) for place in self._places)
+        running_s = sum(slot.left_s(now) for slot in self._slots)
+        return (running_s + self._shared.queues.callers_s) / sum(bool(slot.loaded) for slot in self._slots)
 
     def _is_served(self, held: Held) -> bool:
-        return any(held.key in place.loaded for place in self._places)
+        return any(held.key in slot.loaded for slot in self._slots)
 
     def _fail_unserved(self) -> None:
-        self._shared.lanes.fail(lambda held: not self._is_served(held), LoadingError())
+        self._shared.queues.fail(lambda held: not self._is_served(held), LoadingError())
 
     def _wake(self) -> None:
-        for place in self._places:
-            place.wake()
+        for slot in self._slots:
+            slot.wake()
 
     def _refuse(self, held: Held, error: Exception) -> None:
         known = self._shared.held.pop(held.key, None)

@@ -28,14 +28,14 @@ from jitr.agents.auditing import audit as audit_module
 from jitr.agents.auditing.audit import Audit
 from jitr.agents.collecting.collect import Collect
 from jitr.agents.control import RouteController
-from jitr.agents.detect import Detector, Limiter
+from jitr.agents.detect import Detect, Limiter
 from jitr.agents.mining.mine import Mine
 from jitr.agents.mining.proposals import Likening
 from jitr.agents.redis_sink import RedisSink
 from jitr.agents.runtime.compacted_table import CompactedReader
 from jitr.agents.runtime.context import Context
-from jitr.agents.runtime.decode import Source, unpack
-from jitr.agents.runtime.handler import Handler, Place
+from jitr.agents.runtime.decode import KafkaRecord, unpack
+from jitr.agents.runtime.handler import Handler, SourcePartition
 from jitr.agents.runtime.metrics import Metrics
 from jitr.agents.runtime.partition import PartitionProcessor, ProcessorSettings
 from jitr.agents.training import train as train_module
@@ -152,12 +152,12 @@ class World:
             reader._take({None: rows})  # type: ignore[dict-item]
             self._read[name] += len(new)
 
-    def handlers(self, metrics: Metrics) -> dict[str, Callable[[Place], Handler[Any]]]:
+    def handlers(self, metrics: Metrics) -> dict[str, Callable[[SourcePartition], Handler[Any]]]:
         context = Context(self.settings, self._tasks, self._routes, metrics, lambda: 1795935600.0)
         scorer: Any = Scorer()
         one = asyncio.Semaphore(1)
         return {
-            "detect": lambda place: Detector(context, Limiter(1e9)),
+            "detect": lambda place: Detect(context, Limiter(1e9)),
             "mine": lambda place: Mine(context, Likening()),
             "collect": lambda place: Collect(context, place),
             "audit": lambda place: Audit(context, scorer),
@@ -183,7 +183,7 @@ class World:
                     if offset in done:
                         continue
                     ack = partial(done.add, offset)
-                    source = Source(
+                    source = KafkaRecord(
                         self.topics[name], 0, offset, 1795935600.0, None, value, headers, ack, self.redaction
                     )
                     processor.put(source)
@@ -237,7 +237,12 @@ class World:
         self.uncounted = given - found
 
     def _processor(
-        self, agent: str, name: str, make: Callable[[Place], Handler[Any]], kafka: Kafka, metrics: Metrics
+        self,
+        agent: str,
+        name: str,
+        make: Callable[[SourcePartition], Handler[Any]],
+        kafka: Kafka,
+        metrics: Metrics,
     ) -> PartitionProcessor[Any]:
         end = len(self.log[name])
 
@@ -245,7 +250,7 @@ class World:
             return end
 
         return PartitionProcessor(
-            Place(self.topics[name], 0, lambda: end, ask),
+            SourcePartition(self.topics[name], 0, lambda: end, ask),
             make,
             kafka.send,
             ProcessorSettings(

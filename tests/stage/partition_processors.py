@@ -6,8 +6,8 @@ from pathlib import Path
 
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
-from jitr.agents.runtime.decode import Source
-from jitr.agents.runtime.handler import Handler, IncomingEvent, Output, Place, StatefulHandler
+from jitr.agents.runtime.decode import KafkaRecord
+from jitr.agents.runtime.handler import Handler, IncomingEvent, Output, SourcePartition, StatefulHandler
 from jitr.agents.runtime.metrics import Metrics
 from jitr.agents.runtime.partition import PartitionProcessor, ProcessorSettings
 from jitr.agents.runtime.snapshot_store import Outgoing
@@ -109,7 +109,7 @@ class Bench:
     def new(self, **changes: float) -> PartitionProcessor[Message]:
         settings = {"idle_s": 0.05, "linger_s": 0.0, **changes}
         self.processor = PartitionProcessor(
-            Place(TOPIC, 0, lambda: self.end, self._ask),
+            SourcePartition(TOPIC, 0, lambda: self.end, self._ask),
             lambda place: self.make(),
             self.kafka.send,
             ProcessorSettings(agent="test", dead_letters="dlq", state_url=str(self.folder), **settings),
@@ -130,7 +130,7 @@ class Bench:
 
     def raw(self, offset: int, value: bytes | None, headers: tuple[tuple[str, bytes], ...] = ()) -> None:
         ack = lambda: self.acked.append(offset)  # noqa: E731
-        self.processor.put(Source(TOPIC, 0, offset, 1.0, b"k", value, headers, ack))
+        self.processor.put(KafkaRecord(TOPIC, 0, offset, 1.0, b"k", value, headers, ack))
 
     async def run(self, until: Callable[[], bool]) -> None:
         task = asyncio.create_task(self.processor.run())

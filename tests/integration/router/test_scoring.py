@@ -17,8 +17,8 @@ import pytest
 from stage.scorers import RUNTIME
 
 from jitr.router.scoring import crashes
-from jitr.router.scoring.place import CrashError, SurrogateError
 from jitr.router.scoring.process import ScorerEndedError
+from jitr.router.scoring.scorer_slot import CrashError, SurrogateError
 from jitr.router.scoring.scorers import BusyError, LoadingError, Scorers
 from jitr.schemas.errors import ArtifactError, WeightsError
 
@@ -314,7 +314,7 @@ async def test_two_processes_share_what_waits(tmp_path: Path, until: Until) -> N
     go = tmp_path / "gated" / "go"
     go.touch()
     held, good = await it.load(tmp_path / "gated", "x"), await it.load(Path("good"), "g")
-    await until(lambda: all(len(slot.loaded) == 2 for slot in it._places))
+    await until(lambda: all(len(slot.loaded) == 2 for slot in it._slots))
     go.unlink()
     blocked = it.submit(held, "blocked", LONG_S)
     await asyncio.sleep(0.01)

@@ -9,7 +9,7 @@ import pytest
 from stage.partition_processors import TOPIC, Bench, Echo, Kafka, Sum, survive
 
 from jitr.agents.runtime.handler import IncomingEvent, Output
-from jitr.agents.runtime.snapshot_store import Snapshot, SnapshotStore
+from jitr.agents.runtime.snapshot_store import SnapshotStore, StateSnapshot
 from jitr.schemas.calls import Message
 from jitr.schemas.errors import UnavailableError
 from jitr.schemas.events import Event, decode_events
@@ -135,7 +135,7 @@ async def test_a_snapshot_that_cannot_be_taken_up_is_passed_over_for_the_one_bef
     await bench.run(lambda: bench.acked == [0])
     store = SnapshotStore(f"{folder}/{TOPIC}/p00000")
     store.claim()
-    store.write(Snapshot(7, 99, b"", b"no sum", []))
+    store.write(StateSnapshot(7, 99, b"", b"no sum", []))
     bench.new()
     bench.put(8, "2")
     await bench.run(lambda: bench.acked == [0, 8])

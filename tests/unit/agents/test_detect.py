@@ -5,7 +5,7 @@ import dataclasses
 import msgspec
 import pytest
 
-from jitr.agents.detect import MATCHED, Detector, Limiter
+from jitr.agents.detect import MATCHED, Detect, Limiter
 from jitr.schemas.calls import MOST_BYTES, Call, DecisionStamp, Response
 from jitr.schemas.errors import RecordError
 from jitr.schemas.events import Event
@@ -19,7 +19,7 @@ def call(message, n=0, text="Mood of: fine weather", **fields):
 
 
 def detect(bench, delivered, *calls):
-    return Detector(bench.context, Limiter(1e9)).handle(delivered(calls))
+    return Detect(bench.context, Limiter(1e9)).handle(delivered(calls))
 
 
 def of(outputs, topic):
@@ -43,7 +43,7 @@ def test_a_call_that_matches_nothing_is_keyed_by_its_tenant(bench, mood, message
 
 
 def test_a_task_found_meanwhile_is_matched_from_then_on(bench, mood, message, delivered):
-    detector = Detector(bench.context, Limiter(1e9))
+    detector = Detect(bench.context, Limiter(1e9))
     assert not of(detector.handle(delivered([call(message)])), bench.context.topics.task_calls)
     bench.know(mood)
     assert of(detector.handle(delivered([call(message)])), bench.context.topics.task_calls)
@@ -93,19 +93,19 @@ def test_what_identifies_leaves_every_call_that_goes_on(bench, message):
             call(message, text="write to ann@example.org", response=Response(text="to bob@example.org"))
         ),
     )
-    read = Detector(bench.context, Limiter(1e9)).read(event)
+    read = Detect(bench.context, Limiter(1e9)).read(event)
     assert (read.messages[0].content, read.response.text) == ("write to [email]", "to [email]")
 
 
 def test_a_call_larger_than_kafka_could_take_again_is_refused(bench, message):
     data = msgspec.json.encode(call(message, text="x" * MOST_BYTES))
     with pytest.raises(RecordError, match="at most"):
-        Detector(bench.context, Limiter(1e9)).read(Event("e", Call.event_type, "", 1.0, data))
+        Detect(bench.context, Limiter(1e9)).read(Event("e", Call.event_type, "", 1.0, data))
 
 
 def test_above_the_rate_calls_are_sampled_and_say_with_which_probability(bench, message, delivered):
     calls = [call(message, n, text=f"question {n}") for n in range(400)]
-    outputs = Detector(bench.context, Limiter(100.0)).handle(delivered(calls))
+    outputs = Detect(bench.context, Limiter(100.0)).handle(delivered(calls))
     kept = of(outputs, bench.context.topics.unmatched)
     assert 100 < len(kept) < 330
     assert kept[0].sampled == 1.0
@@ -145,7 +145,7 @@ def unread(**fields):
 
 
 def test_nothing_is_learned_from_a_request_that_a_gateway_could_not_read(bench, delivered):
-    detector = Detector(bench.context, Limiter(1e9))
+    detector = Detect(bench.context, Limiter(1e9))
     assert detector.handle(delivered([detector.read(unread())])) == []
     assert detector.results == {"unread": 1}
 
@@ -153,7 +153,7 @@ def test_nothing_is_learned_from_a_request_that_a_gateway_could_not_read(bench, 
 @pytest.mark.parametrize("lacks", [{"error": None}, {"decision": None}])
 def test_a_call_without_messages_that_no_gateway_tells_of_is_refused(bench, lacks):
     with pytest.raises(RecordError, match=r"\$\.messages: must hold at least one"):
-        Detector(bench.context, Limiter(1e9)).read(unread(**lacks))
+        Detect(bench.context, Limiter(1e9)).read(unread(**lacks))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from stage.servers.kafka import Kafka, eventually, settings_for
 from stage.workers import WorkerProcess, working
 
 from jitr.agents.collecting.collect import Collect
-from jitr.agents.runtime.handler import IncomingEvent, Place
+from jitr.agents.runtime.handler import IncomingEvent, SourcePartition
 from jitr.models.datasets.parts import list_parts
 from jitr.sandbox.traffic.workload import Workload
 from jitr.schemas.tasks import Task, TaskCall
@@ -147,7 +147,7 @@ async def test_labels_that_a_full_disk_did_not_take_are_written_later(
     bench: Any, mood: Task, task_call: Callable[..., TaskCall], tmp_path: Path
 ) -> None:
     bench.know(mood)
-    collect = Collect(bench.context, Place("calls", 0))
+    collect = Collect(bench.context, SourcePartition("calls", 0))
     collect.handle([IncomingEvent(f"c{n}", float(n), task_call(n), 0, n) for n in range(10)])
     with full_by_size(tmp_path) as mend:
         for _ in range(2):

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from jitr.agents.runtime.decode import Source, blame, unpack
+from jitr.agents.runtime.decode import KafkaRecord, blame, unpack
 from jitr.models.redaction.redaction import Redaction
 from jitr.schemas.errors import RecordError
 from jitr.schemas.settings import Settings
@@ -15,8 +15,8 @@ CONTENT = (("content-type", b"application/cloudevents-batch+json"), ("x-user", b
 KEY = "sk-abcdefghijklmnop1234"
 
 
-def source(value: bytes, **more: Any) -> Source:
-    return Source("llm.calls", 0, 7, 1.0, b"ann@example.org", value, CONTENT, lambda: None, **more)
+def source(value: bytes, **more: Any) -> KafkaRecord:
+    return KafkaRecord("llm.calls", 0, 7, 1.0, b"ann@example.org", value, CONTENT, lambda: None, **more)
 
 
 def refused(event: Any) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from jitr.agents.auditing.audit import Audit
 from jitr.agents.collecting.collect import Collect
-from jitr.agents.detect import Detector, Limiter
-from jitr.agents.runtime.handler import Place
+from jitr.agents.detect import Detect, Limiter
+from jitr.agents.runtime.handler import SourcePartition
 from jitr.schemas.calls import Call, DecisionStamp, Response
 from jitr.schemas.evidence import Alarm, AuditWindow, Demotion
 from jitr.schemas.routes import Proof, Route, RouteVersion, ShadowRun, SurrogateRef, SurrogateTarget
@@ -55,8 +55,11 @@ class Agents:
     def __init__(self, bench, mood, delivered):
         bench.know(mood)
         self.bench, self.delivered, self.offset = bench, delivered, 100
-        self.detect = Detector(bench.context, Limiter(1e9))
-        self.collect, self.audit = Collect(bench.context, Place("c", 0)), Audit(bench.context, Agrees())
+        self.detect = Detect(bench.context, Limiter(1e9))
+        self.collect, self.audit = (
+            Collect(bench.context, SourcePartition("c", 0)),
+            Audit(bench.context, Agrees()),
+        )
 
     def play(self, calls):
         """All that collect and audit say to these calls."""

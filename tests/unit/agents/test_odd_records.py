@@ -6,7 +6,7 @@ import re
 import pytest
 from stage.odd_records import RECORDS, Odd
 
-from jitr.agents.runtime.decode import Source, unpack
+from jitr.agents.runtime.decode import KafkaRecord, unpack
 from jitr.models.redaction.redaction import Redaction
 from jitr.schemas.deadletters import DeadLetter
 from jitr.schemas.dialects import read_call
@@ -15,9 +15,9 @@ from jitr.schemas.settings import Settings
 WRITTEN = 1795900000.0
 
 
-def source(odd: Odd) -> Source:
+def source(odd: Odd) -> KafkaRecord:
     headers = tuple((name, value or b"") for name, value in odd.headers)
-    return Source("llm.calls", 3, 17, WRITTEN, None, odd.value, headers, lambda: None)
+    return KafkaRecord("llm.calls", 3, 17, WRITTEN, None, odd.value, headers, lambda: None)
 
 
 @pytest.mark.parametrize("odd", RECORDS, ids=lambda odd: odd.name)

@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio import Redis
 
 from jitr.agents.redis_sink import RedisSink, look
-from jitr.agents.runtime.handler import IncomingEvent, Place
+from jitr.agents.runtime.handler import IncomingEvent, SourcePartition
 from jitr.agents.runtime.lease import lease
 from jitr.router.table import RouteTable
 from jitr.schemas.errors import UnavailableError
@@ -25,7 +25,7 @@ def route(offset, labels=0):
 
 async def test_an_older_row_never_takes_the_place_of_a_newer_one(bench, redis):
     table = RouteTable(redis)
-    sink = RedisSink(bench.context, table, Place(bench.context.topics.routes.name, 0))
+    sink = RedisSink(bench.context, table, SourcePartition(bench.context.topics.routes.name, 0))
     for version in (5, 9, 7):
         await sink.handle([IncomingEvent("e", 0.0, route(version), 0, version)])
     assert (await table.load("t")).routes["k"].version.offset == 9
@@ -33,7 +33,7 @@ async def test_an_older_row_never_takes_the_place_of_a_newer_one(bench, redis):
 
 async def test_redis_that_is_away_is_waited_for(bench):
     away = Redis.from_url("redis://127.0.0.1:1/0")
-    sink = RedisSink(bench.context, RouteTable(away), Place(bench.context.topics.routes.name, 0))
+    sink = RedisSink(bench.context, RouteTable(away), SourcePartition(bench.context.topics.routes.name, 0))
     with pytest.raises(UnavailableError):
         await sink.handle([IncomingEvent("e", 0.0, route(1), 0, 1)])
     await away.aclose()

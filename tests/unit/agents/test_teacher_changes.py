@@ -10,7 +10,7 @@ import pytest
 from jitr.agents.auditing.audit import Audit
 from jitr.agents.collecting.collect import Collect
 from jitr.agents.control import RouteController
-from jitr.agents.runtime.handler import IncomingEvent, Place
+from jitr.agents.runtime.handler import IncomingEvent, SourcePartition
 from jitr.agents.training.child import run_training
 from jitr.models import lifecycle
 from jitr.models.datasets.parts import read_parts
@@ -48,9 +48,9 @@ class Loop:
                 labels=("ok", "spam"),
             )
         )
-        self.collect = Collect(bench.context, Place("c", 0))
+        self.collect = Collect(bench.context, SourcePartition("c", 0))
         self.audit = Audit(bench.context, self)
-        self.control = RouteController(bench.context, Place("e", 0))
+        self.control = RouteController(bench.context, SourcePartition("e", 0))
         self.calls = self.evidence = 0
         self.surrogates = {}
         self.trainings, self.demotions, self.states = [], [], []

@@ -14,8 +14,8 @@ from jitr.models.tasks.matching.matcher import Matcher
 from jitr.router.decision import new_id
 from jitr.router.reasons import Reason
 from jitr.router.router import Router
-from jitr.router.scoring.place import SurrogateError
 from jitr.router.scoring.process import ScorerEndedError
+from jitr.router.scoring.scorer_slot import SurrogateError
 from jitr.router.scoring.scorers import BusyError, LoadingError
 from jitr.router.snapshot import Live, View
 from jitr.schemas.calls import Call, Message, Response

@@ -9,12 +9,12 @@ import psutil
 
 PARENT = """
 import asyncio, signal
-from jitr.agents.auditing.scoring import Scorer
+from jitr.agents.auditing.scoring import AuditScorer
 from jitr.schemas.errors import ArtifactError
 from jitr.schemas.routes import SurrogateRef
 
 async def main():
-    scorer = Scorer()
+    scorer = AuditScorer()
     try:
         await scorer.answers(SurrogateRef(version="v", encoders="b", uri="/nowhere", digest="d"), ["x"])
     except ArtifactError:

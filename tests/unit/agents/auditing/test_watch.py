@@ -5,7 +5,7 @@ import random
 import msgspec
 import pytest
 
-from jitr.agents.auditing.watch import Scored, Watch
+from jitr.agents.auditing.watch import AuditWatch, Scored
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.promise.shadow import ShadowProof
 from jitr.models.training.train import Recipe, train_dataset
@@ -58,7 +58,7 @@ def stamp(**fields):
 
 
 def watch():
-    return Watch("t", "mood", POLICY)
+    return AuditWatch("t", "mood", POLICY)
 
 
 def feed(it, calls, route, said=None):
@@ -185,7 +185,7 @@ def test_while_a_version_is_live_all_calls_enter_shadow_with_one_probability(tas
 
 
 def test_a_cap_bounds_the_calls_that_are_scored_in_a_minute_whatever_comes(task_call):
-    it = Watch("t", "mood", Policy(target=0.9, shadow_cap=5))
+    it = AuditWatch("t", "mood", Policy(target=0.9, shadow_cap=5))
     # a quiet minute, a flood in one second of the next, and a quiet one
     times = [*range(60), *[60.0] * 3000, *[61 + n for n in range(120)]]
     wanted = [t for n, t in enumerate(times) if it.wants(task_call(n, time=float(t)), 100, shadowing())]
@@ -194,7 +194,7 @@ def test_a_cap_bounds_the_calls_that_are_scored_in_a_minute_whatever_comes(task_
 
 
 def test_the_calls_under_the_cap_are_a_sample_of_the_minute_and_not_its_beginning(task_call):
-    it, seconds = Watch("t", "mood", Policy(target=0.9, shadow_cap=60)), []
+    it, seconds = AuditWatch("t", "mood", Policy(target=0.9, shadow_cap=60)), []
     for n in range(60 * 600):
         if it.wants(task_call(n, time=n * 0.1), 100, shadowing()):
             seconds.append(n * 0.1 % 60)
@@ -205,7 +205,7 @@ def test_the_calls_under_the_cap_are_a_sample_of_the_minute_and_not_its_beginnin
 
 def test_which_calls_are_sampled_hangs_on_their_ids(task_call):
     def wanted(tag):
-        it = Watch("t", "mood", Policy(target=0.9, shadow_cap=100))
+        it = AuditWatch("t", "mood", Policy(target=0.9, shadow_cap=100))
         calls = [task_call(n, id=f"{tag}{n}", time=n * 0.05) for n in range(2400)]
         return [n for n, call in enumerate(calls) if it.wants(call, 100, shadowing())]
 
@@ -310,7 +310,7 @@ def test_a_watch_goes_on_from_its_state_as_if_it_had_never_stopped(task_call):
     evidence = []
     for n, call in enumerate(calls):
         if n % 50 == 25:
-            broken = Watch("t", "mood", POLICY, broken.state())
+            broken = AuditWatch("t", "mood", POLICY, broken.state())
         ref = broken.wants(call, n, active(candidate=SHADOW))
         evidence += broken.learn(
             call, n, active(candidate=SHADOW), ref, Scored("good", 0.9) if ref is not None else None

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from jitr.agents.collecting.collect import Collect
-from jitr.agents.runtime.handler import IncomingEvent, Place
+from jitr.agents.runtime.handler import IncomingEvent, SourcePartition
 from jitr.models.datasets.parts import read_parts
 from jitr.schemas.calls import DecisionStamp, Response
 from jitr.schemas.evidence import Tick, Withheld
@@ -21,7 +21,7 @@ def split(outputs):
 
 def test_the_first_training_comes_with_the_label_that_makes_it_due(bench, mood, task_call, delivered):
     bench.know(mood)
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     calls = [task_call(n, "good" if n % 3 else "bad") for n in range(30)]
     trainings, _ = split(handler.handle(delivered(calls)))
     (training,) = trainings
@@ -33,9 +33,9 @@ def test_the_first_training_comes_with_the_label_that_makes_it_due(bench, mood, 
 def test_neither_batches_nor_what_an_earlier_life_wrote_change_a_training(bench, mood, task_call, delivered):
     bench.know(mood)
     calls = delivered([task_call(n) for n in range(50)])
-    whole = split(Collect(bench.context, Place("c", 0)).handle(calls))[0]
+    whole = split(Collect(bench.context, SourcePartition("c", 0)).handle(calls))[0]
     # the parts of the first life are still there, with rows that come later
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     pieces = [t for d in calls for t in split(handler.handle([d]))[0]]
     assert [(t.labels, t.until_offset) for t in pieces] == [(20, 19), (40, 39)]
     assert [(t.labels, t.until_offset) for t in whole] == [(20, 19), (40, 39)]
@@ -45,10 +45,10 @@ def test_neither_batches_nor_what_an_earlier_life_wrote_change_a_training(bench,
 def test_a_training_names_the_one_before_it_whatever_is_live_by_now(bench, mood, task_call, delivered):
     bench.know(mood)
     calls = delivered([task_call(n) for n in range(90)])
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     first, second = split(handler.handle(calls[:50]))[0]
     assert (first.previous, second.previous) == (None, first.id)
-    after = Collect(bench.context, Place("c", 0))
+    after = Collect(bench.context, SourcePartition("c", 0))
     after.restore(handler.snapshot())
     ref = SurrogateRef(version="v", uri="u", digest="d", encoders="b", state="certified")
     bench.route(Route(tenant="t", task="mood", state="active", surrogate=ref))
@@ -58,7 +58,7 @@ def test_a_training_names_the_one_before_it_whatever_is_live_by_now(bench, mood,
 
 def test_only_answers_of_the_teacher_are_labels(bench, mood, task_call, delivered):
     bench.know(mood)
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     handler.handle(delivered([task_call(0), task_call(1, None), task_call(2, "bad")]))
     (tick,) = split(handler.flush())[1]
     assert tick.labels == 2
@@ -70,15 +70,15 @@ def test_nothing_is_trained_while_a_candidate_waits_for_a_word(bench, mood, task
     ref = SurrogateRef(version="v", uri="u", digest="d", encoders="b", state="certified")
     bench.route(Route(tenant="t", task="mood", state="offered", candidate=ref))
     assert not split(
-        Collect(bench.context, Place("c", 0)).handle(delivered([task_call(n) for n in range(60)]))
+        Collect(bench.context, SourcePartition("c", 0)).handle(delivered([task_call(n) for n in range(60)]))
     )[0]
 
 
 def test_what_a_snapshot_says_is_on_disk_is_on_disk(bench, mood, task_call, delivered):
     bench.know(mood)
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     handler.handle(delivered([task_call(n) for n in range(10)]))
-    after = Collect(bench.context, Place("c", 0))
+    after = Collect(bench.context, SourcePartition("c", 0))
     after.restore(handler.snapshot())
     (training,) = split(after.handle(delivered([task_call(n) for n in range(10, 20)], first=10)))[0]
     assert sum(part.rows for part in training.parts) == len(read_parts(training.parts)) == 20
@@ -96,14 +96,14 @@ def test_a_training_is_cut_at_its_very_label_however_calls_are_packed(bench, moo
         ]
         return [t for d in packed for t in split(handler.handle([d]))[0]]
 
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     trainings = trained(handler, 15)
     assert [(t.labels, t.until_offset) for t in trainings] == [(20, 1), (40, 2)]
     handler.snapshot()
     assert [len(read_parts(t.parts)) for t in trainings] == [20, 40]
     # the rows of the first life are there now: a second one, and another way to pack, ask for the same
-    assert trained(Collect(bench.context, Place("c", 0)), 15) == trainings
-    elsewhere = trained(Collect(bench.context, Place("c", 1)), 1)
+    assert trained(Collect(bench.context, SourcePartition("c", 0)), 15) == trainings
+    elsewhere = trained(Collect(bench.context, SourcePartition("c", 1)), 1)
     assert [t.id for t in elsewhere] == [t.id for t in trainings]
 
 
@@ -118,7 +118,7 @@ def test_a_task_of_one_cheap_call_a_day_is_not_trained_and_the_reason_has_figure
     bench, mood, task_call, delivered
 ):
     bench.know(mood)
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     calls = [task_call(n, time=n * DAY_S, cost_usd=0.0009) for n in range(40)]
     outputs = [o for d in delivered(calls) for o in handler.handle([d])]
     assert split(outputs)[0] == []
@@ -133,7 +133,7 @@ def test_a_task_of_one_cheap_call_a_day_is_not_trained_and_the_reason_has_figure
 
 def test_a_task_that_becomes_busy_is_trained_at_the_next_size_and_says_so(bench, mood, task_call, delivered):
     bench.know(mood)
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     rare = [task_call(n, time=n * DAY_S, cost_usd=0.0009) for n in range(24)]
     busy = [task_call(n, time=24 * DAY_S + n, cost_usd=0.0009) for n in range(24, 200)]
     outputs = [o for d in delivered(rare + busy) for o in handler.handle([d])]
@@ -147,7 +147,7 @@ def test_a_task_that_becomes_busy_is_trained_at_the_next_size_and_says_so(bench,
 def test_calls_that_the_surrogate_answers_count_for_the_pace(bench, mood, task_call):
     bench.know(mood)
     stamp = DecisionStamp(id="d", task="mood", surrogate="v", target="surrogate", answer="Good")
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     outputs = []
     for n in range(2000):
         label, decision = ("good", None) if n % 100 == 0 else (None, stamp)
@@ -161,15 +161,15 @@ def test_without_a_price_nothing_is_forecast_and_training_starts_by_size_alone(
 ):
     bench.know(mood)
     calls = [task_call(n, time=n * DAY_S, cost_usd=0.0) for n in range(20)]
-    trainings, _ = split(Collect(bench.context, Place("c", 0)).handle(delivered(calls)))
+    trainings, _ = split(Collect(bench.context, SourcePartition("c", 0)).handle(delivered(calls)))
     assert [t.labels for t in trainings] == [20]
     priced = [task_call(n, time=n * DAY_S, cost_usd=0.0, model="gpt-4.1-mini") for n in range(20)]
-    assert not split(Collect(bench.context, Place("c", 0)).handle(delivered(priced)))[0]
+    assert not split(Collect(bench.context, SourcePartition("c", 0)).handle(delivered(priced)))[0]
 
 
 def test_a_task_whose_calls_only_the_teacher_may_answer_is_not_trained(bench, mood, task_call, delivered):
     bench.know(mood)
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     calls = [task_call(n, only_teacher="choices") for n in range(40)]
     outputs = handler.handle(delivered(calls))
     assert split(outputs)[0] == []
@@ -187,7 +187,7 @@ def test_the_model_that_answered_prices_a_deployment(bench, mood, task_call, del
     said = Response(text="Good", model="gpt-4.1-mini-2025-04-14")
     fields = {"cost_usd": 0.0, "model": "ours", "response": said}
     calls = [task_call(n, time=n * DAY_S, **fields) for n in range(20)]
-    outputs = Collect(bench.context, Place("c", 0)).handle(delivered(calls))
+    outputs = Collect(bench.context, SourcePartition("c", 0)).handle(delivered(calls))
     # priced, and so forecast: at nothing a call a training does not pay
     assert split(outputs)[0] == [] and len(withheld(outputs)) == 1
     assert "never breaks even" in withheld(outputs)[0].reason and "inf" not in withheld(outputs)[0].reason
@@ -206,7 +206,7 @@ def test_a_teacher_that_contradicts_itself_is_tried_once_and_the_reason_has_figu
     bench, mood, task_call, delivered
 ):
     bench.know(mood)
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     # a gate may find calls on which it does not: that is for the first shadow run to say
     outputs = handler.handle(delivered(repeating(task_call, 38, lambda pair: pair % 4 == 0)))
     assert [t.labels for t in split(outputs)[0]] == [20]
@@ -228,7 +228,7 @@ def test_a_teacher_that_contradicts_itself_holds_up_nothing_while_a_version_is_i
     bench.know(mood)
     ref = SurrogateRef(version="v", uri="", digest="", encoders="", state=state)
     bench.route(Route(tenant="t", task="mood", **{"candidate" if state == "shadow" else "surrogate": ref}))
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     outputs = handler.handle(delivered(repeating(task_call, 100, lambda pair: pair % 4 == 0)))
     assert [t.labels for t in split(outputs)[0]] == [20, 40, 80]
     assert withheld(outputs) == []
@@ -237,23 +237,23 @@ def test_a_teacher_that_contradicts_itself_holds_up_nothing_while_a_version_is_i
 def test_a_task_whose_teacher_becomes_consistent_is_trained_on_again(bench, mood, task_call, delivered):
     bench.know(mood)
     bench.route(Route(tenant="t", task="mood", rejections=1))
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     calls = repeating(task_call, 100, lambda pair: pair % 4 == 0)
     calls += repeating(lambda k, *a, **f: task_call(k + 100, *a, **f | {"input": f"new {k // 2}"}), 200, bool)
     outputs = handler.handle(delivered(calls))
     assert [w.cause for w in withheld(outputs)] == ["self_agreement", None]
     assert withheld(outputs)[0].labels == 40
     assert split(outputs)[0][-1].labels == withheld(outputs)[1].labels > 100
-    other = Collect(bench.context, Place("c", 0))
+    other = Collect(bench.context, SourcePartition("c", 0))
     other.handle(delivered(calls[:150]))
-    again = Collect(bench.context, Place("c", 0))
+    again = Collect(bench.context, SourcePartition("c", 0))
     again.restore(other.snapshot())
     assert split(again.handle(delivered(calls[150:], 150)))[0] == split(outputs)[0][1:]
 
 
 def test_a_teacher_that_agrees_with_itself_is_counted_and_trained_on(bench, mood, task_call, delivered):
     bench.know(mood)
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     outputs = [*handler.handle(delivered(repeating(task_call, 40, lambda pair: pair != 3))), *handler.flush()]
     trainings, ticks = split(outputs)
     assert [t.labels for t in trainings] == [20, 40]
@@ -263,7 +263,7 @@ def test_a_teacher_that_agrees_with_itself_is_counted_and_trained_on(bench, mood
 
 def test_copies_out_of_a_cache_say_nothing_about_the_teacher(bench, mood, task_call, delivered):
     bench.know(mood)
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     calls = [task_call(0)]
     calls += [task_call(n, input="text 0", cost_usd=0.0) for n in range(1, 30)]
     (tick,) = split([*handler.handle(delivered(calls[:5])), *handler.flush()])[1]
@@ -273,7 +273,7 @@ def test_copies_out_of_a_cache_say_nothing_about_the_teacher(bench, mood, task_c
 def test_a_lower_target_is_another_question(bench, mood, task_call, delivered):
     bench.know(mood)
     calls = delivered(repeating(task_call, 400, lambda pair: pair % 8 > 2, model="x"))
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     outputs = [o for d in calls[:398] for o in handler.handle([d])]
     assert withheld(outputs)[-1].cause == "self_agreement"
     modest = msgspec.structs.replace(bench.context.settings.policy, target=0.8)
@@ -308,7 +308,7 @@ def hasty(bench):
 
 def test_after_a_demotion_only_labels_from_after_the_break_are_trained_on(hasty, mood, task_call, delivered):
     hasty.know(mood)
-    handler = Collect(hasty.context, Place("c", 0))
+    handler = Collect(hasty.context, SourcePartition("c", 0))
     before = [task_call(n, "good") for n in range(700)]
     assert [t.labels for t in split(handler.handle(delivered(before)))[0]] == [20, 40, 80, 160, 320, 640]
     # the teacher changed at 600, the hold began at 610, the demotion test rejected at 700
@@ -328,22 +328,22 @@ def test_after_a_demotion_only_labels_from_after_the_break_are_trained_on(hasty,
 def test_the_break_is_the_same_for_a_second_writer_and_after_a_restart(hasty, mood, task_call, delivered):
     hasty.know(mood)
     calls = delivered([task_call(n, "good" if n < 610 else "bad") for n in range(800)])
-    one = Collect(hasty.context, Place("c", 0))
+    one = Collect(hasty.context, SourcePartition("c", 0))
     one.handle(calls[:700])
     saved = one.snapshot()
     hasty.route(demoted(610, 700))
     expected = split([o for d in calls[700:] for o in one.handle([d])])[0]
     assert len(expected) == 1
-    other = Collect(hasty.context, Place("c", 0))
+    other = Collect(hasty.context, SourcePartition("c", 0))
     other.restore(saved)
     assert split(other.handle(calls[700:]))[0] == expected
     # one that read the route late, with some of the calls after it
-    late = Collect(hasty.context, Place("c", 0))
+    late = Collect(hasty.context, SourcePartition("c", 0))
     late.restore(saved)
     hasty.routes.rows.clear()
     late.handle(calls[700:720])
     hasty.route(demoted(610, 700))
-    again = Collect(hasty.context, Place("c", 0))
+    again = Collect(hasty.context, SourcePartition("c", 0))
     again.restore(late.snapshot())
     assert split(again.handle(calls[720:]))[0] == expected
 
@@ -352,7 +352,7 @@ def test_after_a_break_the_teacher_is_measured_anew_and_labels_are_written_as_th
     hasty, mood, task_call, delivered
 ):
     hasty.know(mood)
-    handler = Collect(hasty.context, Place("c", 0))
+    handler = Collect(hasty.context, SourcePartition("c", 0))
     outputs = handler.handle(delivered(repeating(task_call, 100, lambda pair: pair % 4 == 0)))
     assert withheld(outputs)[-1].cause == "self_agreement"
     hasty.route(demoted(100, 100))
@@ -366,7 +366,7 @@ def test_after_a_break_the_teacher_is_measured_anew_and_labels_are_written_as_th
 def test_a_break_on_an_older_topic_of_the_name_hides_no_label(hasty, mood, task_call, delivered):
     hasty.know(mood)
     hasty.route(demoted(1_000_000, 0))
-    handler = Collect(hasty.context, Place("c", 0, lambda: 40))
+    handler = Collect(hasty.context, SourcePartition("c", 0, lambda: 40))
     (training,) = split(
         [o for d in delivered([task_call(n) for n in range(40)]) for o in handler.handle([d])]
     )[0]
@@ -377,7 +377,7 @@ def test_labels_from_before_a_break_that_come_after_its_verdict_are_not_counted_
     hasty, mood, task_call, delivered
 ):
     hasty.know(mood)
-    handler = Collect(hasty.context, Place("c", 0))
+    handler = Collect(hasty.context, SourcePartition("c", 0))
     handler.handle(delivered([task_call(n) for n in range(100)]))
     # audit and control are 500 calls ahead of us
     hasty.route(demoted(600, 100))
@@ -393,14 +393,14 @@ def test_a_dataset_that_was_lost_does_not_wait_for_as_many_labels_as_the_old_one
 ):
     hasty.know(mood)
     hasty.route(demoted(1_000_000, 50_000))
-    handler = Collect(hasty.context, Place("c", 0, lambda: 200))
+    handler = Collect(hasty.context, SourcePartition("c", 0, lambda: 200))
     calls = delivered([task_call(n) for n in range(200)])
     assert [t.labels for t in split([o for d in calls for o in handler.handle([d])])[0]] == [30, 60, 120]
 
 
 def test_a_part_that_is_lost_is_named_in_no_training(bench, mood, task_call, delivered):
     bench.know(mood)
-    handler = Collect(bench.context, Place("c", 0))
+    handler = Collect(bench.context, SourcePartition("c", 0))
     calls = delivered([task_call(n) for n in range(1500)])
     handler.handle(calls[:1200])
     handler.snapshot()
@@ -414,7 +414,7 @@ def test_a_part_that_is_lost_is_named_in_no_training(bench, mood, task_call, del
 
 def test_a_part_that_is_lost_at_a_break_takes_no_later_label_with_it(hasty, mood, task_call, delivered):
     hasty.know(mood)
-    handler = Collect(hasty.context, Place("c", 0))
+    handler = Collect(hasty.context, SourcePartition("c", 0))
     handler.handle(delivered([task_call(n) for n in range(600)]))
     handler.snapshot()
     for part in handler._datasets["mood"][1].parts:

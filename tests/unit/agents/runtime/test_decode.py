@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jitr.agents.runtime.decode import Source, unpack
+from jitr.agents.runtime.decode import KafkaRecord, unpack
 from jitr.schemas.events import encode_batch
 from jitr.schemas.evidence import Command
 from jitr.schemas.sections import SigningSettings
@@ -14,8 +14,8 @@ SIGNING = Signing(Settings(signing=KEYS))
 TOPIC = "jitr.evidence"
 
 
-def source(value: bytes, headers: Any) -> Source:
-    return Source(TOPIC, 0, 7, 0.0, b"k", value, tuple(headers), lambda: None)
+def source(value: bytes, headers: Any) -> KafkaRecord:
+    return KafkaRecord(TOPIC, 0, 7, 0.0, b"k", value, tuple(headers), lambda: None)
 
 
 def fails(event: object) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jitr.agents.runtime.dedup import Seen
+from jitr.agents.runtime.dedup import SeenIds
 from jitr.agents.runtime.durable import SEEN
 
 
@@ -13,12 +13,12 @@ from jitr.agents.runtime.durable import SEEN
 def test_a_copy_is_known_within_the_window_and_counts_again_beyond_it(
     later: int, known: bool, restarted: bool
 ) -> None:
-    seen = Seen(SEEN)
+    seen = SeenIds(SEEN)
     assert seen.add("signed call")
     for n in range(later):
         seen.add(f"call {n}")
     if restarted:
-        seen = Seen(SEEN, seen.save())
+        seen = SeenIds(SEEN, seen.save())
     assert seen.add("signed call") is not known
 
 

@@ -6,7 +6,7 @@ import msgspec
 import psutil
 import pytest
 
-from jitr.agents.auditing.scoring import Scorer
+from jitr.agents.auditing.scoring import AuditScorer
 from jitr.agents.training.child import _train, run_training
 from jitr.agents.training.race_store import keep_race, race_before
 from jitr.models.datasets.examples import Example
@@ -62,7 +62,7 @@ async def test_the_same_training_twice_is_one_artifact_and_it_answers(training, 
     assert (first.time, first.surrogate.after_offset) == (7.0, 59)
     # the second found it trained: what it was paid for is told all the same
     assert min(first.cost_usd, again.cost_usd) >= cpu_usd(first.surrogate.train_s) > 0
-    scorer = Scorer()
+    scorer = AuditScorer()
     try:
         ((label, score, _),) = await scorer.answers(first.surrogate, ["lovely day number 3 x"])
         assert label == "good"
@@ -137,7 +137,7 @@ async def test_data_that_cannot_be_read_is_the_reason(training, tmp_path):
 async def test_a_surrogate_that_is_not_there_is_an_artifact_error(training, tmp_path):
     from jitr.schemas.routes import SurrogateRef
 
-    scorer = Scorer()
+    scorer = AuditScorer()
     try:
         with pytest.raises(ArtifactError):
             await scorer.answers(

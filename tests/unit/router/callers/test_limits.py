@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jitr.router.callers.keyring import Used
-from jitr.router.callers.limits import Limits, wait_s
+from jitr.router.callers.limits import CallerLimits, wait_s
 from jitr.schemas.keys import GatewayKey
 
 
@@ -24,14 +24,14 @@ def key(**bounds: float | int | None) -> GatewayKey:
 
 
 def test_a_key_without_bounds_is_not_even_counted() -> None:
-    limits = Limits(Clock())
+    limits = CallerLimits(Clock())
     assert all(limits.take(key()) is None for _ in range(1000))
     assert limits.untold()[0] == {}
 
 
 @pytest.mark.parametrize("most", [1, 7, 60])
 def test_exactly_so_many_requests_fit_into_the_first_minute(most: int) -> None:
-    limits = Limits(Clock())
+    limits = CallerLimits(Clock())
     taken = [limits.take(key(requests_per_min=most)) for _ in range(most + 1)]
     assert taken[:most] == [None] * most
     assert taken[most] is not None and taken[most][0] == "requests_per_min"
@@ -64,7 +64,7 @@ def test_who_comes_again_when_it_was_told_to_is_served_and_not_much_sooner(
 @given(st.lists(st.floats(0, 20), min_size=1, max_size=300))
 def test_no_minute_of_the_clock_has_more_than_was_allowed(gaps_s: list[float]) -> None:
     clock, most = Clock(), 10
-    limits, served = Limits(clock), []
+    limits, served = CallerLimits(clock), []
     for gap_s in gaps_s:
         clock.s += gap_s
         if limits.take(key(requests_per_min=most)) is None:
@@ -74,7 +74,7 @@ def test_no_minute_of_the_clock_has_more_than_was_allowed(gaps_s: list[float]) -
 
 def test_a_day_has_its_dollars_and_the_next_has_them_anew() -> None:
     clock = Clock(86_400 * 20_000 + 80_000.5)
-    limits, bounded = Limits(clock), key(usd_per_day=0.5)
+    limits, bounded = CallerLimits(clock), key(usd_per_day=0.5)
     assert limits.take(bounded) is None
     limits.charge(bounded, 0.49)
     assert limits.take(bounded) is None
@@ -86,7 +86,7 @@ def test_a_day_has_its_dollars_and_the_next_has_them_anew() -> None:
 
 def test_what_another_gateway_has_served_counts_here() -> None:
     clock = Clock()
-    here, there = Limits(clock), Limits(clock)
+    here, there = CallerLimits(clock), CallerLimits(clock)
     bounded = key(requests_per_min=4, usd_per_day=1.0)
     for limits in (here, there):
         assert [limits.take(bounded) for _ in range(2)] == [None, None]
@@ -102,7 +102,7 @@ def test_what_another_gateway_has_served_counts_here() -> None:
 
 def test_what_comes_while_the_others_are_asked_is_told_the_next_time() -> None:
     clock = Clock()
-    limits, bounded = Limits(clock), key(requests_per_min=10)
+    limits, bounded = CallerLimits(clock), key(requests_per_min=10)
     limits.take(bounded)
     used, minute, day = limits.untold()
     limits.take(bounded)
@@ -111,6 +111,6 @@ def test_what_comes_while_the_others_are_asked_is_told_the_next_time() -> None:
 
 
 def test_a_gateway_that_starts_knows_what_was_spent_today() -> None:
-    limits = Limits(Clock())
+    limits = CallerLimits(Clock())
     limits.begin({"k": 3.0})
     assert limits.take(key(usd_per_day=2.0)) is not None

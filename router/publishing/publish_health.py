@@ -11,7 +11,7 @@ RESUME_S: Final = 5.0
 CALM_S: Final = 10.0
 
 
-class Outlet:
+class PublishHealth:
     """Shut while calls are lost or wait for too long; opens again by itself.
 
     It shuts when a call is lost because nothing took it, or when the oldest call in memory has waited for
@@ -26,13 +26,13 @@ class Outlet:
     Examples
     --------
     >>> now = 0.0
-    >>> outlet = Outlet(lambda: now)
-    >>> outlet.open(None)
+    >>> health = PublishHealth(lambda: now)
+    >>> health.open(None)
     True
-    >>> outlet.lost()
-    >>> now = 9.0; outlet.open(None)
+    >>> health.lost()
+    >>> now = 9.0; health.open(None)
     False
-    >>> now = 10.0; outlet.open(None)
+    >>> now = 10.0; health.open(None)
     True
     """
 

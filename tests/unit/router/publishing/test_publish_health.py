@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jitr.router.publishing.outlet import CALM_S, RESUME_S, STALL_S, Outlet
+from jitr.router.publishing.publish_health import CALM_S, RESUME_S, STALL_S, PublishHealth
 
 
 class Clock:
@@ -17,33 +17,33 @@ class Clock:
 @pytest.mark.parametrize(("waited_s", "is_open"), [(0.0, True), (STALL_S, True), (STALL_S + 0.001, False)])
 def test_it_shuts_when_a_call_waits_for_too_long(waited_s: float, is_open: bool) -> None:
     clock = Clock()
-    assert Outlet(clock).open(clock.now - waited_s) is is_open
+    assert PublishHealth(clock).open(clock.now - waited_s) is is_open
 
 
 @pytest.mark.parametrize(("waited_s", "is_open"), [(RESUME_S, False), (RESUME_S - 0.001, True)])
 def test_once_shut_it_opens_only_when_calls_wait_much_shorter(waited_s: float, is_open: bool) -> None:
     clock = Clock()
-    outlet = Outlet(clock)
-    assert not outlet.open(clock.now - STALL_S - 1)
-    assert outlet.open(clock.now - waited_s) is is_open
+    health = PublishHealth(clock)
+    assert not health.open(clock.now - STALL_S - 1)
+    assert health.open(clock.now - waited_s) is is_open
 
 
 @pytest.mark.parametrize(("since_s", "is_open"), [(0.0, False), (CALM_S - 0.001, False), (CALM_S, True)])
 def test_after_a_loss_it_stays_shut_for_a_while(since_s: float, is_open: bool) -> None:
     clock = Clock()
-    outlet = Outlet(clock)
-    outlet.lost()
+    health = PublishHealth(clock)
+    health.lost()
     clock.now += since_s
-    assert outlet.open(None) is is_open
+    assert health.open(None) is is_open
 
 
 def test_each_loss_begins_the_while_again() -> None:
     clock = Clock()
-    outlet = Outlet(clock)
-    outlet.lost()
+    health = PublishHealth(clock)
+    health.lost()
     clock.now += CALM_S - 1
-    outlet.lost()
+    health.lost()
     clock.now += CALM_S - 1
-    assert not outlet.open(None)
+    assert not health.open(None)
     clock.now += 1
-    assert outlet.open(None)
+    assert health.open(None)

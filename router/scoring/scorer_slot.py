@@ -1,4 +1,4 @@
-"""The place of one scoring process: started, given texts and surrogates, replaced when it ends."""
+"""The slot of one scoring process: started, given texts and surrogates, replaced when it ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from jitr.router.scoring.batches import Held, Lanes, Waiting, fail
+from jitr.router.scoring.batches import Held, ScoringQueues, WaitingText, fail
 from jitr.router.scoring.crashes import Crashes
 from jitr.router.scoring.frames import Loaded, Said
 from jitr.router.scoring.process import ScorerEndedError, ScorerProcess
@@ -29,7 +29,7 @@ class CrashError(ArtifactError):
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Shared:
-    """What the places of all processes work on together.
+    """What the slots of all processes work on together.
 
     Attributes
     ----------
@@ -50,13 +50,13 @@ class Shared:
     refuse: Callable[[Held, Exception], None]
     gone: Callable[[], None]
     held: dict[int, Held] = field(default_factory=dict)
-    lanes: Lanes = field(default_factory=Lanes)
+    queues: ScoringQueues = field(default_factory=ScoringQueues)
     crashes: Crashes = field(default_factory=Crashes)
     batches: int = 0
     texts: int = 0
 
 
-class Place:
+class ScorerSlot:
     """Keeps one process at work; see `Shared`.
 
     A surrogate that was at work as a process ended is run alone afterwards, also where it is loaded: should
@@ -73,7 +73,7 @@ class Place:
         self._shared: Final = shared
         self._wake: Final = asyncio.Event()
         self._loading: Held | None = None
-        self._batch: list[Waiting] = []
+        self._batch: list[WaitingText] = []
         self._until = 0.0
         self.process: ScorerProcess | None = None
         self.loaded: Final[set[int]] = set()
@@ -119,7 +119,7 @@ class Place:
             if process.ended.done():
                 raise ScorerEndedError(f"the process {process.pid} that ran surrogates ended")
             await self._load_next(process)
-            self._batch = self._shared.lanes.take(self._fits)
+            self._batch = self._shared.queues.take(self._fits)
             if self._batch:
                 await self._score(process)
             else:
@@ -163,7 +163,7 @@ class Place:
         elif isinstance(error, Exception):
             self._shared.refuse(held, error)
 
-    def _fits(self, item: Waiting, batch: list[Waiting]) -> bool:
+    def _fits(self, item: WaitingText, batch: list[WaitingText]) -> bool:
         if item.held.key not in self.loaded:
             return False
         if self._crashed(item.held):

@@ -9,7 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from jitr.sandbox.broker import Limits
+from jitr.sandbox.broker import BrokerLimits
 from jitr.sandbox.broker.log import PartitionLog
 from jitr.sandbox.broker.process import serve
 from jitr.sandbox.broker.wire.codes import Code, RefusalError
@@ -35,7 +35,7 @@ def main() -> None:
     """Serve until told to end."""
     port, folder = int(sys.argv[1]), Path(sys.argv[2])
     refuse_while(folder / "refuse")
-    asyncio.run(serve(folder / "data", "127.0.0.1", port, Limits()))
+    asyncio.run(serve(folder / "data", "127.0.0.1", port, BrokerLimits()))
 
 
 if __name__ == "__main__":

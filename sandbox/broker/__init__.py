@@ -21,7 +21,7 @@ What it does not do, and how a client is told:
 - committed offsets do not expire.
 """
 
-from jitr.sandbox.broker.node import Limits
+from jitr.sandbox.broker.node import BrokerLimits
 from jitr.sandbox.broker.server import Broker
 
-__all__ = ["Broker", "Limits"]
+__all__ = ["Broker", "BrokerLimits"]

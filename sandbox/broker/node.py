@@ -15,8 +15,8 @@ from jitr.sandbox.broker.coordinator import Coordinator
 from jitr.sandbox.broker.log import PartitionLog
 from jitr.sandbox.broker.offsets import CommittedOffsets
 from jitr.sandbox.broker.segment import OpenFiles
-from jitr.sandbox.broker.topics import Topics
-from jitr.sandbox.broker.wire.wire import Reader
+from jitr.sandbox.broker.topics import BrokerTopics
+from jitr.sandbox.broker.wire.wire import WireReader
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ _PRODUCER_ID_BLOCK = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BrokerLimits:
     """What a client may ask of the broker, under Kafka's names of these settings."""
 
     auto_create_topics: bool = True
@@ -40,13 +40,13 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ApiRequest:
     """One request, its header read; the reader stands at the body."""
 
     version: int
     client_id: str
     client_host: str
-    body: Reader
+    body: WireReader
 
 
 class _Identity(msgspec.Struct):
@@ -61,20 +61,20 @@ class Node:
     ----------
     folder : Path
         Where everything is kept; made if missing, taken up again if not.
-    limits : Limits
+    limits : BrokerLimits
         What clients may ask.
     clock : callable
         Unix time in seconds.
     """
 
-    def __init__(self, folder: Path, limits: Limits, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, limits: BrokerLimits, clock: Callable[[], float] = time.time) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.limits = limits
         self.host = ""
         self.port = 0
         self._clock = clock
         self._files = OpenFiles()
-        self.topics = Topics(folder / "topics", self._files, clock)
+        self.topics = BrokerTopics(folder / "topics", self._files, clock)
         self.groups = Coordinator(
             CommittedOffsets(folder / "offsets.jsonl"), limits.group_initial_rebalance_delay_s
         )
@@ -104,7 +104,7 @@ class Node:
         return self._next_producer_id - 1
 
     def delete_topic(self, name: str) -> None:
-        """Remove a topic, its data and what groups committed of it; raises what `Topics.delete` raises."""
+        """Remove a topic, its data and what groups committed; raises what `BrokerTopics.delete` does."""
         self.topics.delete(name)
         self.groups.offsets.forget_topic(name)
 

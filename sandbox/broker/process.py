@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from jitr.sandbox.broker.node import Limits
+from jitr.sandbox.broker.node import BrokerLimits
 from jitr.sandbox.broker.server import Broker
 from jitr.schemas.errors import JitrError
 
 
-async def serve(data_dir: Path, host: str, port: int, limits: Limits) -> None:
+async def serve(data_dir: Path, host: str, port: int, limits: BrokerLimits) -> None:
     """Run a broker until SIGINT or SIGTERM; prints `host:port` in one line when it is ready."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -51,7 +51,9 @@ def main(port: int, host: str, data_dir: Path, partitions: int, auto_create: boo
     """Run the Kafka-protocol development broker on loopback until Ctrl-C."""
     try:
         asyncio.run(
-            serve(data_dir, host, port, Limits(auto_create_topics=auto_create, num_partitions=partitions))
+            serve(
+                data_dir, host, port, BrokerLimits(auto_create_topics=auto_create, num_partitions=partitions)
+            )
         )
     except (JitrError, OSError) as error:
         raise click.ClickException(str(error)) from error

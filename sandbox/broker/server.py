@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from jitr.sandbox.broker.apis.api import answer
-from jitr.sandbox.broker.node import Limits, Node
+from jitr.sandbox.broker.node import BrokerLimits, Node
 from jitr.sandbox.broker.wire.wire import MalformedError
 from jitr.schemas.errors import ConfigError
 
@@ -26,7 +26,7 @@ class Broker:
         A loopback address, or `localhost`.
     port : int
         0 lets the system choose; `port` tells it after the start.
-    limits : Limits, optional
+    limits : BrokerLimits, optional
         What clients may ask: automatic topics, sizes, timeouts.
 
     Raises
@@ -49,7 +49,7 @@ class Broker:
     """
 
     def __init__(
-        self, data_dir: Path, host: str = "127.0.0.1", port: int = 0, *, limits: Limits | None = None
+        self, data_dir: Path, host: str = "127.0.0.1", port: int = 0, *, limits: BrokerLimits | None = None
     ) -> None:
         if not _is_loopback(host):
             raise ConfigError(
@@ -59,7 +59,7 @@ class Broker:
         self._data_dir = data_dir
         self._host = host
         self._port = port
-        self._limits = limits or Limits()
+        self._limits = limits or BrokerLimits()
         self._node: Node | None = None
         self._server: asyncio.Server | None = None
         self._upkeep: asyncio.Task[None] | None = None

@@ -24,7 +24,7 @@ class _Stored(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Topic:
+class BrokerTopic:
     """One topic with its partitions in order."""
 
     name: str
@@ -32,7 +32,7 @@ class Topic:
     partitions: list[PartitionLog]
 
 
-class Topics:
+class BrokerTopics:
     """All topics under a folder; what lies there at the start is taken up again.
 
     Parameters
@@ -49,7 +49,7 @@ class Topics:
         self._folder = folder
         self._files = files
         self._clock = clock
-        self._topics: dict[str, Topic] = {}
+        self._topics: dict[str, BrokerTopic] = {}
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(folder.iterdir()):
             if (path / _FILE).exists():
@@ -58,22 +58,22 @@ class Topics:
             elif path.is_dir():
                 shutil.rmtree(path)  # stopped while it was created or deleted
 
-    def _open(self, name: str, stored: _Stored) -> Topic:
+    def _open(self, name: str, stored: _Stored) -> BrokerTopic:
         config = TopicConfig.of(stored.config)
-        topic = Topic(name, config, [self._log(name, i, config) for i in range(stored.partitions)])
+        topic = BrokerTopic(name, config, [self._log(name, i, config) for i in range(stored.partitions)])
         self._topics[name] = topic
         return topic
 
     def _log(self, name: str, partition: int, config: TopicConfig) -> PartitionLog:
         return PartitionLog(self._folder / name / str(partition), config, self._files, self._clock)
 
-    def __iter__(self) -> Iterator[Topic]:
+    def __iter__(self) -> Iterator[BrokerTopic]:
         return iter(list(self._topics.values()))
 
-    def get(self, name: str) -> Topic | None:
+    def get(self, name: str) -> BrokerTopic | None:
         return self._topics.get(name)
 
-    def existing(self, name: str) -> Topic:
+    def existing(self, name: str) -> BrokerTopic:
         """The topic of that name.
 
         Raises
@@ -124,7 +124,7 @@ class Topics:
                 f"{more} partitions asked, 1 to {_MOST_PARTITIONS - taken} can be had",
             )
 
-    def create(self, name: str, partitions: int, config: Mapping[str, str | None]) -> Topic:
+    def create(self, name: str, partitions: int, config: Mapping[str, str | None]) -> BrokerTopic:
         """Make a topic; raises what `check_new` raises."""
         checked = self.check_new(name, partitions, config)
         (self._folder / name).mkdir(exist_ok=True)
@@ -182,7 +182,7 @@ class Topics:
             log.remove()
         shutil.rmtree(self._folder / name, ignore_errors=True)
 
-    def _save(self, topic: Topic) -> None:
+    def _save(self, topic: BrokerTopic) -> None:
         path = self._folder / topic.name / _FILE
         part = path.with_suffix(".new")
         part.write_bytes(msgspec.json.encode(_Stored(len(topic.partitions), dict(topic.config.given))))

@@ -14,7 +14,7 @@ from jitr.sandbox.traffic.request import Request, Traffic
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AnsweredRequest:
     """One answered request.
 
     ``task`` is the workload's name of it (None for an ad-hoc question), ``found`` the task id that the
@@ -51,7 +51,7 @@ class Driver:
     llm_url: str
     rate: float
     clients: int = 24
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[AnsweredRequest] = field(default_factory=list)
     started: float = 0.0
     changed: dict[str, int] = field(default_factory=dict)
 
@@ -100,7 +100,7 @@ class Driver:
 
     _due: float = 0.0
 
-    async def _send(self, client: openai.AsyncOpenAI, request: Request) -> Outcome:
+    async def _send(self, client: openai.AsyncOpenAI, request: Request) -> AnsweredRequest:
         begun = time.monotonic()
         try:
             raw = await client.chat.completions.with_raw_response.create(**request.body)
@@ -129,9 +129,9 @@ class Driver:
         found: str | None,
         right: bool | None,
         error: str | None,
-    ) -> Outcome:
+    ) -> AnsweredRequest:
         now = time.monotonic()
-        return Outcome(
+        return AnsweredRequest(
             at_s=now - self.started,
             latency_s=now - begun,
             task=request.task,

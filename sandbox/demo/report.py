@@ -9,8 +9,8 @@ import msgspec
 
 from jitr.models.economics.money import saved_interval, saved_usd, total_saved_interval
 from jitr.models.promise.bounds import lower_bound
-from jitr.sandbox.demo.driver import Outcome
-from jitr.sandbox.demo.watch import Watch
+from jitr.sandbox.demo.driver import AnsweredRequest
+from jitr.sandbox.demo.watch import DemoWatch
 from jitr.schemas.routes import Route
 from jitr.schemas.tasks import Template
 
@@ -75,12 +75,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: dict[str, float]
     machine: str
     teacher: str
-    timeline: list[Slice]
+    timeline: list[RunSlice]
     net_saving_low_usd: float | None = None
     net_saving_high_usd: float | None = None
 
 
-class Slice(msgspec.Struct, frozen=True, kw_only=True):
+class RunSlice(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of the run: how many calls ended in it, by who answered, and of each task by id.
 
     ``tasks`` maps a task id to (calls, answered by the surrogate, of these right, of these judged).
@@ -92,17 +92,17 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     tasks: dict[str, tuple[int, int, int, int]]
 
 
-def slices(outcomes: list[Outcome], width_s: float) -> list[Slice]:
+def slices(outcomes: list[AnsweredRequest], width_s: float) -> list[RunSlice]:
     """Cut a run into stretches of so many seconds.
 
     Examples
     --------
-    >>> o = Outcome(at_s=3.0, latency_s=0.1, task="x", found="t", route="surrogate", right=True)
+    >>> o = AnsweredRequest(at_s=3.0, latency_s=0.1, task="x", found="t", route="surrogate", right=True)
     >>> slices([o], 2.0)[-1].tasks
     {'t': (1, 1, 1, 1)}
     """
     last = max((o.at_s for o in outcomes), default=0.0)
-    cut: list[list[Outcome]] = [[] for _ in range(int(last / width_s) + 1)]
+    cut: list[list[AnsweredRequest]] = [[] for _ in range(int(last / width_s) + 1)]
     for outcome in outcomes:
         cut[int(outcome.at_s / width_s)].append(outcome)
     made = []
@@ -119,7 +119,7 @@ def slices(outcomes: list[Outcome], width_s: float) -> list[Slice]:
                     judged + (by and o.right is not None),
                 )
         answered = sum(o.route == "surrogate" for o in part)
-        made.append(Slice(at_s=number * width_s, calls=len(part), answered=answered, tasks=tasks))
+        made.append(RunSlice(at_s=number * width_s, calls=len(part), answered=answered, tasks=tasks))
     return made
 
 
@@ -138,8 +138,8 @@ def shown(template: Template, width: int = 160) -> str:
 
 
 def build(
-    watch: Watch,
-    outcomes: list[Outcome],
+    watch: DemoWatch,
+    outcomes: list[AnsweredRequest],
     *,
     bill_usd: float,
     target: float,
@@ -149,7 +149,7 @@ def build(
     teacher: str,
 ) -> Report:
     """Put the report together from what was seen from outside."""
-    by_task: defaultdict[str, list[Outcome]] = defaultdict(list)
+    by_task: defaultdict[str, list[AnsweredRequest]] = defaultdict(list)
     for outcome in outcomes:
         if outcome.found:
             by_task[outcome.found].append(outcome)
@@ -188,7 +188,7 @@ def build(
     )
 
 
-def _task(watch: Watch, id: str, outcomes: list[Outcome], delta: float) -> TaskReport:
+def _task(watch: DemoWatch, id: str, outcomes: list[AnsweredRequest], delta: float) -> TaskReport:
     task = watch.tasks[id]
     route = watch.routes.get(id) or Route(tenant=task.tenant, task=id)
     version = route.surrogate or route.candidate
@@ -231,7 +231,7 @@ def _told(bound: float) -> float | None:
     return bound if math.isfinite(bound) else None
 
 
-def _share(outcomes: list[Outcome]) -> float | None:
+def _share(outcomes: list[AnsweredRequest]) -> float | None:
     judged = [o.right for o in outcomes if o.right is not None]
     return sum(judged) / len(judged) if judged else None
 

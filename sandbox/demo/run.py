@@ -20,7 +20,7 @@ from jitr.sandbox.demo.page import page
 from jitr.sandbox.demo.report import Report, build
 from jitr.sandbox.demo.screen import Screen
 from jitr.sandbox.demo.story import Story
-from jitr.sandbox.demo.watch import Watch
+from jitr.sandbox.demo.watch import DemoWatch
 from jitr.sandbox.stack import Stack
 from jitr.sandbox.traffic.request import Traffic
 from jitr.sandbox.traffic.workload import Workload
@@ -105,7 +105,7 @@ def _traffic(options: Options) -> Traffic:
 
 
 async def _drive(stack: Stack, traffic: Traffic, options: Options, console: Console) -> Report:
-    watch = Watch(stack.settings)
+    watch = DemoWatch(stack.settings)
     driver = Driver(traffic, stack.gateway_url, stack.llm_url, options.rate)
     story = Story(driver, watch, options.calls, drift=options.drift and options.data is None)
     stop = asyncio.Event()
@@ -162,7 +162,7 @@ async def _guard(stack: Stack, stop: asyncio.Event, console: Console, story: Sto
             await asyncio.wait_for(stop.wait(), 1.0)
 
 
-async def _settle(watch: Watch, quiet_s: float = 2.5, deadline_s: float = 15.0) -> None:
+async def _settle(watch: DemoWatch, quiet_s: float = 2.5, deadline_s: float = 15.0) -> None:
     """Wait until the rows have stood still for a moment: the last windows are on their way."""
     waited, still, before = 0.0, 0.0, -1
     while waited < deadline_s and still < quiet_s:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from jitr.sandbox.demo.driver import Driver
-from jitr.sandbox.demo.watch import Watch
+from jitr.sandbox.demo.watch import DemoWatch
 from jitr.sandbox.traffic.request import Traffic
 
 ANSWERING = ("canary", "active")
@@ -29,7 +29,7 @@ class Story:
     """
 
     driver: Driver
-    watch: Watch
+    watch: DemoWatch
     calls: int
     drift_after: float = 0.65
     drift: bool = True

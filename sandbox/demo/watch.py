@@ -30,7 +30,7 @@ class Moment:
 
 
 @dataclass
-class Watch:
+class DemoWatch:
     """What is known of every task now, and the story so far."""
 
     settings: Settings

@@ -10,9 +10,9 @@ import msgspec
 from aiohttp import web
 
 from jitr.sandbox.llm.meter import Meter
-from jitr.sandbox.llm.teacher import Change, Teacher
+from jitr.sandbox.llm.teacher import Teacher, TeacherChange
 from jitr.sandbox.llm.tokens import count_prompt, count_text
-from jitr.sandbox.llm.wire import Json, Refusal, check, chunks, completion, cut, decode, flat
+from jitr.sandbox.llm.wire import ErrorAnswer, Json, check, chunks, completion, cut, decode, flat
 from jitr.sandbox.traffic.request import Traffic
 from jitr.sandbox.traffic.task import unit
 from jitr.schemas.prices import DEFAULT_PRICES, Price
@@ -124,15 +124,15 @@ class SimulatedLLM:
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
         try:
             if self._key is not None and request.headers.get("Authorization") != f"Bearer {self._key}":
-                raise Refusal(401, "Incorrect API key provided.", code="invalid_api_key")
+                raise ErrorAnswer(401, "Incorrect API key provided.", code="invalid_api_key")
             response: web.StreamResponse = await handler(request)
             return response
-        except Refusal as refusal:
+        except ErrorAnswer as refusal:
             self._meter.refuse()
             return _json(refusal.body, refusal.status, refusal.headers)
         except web.HTTPException as error:
             message = f"{error.reason}: {request.method} {request.path}"
-            return _json(Refusal(error.status, message).body, error.status)
+            return _json(ErrorAnswer(error.status, message).body, error.status)
 
     async def _about(self, _: web.Request) -> web.Response:
         return _json(
@@ -177,16 +177,16 @@ class SimulatedLLM:
 
     async def _behaviour(self, request: web.Request) -> web.Response:
         try:
-            version = self.teacher.change(msgspec.json.decode(await request.read(), type=Change))
+            version = self.teacher.change(msgspec.json.decode(await request.read(), type=TeacherChange))
         except (ValueError, msgspec.DecodeError) as error:
-            raise Refusal(400, str(error)) from error
+            raise ErrorAnswer(400, str(error)) from error
         return _json({"version": version})
 
     async def _truth(self, request: web.Request) -> web.Response:
         try:
             asked = msgspec.json.decode(await request.read())
         except msgspec.DecodeError as error:
-            raise Refusal(400, f"The body is not JSON: {error}") from error
+            raise ErrorAnswer(400, f"The body is not JSON: {error}") from error
         many = isinstance(asked, dict) and isinstance(asked.get("requests"), list)
         bodies = asked["requests"] if many else [asked]
         for body in bodies:
@@ -195,7 +195,7 @@ class SimulatedLLM:
             version = asked.get("version") if many else None
             answers = [self.true_answer(body, version) for body in bodies]
         except (TypeError, ValueError) as error:
-            raise Refusal(400, str(error), param="version") from error
+            raise ErrorAnswer(400, str(error), param="version") from error
         return _json({"answers": answers} if many else {"answer": answers[0]})
 
     async def _stats(self, _: web.Request) -> web.Response:
@@ -204,7 +204,7 @@ class SimulatedLLM:
     def _known(self, model: str) -> str:
         if model not in self._traffic.models:
             message = f"The model `{model}` does not exist; there are {', '.join(self._traffic.models)}."
-            raise Refusal(404, message, code="model_not_found")
+            raise ErrorAnswer(404, message, code="model_not_found")
         return model
 
     def _card(self, model: str) -> Json:
@@ -218,8 +218,10 @@ class SimulatedLLM:
             return
         if self._rng.random() < 0.5:
             wait = {"retry-after": "1", "retry-after-ms": "50"}
-            raise Refusal(429, "Simulated rate limit.", "requests", code="rate_limit_exceeded", headers=wait)
-        raise Refusal(500, "Simulated server error.", "server_error")
+            raise ErrorAnswer(
+                429, "Simulated rate limit.", "requests", code="rate_limit_exceeded", headers=wait
+            )
+        raise ErrorAnswer(500, "Simulated server error.", "server_error")
 
 
 def _usage(prompt: int, written: int) -> Json:

@@ -12,7 +12,7 @@ from jitr.sandbox.traffic.task import unit
 REMEMBERED = 100_000  # prompts whose number of askings is kept
 
 
-class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TeacherChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A change of the answers to one task.
 
     Parameters
@@ -46,7 +46,7 @@ class Teacher:
     >>> teacher = Teacher(workload)
     >>> teacher.true_answer(body)
     'SPAM'
-    >>> teacher.change(Change("spam", {"spam": "ok", "ok": "spam"}))
+    >>> teacher.change(TeacherChange("spam", {"spam": "ok", "ok": "spam"}))
     1
     >>> teacher.true_answer(body), teacher.true_answer(body, version=0)
     ('OK', 'SPAM')
@@ -54,7 +54,7 @@ class Teacher:
 
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
-        self._versions: list[dict[str, Change]] = [{}]
+        self._versions: list[dict[str, TeacherChange]] = [{}]
         self._askings: dict[int, int] = {}
 
     @property
@@ -62,7 +62,7 @@ class Teacher:
         """Number of the present behaviour; 0 is the original one."""
         return len(self._versions) - 1
 
-    def change(self, change: Change) -> int:
+    def change(self, change: TeacherChange) -> int:
         """Change the answers to one task from now on, in place of an earlier change of it.
 
         Returns

@@ -11,7 +11,7 @@ from jitr.sandbox.llm.tokens import CHARACTERS_PER_TOKEN, text_of
 Json = dict[str, Any]
 
 
-class Refusal(Exception):  # noqa: N818  (it is an answer, in OpenAI's form, not a failure of ours)
+class ErrorAnswer(Exception):  # noqa: N818  (it is an answer, in OpenAI's form, not a failure of ours)
     """A request that is answered with an error."""
 
     def __init__(
@@ -35,7 +35,7 @@ def decode(raw: bytes) -> Json:
 
     Raises
     ------
-    Refusal
+    ErrorAnswer
         Status 400, naming the field that is wrong.
 
     Examples
@@ -46,7 +46,7 @@ def decode(raw: bytes) -> Json:
     try:
         body = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refusal(400, f"The body is not JSON: {error}") from error
+        raise ErrorAnswer(400, f"The body is not JSON: {error}") from error
     check(body)
     return dict(body)
 
@@ -54,24 +54,24 @@ def decode(raw: bytes) -> Json:
 def check(body: object) -> None:
     """Refuse a request body whose shape is wrong, naming the field."""
     if not isinstance(body, dict):
-        raise Refusal(400, f"The body must be a JSON object, not {type(body).__name__}.")
+        raise ErrorAnswer(400, f"The body must be a JSON object, not {type(body).__name__}.")
     if not isinstance(body.get("model"), str):
-        raise Refusal(400, "You must name a model, as a string.", param="model")
+        raise ErrorAnswer(400, "You must name a model, as a string.", param="model")
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
-        raise Refusal(400, "'messages' must be a list with at least one message.", param="messages")
+        raise ErrorAnswer(400, "'messages' must be a list with at least one message.", param="messages")
     for at, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            raise Refusal(400, "A message must be an object with a role.", param=f"messages[{at}]")
+            raise ErrorAnswer(400, "A message must be an object with a role.", param=f"messages[{at}]")
         if not isinstance(message.get("content"), str | list | None):
-            raise Refusal(400, "Content must be a string or a list.", param=f"messages[{at}].content")
+            raise ErrorAnswer(400, "Content must be a string or a list.", param=f"messages[{at}].content")
     count, limit = body.get("n"), body.get("max_completion_tokens", body.get("max_tokens"))
     if count is not None and (type(count) is not int or not 1 <= count <= 128):
-        raise Refusal(400, f"n={count!r} must be a number from 1 to 128.", param="n")
+        raise ErrorAnswer(400, f"n={count!r} must be a number from 1 to 128.", param="n")
     if limit is not None and (type(limit) is not int or limit < 1):
-        raise Refusal(400, f"max_tokens={limit!r} must be a whole number above 0.", param="max_tokens")
+        raise ErrorAnswer(400, f"max_tokens={limit!r} must be a whole number above 0.", param="max_tokens")
     if not isinstance(body.get("stream_options"), dict | None):
-        raise Refusal(400, "'stream_options' must be an object.", param="stream_options")
+        raise ErrorAnswer(400, "'stream_options' must be an object.", param="stream_options")
 
 
 def flat(body: Json) -> Json:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from jitr.sandbox.traffic.filler import DISMISSALS, DISMISSED, common
-from jitr.sandbox.traffic.meaning import WORD, Cue, Reader
+from jitr.sandbox.traffic.meaning import WORD, Cue, CueReader
 from jitr.sandbox.traffic.template import cues, expand
 
 Meaning = Mapping[str, str]
@@ -67,7 +67,7 @@ class Grammar:
     opposites: Mapping[str, str] | None = None
     polite: bool = True
 
-    def reader(self) -> Reader:
+    def reader(self) -> CueReader:
         """What reads the meaning of these texts."""
         found = []
         for facet in self.facets:
@@ -77,7 +77,7 @@ class Grammar:
                         WORD.findall(re.sub(r"<\w+>", " ", template)) if facet.every_word else cues(template)
                     )
                     found += [Cue(phrase, facet.name, value) for phrase in phrases]
-        return Reader(found, DISMISSALS, self.opposites or {})
+        return CueReader(found, DISMISSALS, self.opposites or {})
 
     def meaning(self, rng: random.Random) -> dict[str, str]:
         """A value for each facet, all equally likely."""

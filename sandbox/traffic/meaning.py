@@ -26,7 +26,7 @@ class Cue:
     value: str
 
 
-class Reader:
+class CueReader:
     """Counts the cues of each facet's values in a text.
 
     Parameters
@@ -40,7 +40,7 @@ class Reader:
 
     Examples
     --------
-    >>> reader = Reader([Cue("great fun", "mood", "good"), Cue("dull", "mood", "bad")], ["they say"],
+    >>> reader = CueReader([Cue("great fun", "mood", "good"), Cue("dull", "mood", "bad")], ["they say"],
     ...                 {"good": "bad", "bad": "good"})
     >>> reader.scores("Great fun! They say it is dull. It was not dull.")
     {'mood': {'good': 2.0}}

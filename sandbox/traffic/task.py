@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from jitr.sandbox.traffic.grammar import Grammar, Meaning
-from jitr.sandbox.traffic.meaning import Reader
+from jitr.sandbox.traffic.meaning import CueReader
 from jitr.sandbox.traffic.prompt import Prompt
 from jitr.sandbox.traffic.request import Body, Request
 
@@ -27,7 +27,7 @@ def unit(*parts: object) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerForm:
     """How a meaning is written as an answer.
 
     Parameters
@@ -39,9 +39,9 @@ class Answer:
 
     Examples
     --------
-    >>> Answer("Category: {topic}", {"x": "X-ray"}).write({"topic": "x"})
+    >>> AnswerForm("Category: {topic}", {"x": "X-ray"}).write({"topic": "x"})
     'Category: X-ray'
-    >>> Answer("").write({"item": "lamp", "wish": "refund"})
+    >>> AnswerForm("").write({"item": "lamp", "wish": "refund"})
     '{"item": "lamp", "wish": "refund"}'
     """
 
@@ -55,7 +55,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Task:
+class SimulatedTask:
     """One recurring task.
 
     Parameters
@@ -66,7 +66,7 @@ class Task:
         Its instruction; it must be unlike every other task's.
     grammar : Grammar
         Makes its slot values.
-    form : Answer
+    form : AnswerForm
         Writes its answers.
     noise : float
         Chance in 0..1 that the teacher's answer is another one than the true one, drawn anew at each asking:
@@ -81,11 +81,11 @@ class Task:
     model: str
     prompt: Prompt
     grammar: Grammar
-    form: Answer
+    form: AnswerForm
     noise: float = 0.0
     weight: float = 1.0
     extra: Mapping[str, Any] = field(default_factory=dict)
-    _reader: Reader = field(init=False, repr=False, compare=False)
+    _reader: CueReader = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_reader", self.grammar.reader())

@@ -6,7 +6,7 @@ from typing import Any
 
 from jitr.sandbox.traffic.adhoc import MODELS, adhoc, adhoc_answer
 from jitr.sandbox.traffic.request import Request
-from jitr.sandbox.traffic.task import Task
+from jitr.sandbox.traffic.task import SimulatedTask
 from jitr.sandbox.traffic.tasks.fields import fields
 from jitr.sandbox.traffic.tasks.intent import intent
 from jitr.sandbox.traffic.tasks.language import language
@@ -18,7 +18,7 @@ from jitr.sandbox.traffic.tasks.triage import triage
 from jitr.sandbox.traffic.tasks.urgency import urgency
 
 
-def all_tasks() -> tuple[Task, ...]:
+def all_tasks() -> tuple[SimulatedTask, ...]:
     """The nine tasks: language-id is meant to be easy, lead-score has a teacher that contradicts itself."""
     return (
         triage(), sentiment(), language(), spam(), urgency(), intent(), fields(), moderation(), lead(),
@@ -34,7 +34,7 @@ class Workload:
         The same seed gives the same stream in every process.
     noise : float
         Share of ad-hoc questions, in 0..1.
-    tasks : sequence of Task or of names, optional
+    tasks : sequence of SimulatedTask or of names, optional
         All nine if left out.
 
     Raises
@@ -53,7 +53,9 @@ class Workload:
     True
     """
 
-    def __init__(self, seed: int = 0, noise: float = 0.3, tasks: Sequence[Task | str] | None = None) -> None:
+    def __init__(
+        self, seed: int = 0, noise: float = 0.3, tasks: Sequence[SimulatedTask | str] | None = None
+    ) -> None:
         if not 0.0 <= noise <= 1.0:
             raise ValueError(f"noise={noise} must be a share between 0 and 1")
         self.seed = seed
@@ -108,11 +110,11 @@ class Workload:
         return adhoc_answer(str(body.get("messages")), asking)
 
 
-def _chosen(tasks: Sequence[Task | str] | None) -> dict[str, Task]:
+def _chosen(tasks: Sequence[SimulatedTask | str] | None) -> dict[str, SimulatedTask]:
     known = {task.name: task for task in all_tasks()}
     if tasks is None:
         return known
-    chosen: dict[str, Task] = {}
+    chosen: dict[str, SimulatedTask] = {}
     for given in tasks:
         if isinstance(given, str) and given not in known:
             raise ValueError(f"no task is called {given!r}; there are {', '.join(known)}")

@@ -19,7 +19,7 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jitr.sandbox.broker import Broker, Limits
+from jitr.sandbox.broker import Broker, BrokerLimits
 from jitr.schemas.errors import ConfigError
 
 NO_TRANSACTIONS, UNSUPPORTED_VERSION, REPLICATION, UNKNOWN_TOPIC = 53, 35, 38, 3
@@ -97,7 +97,7 @@ async def test_more_than_one_replica_is_refused(dev_kafka: Any) -> None:
 
 
 async def test_topics_are_not_made_on_first_use_where_that_is_off(tmp_path: Path, kafka_at: Any) -> None:
-    broker = Broker(tmp_path, limits=Limits(auto_create_topics=False))
+    broker = Broker(tmp_path, limits=BrokerLimits(auto_create_topics=False))
     await broker.start()
     kafka = kafka_at(broker.bootstrap)
     try:

@@ -27,7 +27,7 @@ from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.tasks.matching.matcher import Matcher
 from jitr.sandbox.demo.driver import Driver
 from jitr.sandbox.demo.report import Report, build
-from jitr.sandbox.demo.watch import Watch
+from jitr.sandbox.demo.watch import DemoWatch
 from jitr.sandbox.redis import RedisServer
 from jitr.sandbox.stack import Stack
 from jitr.sandbox.traffic.workload import Workload, all_tasks
@@ -59,7 +59,7 @@ class Run:
     """What a run left behind, for the tests to look at."""
 
     workload: Workload
-    watch: Watch
+    watch: DemoWatch
     driver: Driver
     report: Report
     flush_back_s: float
@@ -119,7 +119,7 @@ async def flush_midway(redis: RedisServer, tenant: str, driver: Driver) -> float
     return time.monotonic() - begun
 
 
-async def settled(watch: Watch) -> None:
+async def settled(watch: DemoWatch) -> None:
     """Until no row has moved for a while."""
     still, before, begun = 0.0, -1, time.monotonic()
     while still < 4.0:
@@ -131,7 +131,7 @@ async def settled(watch: Watch) -> None:
 
 async def drive(stack: Stack, redis: RedisServer, workload: Workload) -> Run:
     settings = stack.settings
-    watch = Watch(settings)
+    watch = DemoWatch(settings)
     driver = Driver(workload, stack.gateway_url, stack.llm_url, rate=120.0)
     stop = asyncio.Event()
     following = asyncio.create_task(watch.run())

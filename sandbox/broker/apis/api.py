@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from jitr.sandbox.broker.apis import config_api, data_api, group_api, topic_api
-from jitr.sandbox.broker.node import Node, Request
+from jitr.sandbox.broker.node import ApiRequest, Node
 from jitr.sandbox.broker.wire.codes import ApiKey, Code
-from jitr.sandbox.broker.wire.wire import MalformedError, Reader, Writer
+from jitr.sandbox.broker.wire.wire import MalformedError, WireReader, Writer
 
-Handler = Callable[[Node, Request], Awaitable[Writer | None]]
+Handler = Callable[[Node, ApiRequest], Awaitable[Writer | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Api:
     handler: Handler
 
 
-async def api_versions(_: Node, request: Request) -> Writer:
+async def api_versions(_: Node, request: ApiRequest) -> Writer:
     out = Writer()
     if request.version < 3:
         out.int16(Code.NONE).array(APIS.values(), _write_api)
@@ -81,7 +81,7 @@ async def answer(node: Node, frame: bytes, client_host: str) -> bytes | None:
         For bytes that are no request, and for requests and versions that ApiVersions does not list; Kafka too
         closes the connection on these.
     """
-    reader = Reader(frame)
+    reader = WireReader(frame)
     key, version, correlation_id = reader.int16(), reader.int16(), reader.int32()
     api = APIS.get(key)
     if api is None:
@@ -96,7 +96,7 @@ async def answer(node: Node, frame: bytes, client_host: str) -> bytes | None:
             f"{api.key.name} version {version} given, {api.oldest} to {api.newest} are taken"
         )
     else:
-        out = await api.handler(node, Request(version, client_id, client_host, reader))
+        out = await api.handler(node, ApiRequest(version, client_id, client_host, reader))
     if out is None:
         return None
     return bytes(Writer().int32(len(out.data) + 4).int32(correlation_id).data + out.data)

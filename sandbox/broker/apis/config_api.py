@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from jitr.sandbox.broker.apis.topic_api import outcome
-from jitr.sandbox.broker.node import NODE_ID, Node, Request
+from jitr.sandbox.broker.node import NODE_ID, ApiRequest, Node
 from jitr.sandbox.broker.topic_config import DEFAULTS
 from jitr.sandbox.broker.wire.codes import Code, RefusalError
 from jitr.sandbox.broker.wire.wire import Writer
@@ -15,7 +15,7 @@ _SET, _DELETE = 0, 1
 _Setting = tuple[str, str, int]  # name, value, source
 
 
-async def describe_configs(node: Node, request: Request) -> Writer:
+async def describe_configs(node: Node, request: ApiRequest) -> Writer:
     body, version = request.body, request.version
     resources = body.array(lambda: (body.int8(), body.string(), body.nullable_array(body.string)))
     if version >= 1:
@@ -61,7 +61,7 @@ def _settings(node: Node, kind: int, name: str) -> list[_Setting]:
     raise RefusalError(Code.INVALID_REQUEST, f"settings of kind {kind} and name {name!r} are not kept here")
 
 
-async def alter_configs(node: Node, request: Request) -> Writer:
+async def alter_configs(node: Node, request: ApiRequest) -> Writer:
     body = request.body
     resources = body.array(
         lambda: (
@@ -80,7 +80,7 @@ async def alter_configs(node: Node, request: Request) -> Writer:
     )
 
 
-async def incremental_alter_configs(node: Node, request: Request) -> Writer:
+async def incremental_alter_configs(node: Node, request: ApiRequest) -> Writer:
     body = request.body
     resources = body.array(
         lambda: (

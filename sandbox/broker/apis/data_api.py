@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from jitr.sandbox.broker.log import PartitionLog
-from jitr.sandbox.broker.node import Node, Request
+from jitr.sandbox.broker.node import ApiRequest, Node
 from jitr.sandbox.broker.wire.codes import Code, RefusalError
 from jitr.sandbox.broker.wire.wire import MalformedError, Writer
 
@@ -12,7 +12,7 @@ _LATEST, _EARLIEST = -1, -2
 _LONGEST_WAIT_S = 300.0
 
 
-async def produce(node: Node, request: Request) -> Writer | None:
+async def produce(node: Node, request: ApiRequest) -> Writer | None:
     body, version = request.body, request.version
     transactional_id = body.nullable_string()
     acks = body.int16()
@@ -72,7 +72,7 @@ class _Found:
     data: bytes
 
 
-async def fetch(node: Node, request: Request) -> Writer:
+async def fetch(node: Node, request: ApiRequest) -> Writer:
     body, version = request.body, request.version
     body.int32()
     wait_s = min(max(body.int32() / 1000, 0.0), _LONGEST_WAIT_S)
@@ -173,7 +173,7 @@ async def _more(logs: list[PartitionLog], deadline: float) -> None:
             log.waiting.discard(wake)
 
 
-async def list_offsets(node: Node, request: Request) -> Writer:
+async def list_offsets(node: Node, request: ApiRequest) -> Writer:
     body, version = request.body, request.version
     body.int32()
     if version >= 2:
@@ -217,7 +217,7 @@ def _find_offset(log: PartitionLog, timestamp: int) -> tuple[int, int]:
     return log.offset_at_time(timestamp) or (-1, -1)
 
 
-async def delete_records(node: Node, request: Request) -> Writer:
+async def delete_records(node: Node, request: ApiRequest) -> Writer:
     body = request.body
     topics = body.array(lambda: (body.string(), body.array(lambda: (body.int32(), body.int64()))))
 
@@ -240,7 +240,7 @@ async def delete_records(node: Node, request: Request) -> Writer:
     )
 
 
-async def init_producer_id(node: Node, request: Request) -> Writer:
+async def init_producer_id(node: Node, request: ApiRequest) -> Writer:
     transactional_id = request.body.nullable_string()
     out = Writer().int32(0)
     if transactional_id is not None:

@@ -2,7 +2,7 @@
 
 from jitr.sandbox.broker.apis.topic_api import outcome
 from jitr.sandbox.broker.group import Joined, Member, State
-from jitr.sandbox.broker.node import NODE_ID, Node, Request
+from jitr.sandbox.broker.node import NODE_ID, ApiRequest, Node
 from jitr.sandbox.broker.offsets import Committed
 from jitr.sandbox.broker.wire.codes import Code, RefusalError
 from jitr.sandbox.broker.wire.wire import Writer
@@ -11,7 +11,7 @@ _LONGEST_METADATA = 4096
 _NOT_ASKED = -(2**31)
 
 
-async def find_coordinator(node: Node, request: Request) -> Writer:
+async def find_coordinator(node: Node, request: ApiRequest) -> Writer:
     body, version = request.body, request.version
     body.string()
     for_group = version < 1 or body.int8() == 0
@@ -26,7 +26,7 @@ async def find_coordinator(node: Node, request: Request) -> Writer:
     return out.int32(NODE_ID).string(node.host).int32(node.port)
 
 
-async def join_group(node: Node, request: Request) -> Writer:
+async def join_group(node: Node, request: ApiRequest) -> Writer:
     body, version = request.body, request.version
     name = body.string()
     session_timeout_s = body.int32() / 1000
@@ -62,7 +62,7 @@ async def join_group(node: Node, request: Request) -> Writer:
     )
 
 
-async def sync_group(node: Node, request: Request) -> Writer:
+async def sync_group(node: Node, request: ApiRequest) -> Writer:
     body = request.body
     name, generation, member_id = body.string(), body.int32(), body.string()
     assignments = dict(body.array(lambda: (body.string(), body.bytes_())))
@@ -77,7 +77,7 @@ async def sync_group(node: Node, request: Request) -> Writer:
     return out.int16(code).bytes_(assignment)
 
 
-async def heartbeat(node: Node, request: Request) -> Writer:
+async def heartbeat(node: Node, request: ApiRequest) -> Writer:
     body = request.body
     name, generation, member_id = body.string(), body.int32(), body.string()
     code, _ = outcome(lambda: node.groups.existing(name).heartbeat(member_id, generation))
@@ -87,7 +87,7 @@ async def heartbeat(node: Node, request: Request) -> Writer:
     return out.int16(code)
 
 
-async def leave_group(node: Node, request: Request) -> Writer:
+async def leave_group(node: Node, request: ApiRequest) -> Writer:
     body = request.body
     name, member_id = body.string(), body.string()
     code, _ = outcome(lambda: node.groups.existing(name).leave(member_id))
@@ -97,7 +97,7 @@ async def leave_group(node: Node, request: Request) -> Writer:
     return out.int16(code)
 
 
-async def offset_commit(node: Node, request: Request) -> Writer:
+async def offset_commit(node: Node, request: ApiRequest) -> Writer:
     body, version = request.body, request.version
     name, generation, member_id = body.string(), body.int32(), body.string()
     if version <= 4:
@@ -148,7 +148,7 @@ async def offset_commit(node: Node, request: Request) -> Writer:
     )
 
 
-async def offset_fetch(node: Node, request: Request) -> Writer:
+async def offset_fetch(node: Node, request: ApiRequest) -> Writer:
     body, version = request.body, request.version
     name = body.string()
     topics = body.nullable_array(lambda: (body.string(), body.array(body.int32)))
@@ -176,7 +176,7 @@ async def offset_fetch(node: Node, request: Request) -> Writer:
     return out.int16(Code.NONE) if version >= 2 else out
 
 
-async def describe_groups(node: Node, request: Request) -> Writer:
+async def describe_groups(node: Node, request: ApiRequest) -> Writer:
     body, version = request.body, request.version
     names = body.array(body.string)
     known = set(node.groups.names())
@@ -203,7 +203,7 @@ async def describe_groups(node: Node, request: Request) -> Writer:
     return out.array(names, write)
 
 
-async def list_groups(node: Node, request: Request) -> Writer:
+async def list_groups(node: Node, request: ApiRequest) -> Writer:
     out = Writer()
     if request.version >= 1:
         out.int32(0)
@@ -215,7 +215,7 @@ async def list_groups(node: Node, request: Request) -> Writer:
     return out.int16(Code.NONE).array(node.groups.names(), write)
 
 
-async def delete_groups(node: Node, request: Request) -> Writer:
+async def delete_groups(node: Node, request: ApiRequest) -> Writer:
     names = request.body.array(request.body.string)
     results = [(name, outcome(node.groups.delete, name)[0]) for name in names]
     return Writer().int32(0).array(results, lambda out, item: out.string(item[0]).int16(item[1]))

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import ParamSpec
 
-from jitr.sandbox.broker.node import NODE_ID, Node, Request
-from jitr.sandbox.broker.topics import Topic
+from jitr.sandbox.broker.node import NODE_ID, ApiRequest, Node
+from jitr.sandbox.broker.topics import BrokerTopic
 from jitr.sandbox.broker.wire.codes import Code, RefusalError
 from jitr.sandbox.broker.wire.wire import Writer
 
@@ -20,7 +20,7 @@ def outcome(action: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> t
     return Code.NONE, None
 
 
-async def metadata(node: Node, request: Request) -> Writer:
+async def metadata(node: Node, request: ApiRequest) -> Writer:
     body, version = request.body, request.version
     names = body.nullable_array(body.string)
     may_create = node.limits.auto_create_topics and (version < 4 or body.boolean())
@@ -53,7 +53,7 @@ async def metadata(node: Node, request: Request) -> Writer:
     return out.array(names, write_topic)
 
 
-def _look_up(node: Node, name: str, may_create: bool) -> tuple[Code, Topic | None]:
+def _look_up(node: Node, name: str, may_create: bool) -> tuple[Code, BrokerTopic | None]:
     topic = node.topics.get(name)
     try:
         if topic is None:
@@ -67,7 +67,7 @@ def _look_up(node: Node, name: str, may_create: bool) -> tuple[Code, Topic | Non
     return Code.NONE, topic
 
 
-async def create_topics(node: Node, request: Request) -> Writer:
+async def create_topics(node: Node, request: ApiRequest) -> Writer:
     body, version = request.body, request.version
 
     def wanted() -> tuple[str, int, int, list[tuple[int, list[int]]], dict[str, str | None]]:
@@ -110,7 +110,7 @@ async def create_topics(node: Node, request: Request) -> Writer:
     return _write_results(out, results, with_message=version >= 1)
 
 
-async def delete_topics(node: Node, request: Request) -> Writer:
+async def delete_topics(node: Node, request: ApiRequest) -> Writer:
     body = request.body
     names = body.array(body.string)
     out = Writer()
@@ -120,7 +120,7 @@ async def delete_topics(node: Node, request: Request) -> Writer:
     return _write_results(out, results, with_message=False)
 
 
-async def create_partitions(node: Node, request: Request) -> Writer:
+async def create_partitions(node: Node, request: ApiRequest) -> Writer:
     body = request.body
 
     def wanted() -> tuple[str, int]:

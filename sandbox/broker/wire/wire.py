@@ -21,7 +21,7 @@ class MalformedError(JitrError):
     """Bytes that are no request of the protocol; the connection they came on is closed."""
 
 
-class Reader:
+class WireReader:
     """Takes primitive values off the front of a request.
 
     Parameters
@@ -31,7 +31,7 @@ class Reader:
 
     Examples
     --------
-    >>> r = Reader(b"\\x00\\x02hi\\x00\\x00\\x00\\x07")
+    >>> r = WireReader(b"\\x00\\x02hi\\x00\\x00\\x00\\x07")
     >>> r.string(), r.int32()
     ('hi', 7)
     >>> r.int8()

@@ -4,7 +4,7 @@
 from jitr.sandbox.traffic.filler import CHATTER
 from jitr.sandbox.traffic.grammar import Facet, Grammar
 from jitr.sandbox.traffic.prompt import Prompt
-from jitr.sandbox.traffic.task import Answer, Task
+from jitr.sandbox.traffic.task import AnswerForm, SimulatedTask
 
 SYSTEM = """Extract three fields from a customer's message and reply with one JSON object:
 "area": the room that the product belongs to, one of "kitchen", "garden", "office", "travel";
@@ -88,9 +88,9 @@ FORMAT = {
 }
 
 
-def fields() -> Task:
+def fields() -> SimulatedTask:
     """Complaints with three closed fields."""
-    return Task(
+    return SimulatedTask(
         name="complaint-fields",
         model="gpt-4.1-simulated",
         prompt=Prompt((("system", SYSTEM), ("user", "Customer's message:\n{slot_value}"))),
@@ -103,7 +103,7 @@ def fields() -> Task:
             distraction=0.15,
             dismissed=0.8,
         ),
-        form=Answer(""),
+        form=AnswerForm(""),
         noise=0.005,
         extra={"response_format": FORMAT},
     )

@@ -4,7 +4,7 @@
 from jitr.sandbox.traffic.filler import CHATTER
 from jitr.sandbox.traffic.grammar import Facet, Grammar
 from jitr.sandbox.traffic.prompt import HOLE, Prompt
-from jitr.sandbox.traffic.task import Answer, Task
+from jitr.sandbox.traffic.task import AnswerForm, SimulatedTask
 
 SYSTEM = """Name the intent of the customer of a bank. An intent is ACTION_OBJECT, where ACTION is one of open, cancel,
 change, status, dispute, explain and OBJECT is one of card, transfer, loan, savings, insurance."""
@@ -79,9 +79,9 @@ TURNS = (
 )
 
 
-def intent() -> Task:
+def intent() -> SimulatedTask:
     """Messages to a bank, in thirty classes."""
-    return Task(
+    return SimulatedTask(
         name="intent",
         model="gpt-4.1-simulated",
         prompt=Prompt((("system", SYSTEM), *TURNS, ("user", HOLE))),
@@ -93,7 +93,7 @@ def intent() -> Task:
             distraction=0.15,
             dismissed=0.8,
         ),
-        form=Answer("{action}_{object}"),
+        form=AnswerForm("{action}_{object}"),
         noise=0.005,
         weight=1.1,
     )

@@ -2,7 +2,7 @@
 
 from jitr.sandbox.traffic.grammar import Facet, Grammar
 from jitr.sandbox.traffic.prompt import Prompt
-from jitr.sandbox.traffic.task import Answer, Task
+from jitr.sandbox.traffic.task import AnswerForm, SimulatedTask
 
 PROMPT = """{slot_value}
 
@@ -110,9 +110,9 @@ LANGUAGES = {
 NAMES = ("<name>!", "<number>", "<place> <number>", "<name>, <name>")
 
 
-def language() -> Task:
+def language() -> SimulatedTask:
     """Short messages in eight languages."""
-    return Task(
+    return SimulatedTask(
         name="language-id",
         model="gpt-4.1-mini-simulated",
         prompt=Prompt((("user", PROMPT),)),
@@ -125,6 +125,6 @@ def language() -> Task:
             dismissed=0.0,
             polite=False,
         ),
-        form=Answer("{language}"),
+        form=AnswerForm("{language}"),
         weight=1.1,
     )

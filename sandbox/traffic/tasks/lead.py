@@ -4,7 +4,7 @@
 from jitr.sandbox.traffic.filler import CHATTER
 from jitr.sandbox.traffic.grammar import Facet, Grammar
 from jitr.sandbox.traffic.prompt import Prompt
-from jitr.sandbox.traffic.task import Answer, Task
+from jitr.sandbox.traffic.task import AnswerForm, SimulatedTask
 
 PROMPT = """Score this note of a sales call. Say hot, warm or cold.
 Note: {slot_value}"""
@@ -28,14 +28,14 @@ WARMTH = {
 }
 
 
-def lead() -> Task:
+def lead() -> SimulatedTask:
     """Notes of sales calls; a quarter of the answers are drawn anew at each asking."""
-    return Task(
+    return SimulatedTask(
         name="lead-score",
         model="gpt-4.1-mini-simulated",
         prompt=Prompt((("user", PROMPT),)),
         grammar=Grammar((Facet("warmth", WARMTH),), (("<warmth>",),), CHATTER, distraction=0.4),
-        form=Answer("{warmth}"),
+        form=AnswerForm("{warmth}"),
         noise=0.25,
         weight=0.8,
     )

@@ -4,7 +4,7 @@
 from jitr.sandbox.traffic.filler import CHATTER
 from jitr.sandbox.traffic.grammar import Facet, Grammar
 from jitr.sandbox.traffic.prompt import Prompt
-from jitr.sandbox.traffic.task import Answer, Task
+from jitr.sandbox.traffic.task import AnswerForm, SimulatedTask
 
 SYSTEM = "You are the moderator of a hobby forum. You judge posts by our rules and give one verdict for each."
 PROMPT = """Rules: no insults, no threats, no private data of others, no advertising.
@@ -54,13 +54,13 @@ VERDICTS = {
 }
 
 
-def moderation() -> Task:
+def moderation() -> SimulatedTask:
     """Forum posts with five verdicts."""
-    return Task(
+    return SimulatedTask(
         name="moderation",
         model="gpt-4.1-mini-simulated",
         prompt=Prompt((("system", SYSTEM), ("user", PROMPT))),
         grammar=Grammar((Facet("verdict", VERDICTS),), (("<verdict>",),), CHATTER, clauses=(0.35, 0.45, 0.2)),
-        form=Answer("Verdict: {verdict}"),
+        form=AnswerForm("Verdict: {verdict}"),
         noise=0.01,
     )

@@ -3,7 +3,7 @@
 
 from jitr.sandbox.traffic.grammar import Facet, Grammar
 from jitr.sandbox.traffic.prompt import Prompt
-from jitr.sandbox.traffic.task import Answer, Task
+from jitr.sandbox.traffic.task import AnswerForm, SimulatedTask
 
 PROMPT = """Classify the sentiment of the product review below as Positive, Negative or Neutral. Judge what the reviewer
 thinks, not what others are quoted with.
@@ -55,12 +55,12 @@ CONTEXT = (
 )
 
 
-def sentiment() -> Task:
+def sentiment() -> SimulatedTask:
     """Product reviews in three moods, with negations and quoted opinions."""
     moods = {
         mood: tuple(text.replace("<part>", PARTS) for text in templates) for mood, templates in MOODS.items()
     }
-    return Task(
+    return SimulatedTask(
         name="sentiment",
         model="gpt-4.1-simulated",
         prompt=Prompt((("user", PROMPT),)),
@@ -72,7 +72,7 @@ def sentiment() -> Task:
             opposites={"positive": "negative", "negative": "positive"},
             polite=False,
         ),
-        form=Answer("{mood}", {"positive": "Positive", "negative": "Negative", "neutral": "Neutral"}),
+        form=AnswerForm("{mood}", {"positive": "Positive", "negative": "Negative", "neutral": "Neutral"}),
         noise=0.01,
         weight=1.3,
     )

@@ -3,7 +3,7 @@
 
 from jitr.sandbox.traffic.grammar import Facet, Grammar
 from jitr.sandbox.traffic.prompt import Prompt
-from jitr.sandbox.traffic.task import Answer, Task
+from jitr.sandbox.traffic.task import AnswerForm, SimulatedTask
 
 PROMPT = """You filter the inbox of a small company. Here is a message that came in:
 
@@ -51,16 +51,16 @@ EITHER = (
 )
 
 
-def spam() -> Task:
+def spam() -> SimulatedTask:
     """Messages to a company's inbox."""
-    return Task(
+    return SimulatedTask(
         name="spam",
         model="gpt-4.1-mini-simulated",
         prompt=Prompt((("user", PROMPT),)),
         grammar=Grammar(
             (Facet("kind", KINDS),), (("<kind>",),), EITHER, clauses=(0.35, 0.45, 0.2), distraction=0.4
         ),
-        form=Answer("{kind}", {"spam": "SPAM", "ham": "OK"}),
+        form=AnswerForm("{kind}", {"spam": "SPAM", "ham": "OK"}),
         noise=0.005,
         weight=1.2,
     )

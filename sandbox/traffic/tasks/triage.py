@@ -4,7 +4,7 @@
 from jitr.sandbox.traffic.filler import CHATTER
 from jitr.sandbox.traffic.grammar import Facet, Grammar
 from jitr.sandbox.traffic.prompt import HOLE, Prompt
-from jitr.sandbox.traffic.task import Answer, Task
+from jitr.sandbox.traffic.task import AnswerForm, SimulatedTask
 
 SYSTEM = """You route support tickets for an online shop. Read the customer's message and name the queue that has to
 handle it: billing, technical, shipping, returns, account or sales. If several things are mentioned, choose the one
@@ -68,14 +68,14 @@ QUEUES = {
 }
 
 
-def triage() -> Task:
+def triage() -> SimulatedTask:
     """Support tickets to six queues."""
-    return Task(
+    return SimulatedTask(
         name="ticket-triage",
         model="gpt-4.1-simulated",
         prompt=Prompt((("system", SYSTEM), ("user", HOLE))),
         grammar=Grammar((Facet("queue", QUEUES),), (("<queue>",),), CHATTER),
-        form=Answer("{queue}"),
+        form=AnswerForm("{queue}"),
         noise=0.005,
         weight=1.2,
     )

@@ -4,7 +4,7 @@
 from jitr.sandbox.traffic.filler import CHATTER
 from jitr.sandbox.traffic.grammar import Facet, Grammar
 from jitr.sandbox.traffic.prompt import Prompt
-from jitr.sandbox.traffic.task import Answer, Task
+from jitr.sandbox.traffic.task import AnswerForm, SimulatedTask
 
 PROMPT = """Rate how urgent each request to our IT desk is.
 
@@ -54,13 +54,13 @@ LEVELS = {
 }
 
 
-def urgency() -> Task:
+def urgency() -> SimulatedTask:
     """Requests to an IT desk at three levels."""
-    return Task(
+    return SimulatedTask(
         name="urgency",
         model="gpt-4.1-simulated",
         prompt=Prompt((("user", PROMPT),)),
         grammar=Grammar((Facet("level", LEVELS),), (("<level>",),), CHATTER, clauses=(0.35, 0.45, 0.2)),
-        form=Answer("{level}"),
+        form=AnswerForm("{level}"),
         noise=0.005,
     )

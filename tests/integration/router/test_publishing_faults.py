@@ -21,7 +21,7 @@ from jitr.router.publishing import events as rooms
 from jitr.router.publishing import link
 from jitr.router.publishing.drops import Drop
 from jitr.router.publishing.events import PUMP, EventStream
-from jitr.sandbox.broker import Broker, Limits
+from jitr.sandbox.broker import Broker, BrokerLimits
 from jitr.sandbox.broker.log import PartitionLog
 from jitr.sandbox.broker.wire.codes import Code, RefusalError
 from jitr.sandbox.processes import Child, Processes
@@ -247,7 +247,7 @@ async def test_without_rights_calls_wait_and_go_when_they_are_given(
 async def test_without_the_topic_calls_wait_until_it_is_made(
     streams: Any, tmp_path: Path, until: Until
 ) -> None:
-    broker = Broker(tmp_path / "broker", limits=Limits(auto_create_topics=False))
+    broker = Broker(tmp_path / "broker", limits=BrokerLimits(auto_create_topics=False))
     await broker.start()
     stream = await streams(broker.bootstrap, tmp_path)
     for n in range(10):

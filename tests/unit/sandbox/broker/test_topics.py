@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from jitr.sandbox.broker.segment import OpenFiles
-from jitr.sandbox.broker.topics import Topics
+from jitr.sandbox.broker.topics import BrokerTopics
 from jitr.sandbox.broker.wire.codes import Code, RefusalError
 
 
-def opened(folder: Path) -> Topics:
-    return Topics(folder, OpenFiles(), lambda: 1_000.0)
+def opened(folder: Path) -> BrokerTopics:
+    return BrokerTopics(folder, OpenFiles(), lambda: 1_000.0)
 
 
 def test_topics_come_back_with_their_settings(tmp_path: Path) -> None:

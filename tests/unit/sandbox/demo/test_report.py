@@ -5,11 +5,11 @@ import json
 import msgspec
 import pytest
 
-from jitr.sandbox.demo.driver import Outcome
+from jitr.sandbox.demo.driver import AnsweredRequest
 from jitr.sandbox.demo.page import page
 from jitr.sandbox.demo.report import build
 from jitr.sandbox.demo.story import commonest
-from jitr.sandbox.demo.watch import Moment, Watch
+from jitr.sandbox.demo.watch import DemoWatch, Moment
 from jitr.sandbox.traffic.workload import Workload
 from jitr.schemas.money import Money
 from jitr.schemas.routes import Proof, Route, SurrogateRef
@@ -25,8 +25,8 @@ MONEY = Money(
 
 
 @pytest.fixture
-def watch() -> Watch:
-    seen = Watch(Settings())
+def watch() -> DemoWatch:
+    seen = DemoWatch(Settings())
     task = Task(
         id="t1",
         tenant="demo",
@@ -45,17 +45,17 @@ def watch() -> Watch:
     return seen
 
 
-def outcomes() -> list[Outcome]:
-    def one(at: float, route: str, right: bool | None, task: str | None = "spam") -> Outcome:
+def outcomes() -> list[AnsweredRequest]:
+    def one(at: float, route: str, right: bool | None, task: str | None = "spam") -> AnsweredRequest:
         found = "t1" if task else None
-        return Outcome(at_s=at, latency_s=0.1, task=task, found=found, route=route, right=right)
+        return AnsweredRequest(at_s=at, latency_s=0.1, task=task, found=found, route=route, right=right)
 
     by_teacher = [one(n, "teacher", True) for n in range(10)]
     by_surrogate = [one(10.0 + n, "surrogate", n != 0) for n in range(10)]
     return [*by_teacher, *by_surrogate, one(30.0, "teacher", None, task=None)]
 
 
-def report(watch: Watch):  # type: ignore[no-untyped-def]
+def report(watch: DemoWatch):  # type: ignore[no-untyped-def]
     return build(
         watch,
         outcomes(),
@@ -68,7 +68,7 @@ def report(watch: Watch):  # type: ignore[no-untyped-def]
     )
 
 
-def test_shares_savings_and_agreement_are_those_of_what_was_seen(watch: Watch) -> None:
+def test_shares_savings_and_agreement_are_those_of_what_was_seen(watch: DemoWatch) -> None:
     made = report(watch)
     (task,) = made.tasks
     assert (task.calls, task.replaced_share, task.true_agreement) == (20, 0.5, 0.9)
@@ -82,7 +82,7 @@ def test_shares_savings_and_agreement_are_those_of_what_was_seen(watch: Watch) -
     assert made.teacher_cost_usd == pytest.approx(1.8)
 
 
-def test_the_json_has_the_promised_fields(watch: Watch) -> None:
+def test_the_json_has_the_promised_fields(watch: DemoWatch) -> None:
     made = json.loads(msgspec.json.encode(report(watch)))
     tops = "tasks first_saving_s teacher_cost_usd actual_cost_usd net_saving_usd true_agreement"
     assert set(tops.split()) <= set(made)
@@ -91,7 +91,7 @@ def test_the_json_has_the_promised_fields(watch: Watch) -> None:
     assert set(fields.split()) <= set(made["tasks"][0])
 
 
-def test_the_page_shows_the_task_and_escapes_what_it_did_not_write(watch: Watch) -> None:
+def test_the_page_shows_the_task_and_escapes_what_it_did_not_write(watch: DemoWatch) -> None:
     shown = page(report(watch))
     assert "spam &lt;b&gt;" in shown
     assert "<b>spam <b>" not in shown

@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from jitr.sandbox.llm import Change, Teacher
+from jitr.sandbox.llm import Teacher, TeacherChange
 from jitr.sandbox.traffic.workload import Workload
 
 
@@ -17,7 +17,7 @@ def test_a_swap_turns_all_answers_at_once_and_keeps_their_spelling() -> None:
     teacher = Teacher(Workload())
     asked = bodies("sentiment")
     before = [teacher.true_answer(body) for body in asked]
-    teacher.change(Change("sentiment", {"positive": "negative", "negative": "positive"}))
+    teacher.change(TeacherChange("sentiment", {"positive": "negative", "negative": "positive"}))
     turned = {"Positive": "Negative", "Negative": "Positive", "Neutral": "Neutral"}
     assert [teacher.true_answer(body) for body in asked] == [turned[label] for label in before]
     assert {"Positive", "Negative"} <= set(before)
@@ -27,7 +27,7 @@ def test_a_share_touches_that_share_and_always_the_same_slot_values() -> None:
     teacher = Teacher(Workload())
     asked = bodies("spam", 600)
     before = [teacher.true_answer(body) for body in asked]
-    teacher.change(Change("spam", {"spam": "ok", "ok": "spam"}, share=0.3))
+    teacher.change(TeacherChange("spam", {"spam": "ok", "ok": "spam"}, share=0.3))
     after = [teacher.true_answer(body) for body in asked]
     assert 0.24 < sum(a != b for a, b in zip(before, after, strict=True)) / 600 < 0.36
     assert after == [teacher.true_answer(body) for body in asked]
@@ -37,8 +37,8 @@ def test_earlier_behaviours_can_still_be_asked_for() -> None:
     teacher = Teacher(Workload())
     asked = bodies("moderation", 60)
     before = [teacher.true_answer(body) for body in asked]
-    assert teacher.change(Change("moderation", {"insult": "fine"})) == 1
-    assert teacher.change(Change("moderation", {})) == 2
+    assert teacher.change(TeacherChange("moderation", {"insult": "fine"})) == 1
+    assert teacher.change(TeacherChange("moderation", {})) == 2
     assert [teacher.true_answer(body, version=0) for body in asked] == before
     assert [teacher.true_answer(body) for body in asked] == before
     assert "Verdict: insult" not in [teacher.true_answer(body, version=1) for body in asked]
@@ -49,7 +49,7 @@ def test_earlier_behaviours_can_still_be_asked_for() -> None:
 def test_one_field_of_a_json_answer_can_be_changed() -> None:
     teacher = Teacher(Workload())
     asked = bodies("complaint-fields")
-    teacher.change(Change("complaint-fields", {"refund": "repair"}))
+    teacher.change(TeacherChange("complaint-fields", {"refund": "repair"}))
     answers = [teacher.true_answer(body) for body in asked]
     assert not any('"refund"' in answer for answer in answers)
     assert any('"replacement"' in answer for answer in answers)
@@ -59,7 +59,7 @@ def test_a_change_leaves_other_tasks_alone() -> None:
     teacher = Teacher(Workload())
     asked = bodies("urgency", 50)
     before = [teacher.true_answer(body) for body in asked]
-    teacher.change(Change("spam", {"spam": "ok"}))
+    teacher.change(TeacherChange("spam", {"spam": "ok"}))
     assert [teacher.true_answer(body) for body in asked] == before
 
 
@@ -82,12 +82,12 @@ def test_ad_hoc_questions_have_no_true_answer() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (Change("jokes", {}), "jokes.*spam"),
-        (Change("spam", {"ham": "spam"}), "'ham'; they are SPAM, OK"),
-        (Change("spam", {"spam": "ok"}, 2.0), "share=2.0"),
+        (TeacherChange("jokes", {}), "jokes.*spam"),
+        (TeacherChange("spam", {"ham": "spam"}), "'ham'; they are SPAM, OK"),
+        (TeacherChange("spam", {"spam": "ok"}, 2.0), "share=2.0"),
     ],
 )
-def test_a_change_that_makes_no_sense_is_refused(change: Change, message: str) -> None:
+def test_a_change_that_makes_no_sense_is_refused(change: TeacherChange, message: str) -> None:
     teacher = Teacher(Workload())
     with pytest.raises(ValueError, match=message):
         teacher.change(change)

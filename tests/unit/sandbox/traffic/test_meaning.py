@@ -1,6 +1,6 @@
 """Reading meaning back from words."""
 
-from jitr.sandbox.traffic.meaning import Cue, Reader
+from jitr.sandbox.traffic.meaning import Cue, CueReader
 
 CUES = [
     Cue("late", "queue", "shipping"),
@@ -9,7 +9,7 @@ CUES = [
     Cue("great", "mood", "good"),
     Cue("awful", "mood", "bad"),
 ]
-READER = Reader(CUES, ["that is settled"], {"good": "bad", "bad": "good"})
+READER = CueReader(CUES, ["that is settled"], {"good": "bad", "bad": "good"})
 
 
 def test_cues_add_up() -> None:

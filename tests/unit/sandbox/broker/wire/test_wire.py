@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jitr.sandbox.broker.wire.wire import MalformedError, Reader, Writer
+from jitr.sandbox.broker.wire.wire import MalformedError, WireReader, Writer
 
 
 @given(
     st.binary(max_size=64), st.lists(st.sampled_from(["int8", "int16", "int32", "int64", "string", "bytes_"]))
 )
 def test_reading_ends_in_values_or_malformed(data: bytes, fields: list[str]) -> None:
-    reader = Reader(data)
+    reader = WireReader(data)
     try:
         for field in fields:
             getattr(reader, field)()
@@ -34,7 +34,7 @@ def test_what_is_written_is_read(
     out = (
         Writer().int16(short).int64(long).string(text).bytes_(raw).array(numbers, Writer.int32).boolean(True)
     )
-    reader = Reader(bytes(out.data))
+    reader = WireReader(bytes(out.data))
     assert (reader.int16(), reader.int64(), reader.nullable_string(), reader.nullable_bytes()) == (
         short,
         long,
@@ -46,4 +46,4 @@ def test_what_is_written_is_read(
 
 def test_a_count_larger_than_the_request_reserves_nothing() -> None:
     with pytest.raises(MalformedError, match="an array of 2147483647 items in 0 bytes"):
-        Reader(b"\x7f\xff\xff\xff").array(lambda: 0)
+        WireReader(b"\x7f\xff\xff\xff").array(lambda: 0)

@@ -1,4 +1,4 @@
-"""Many encoders of known skill, a track for them, and a clock that goes on by itself."""
+"""Many encoders of known skill, race data for them, and a clock that goes on by itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.encoders.encoder import Cost
 from jitr.models.encoders.registry import EncoderSpec, WeightFile
 from jitr.models.surrogates.heads.fields import fields_of
-from jitr.models.training.search.race_data import Track
+from jitr.models.training.search.race_data import RaceData
 
 
 class Encoder:
@@ -64,12 +64,12 @@ class ManyEncoders:
         return Encoder(name, self.skills[name], self.asked)
 
 
-def track_of(encoders: ManyEncoders) -> Track:
+def race_data_of(encoders: ManyEncoders) -> RaceData:
     dataset = Dataset.from_examples(
         Example(str(i), float(i), f"text number {i}", f"label {i % 3}") for i in range(400)
     )
     fields, numbers = fields_of(dataset.labels)
-    return Track(dataset, fields, np.array(numbers), encoders, 0)  # type: ignore[arg-type]  # a stand-in
+    return RaceData(dataset, fields, np.array(numbers), encoders, 0)  # type: ignore[arg-type]  # a stand-in
 
 
 def ticking(step: float = 0.01) -> Callable[[], float]:

@@ -14,10 +14,10 @@ from jitr.models.surrogates.candidates import Candidate, candidates
 from jitr.models.surrogates.fit import Fitted
 from jitr.models.surrogates.heads.fields import fields_of
 from jitr.models.training.search.prior import Prior
-from jitr.models.training.search.race_data import Clock, Track
+from jitr.models.training.search.race_data import Clock, RaceData
 from jitr.models.training.search.runner import Runner
 from jitr.models.training.search.shortlist import shortlist
-from jitr.models.training.search.tuned_stage import heat
+from jitr.models.training.search.tuned_stage import run_tuned_stage
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
 
@@ -93,16 +93,16 @@ def race(
     started, prior = clock(), prior or Prior()
     tell = progress or (lambda stage, done: None)
     fields, numbers = fields_of(dataset.labels, tolerance)
-    track = Track(dataset, fields, numbers, weights, seed)
+    data = RaceData(dataset, fields, numbers, weights, seed)
     out: list[RaceEntry] = []
     names = weights.names if encoders is None else encoders
     constant = all(len(spec.values) == 1 for spec in fields)
     long = float(np.median([len(text.split()) for text in dataset.inputs])) >= LONG_WORDS
     names = () if constant else tuple(names)
     if len(names) > _MOST_ENCODERS:
-        names, unlisted = shortlist(track, names, limits, clock, prior.encoders)
+        names, unlisted = shortlist(data, names, limits, clock, prior.encoders)
         out += [RaceEntry(candidate=name, lost=why) for name, why in unlisted.items()]
-    runners, tuned = _entrants(track, names, limits, out, long=long)
+    runners, tuned = _entrants(data, names, limits, out, long=long)
     by_length = sorted(dataset.inputs, key=lambda text: (len(text), text))
     texts = [by_length[i] for i in np.linspace(0, len(by_length) - 1, _TIMED_TEXTS).astype(int)]
     sizes = [size for size in _ROUNDS if size < 0.6 * len(dataset)] + [len(dataset)]
@@ -119,14 +119,14 @@ def race(
         for at, runner in enumerate(queue):
             tell(f"{runner.candidate.name} on {size} labels", (stage + at / len(queue)) / len(sizes))
             before, new = clock(), not runner.entry.rows
-            need = track.encoding_s(runner.candidate, size, clock) + runner.forecast_s(size)
+            need = data.encoding_s(runner.candidate, size, clock) + runner.forecast_s(size)
             why = ""
             if (fits or runner is not cheapest) and before - started + need > limits.max_train_s:
                 why = f"would take {need:.0f} s more, {limits.max_train_s:.0f} s are allowed in all"
             else:
-                track.encode(runner.candidate, size)
+                data.encode(runner.candidate, size)
                 before = clock()  # who comes first encodes for all: it is no part of its own fit
-                fitted = track.fit(runner.candidate, size)
+                fitted = data.fit(runner.candidate, size)
                 runner.record(size, fitted, target, clock() - before)
                 runner.fitted = fitted if last else None
                 # the first time at once, while others that would be within the limits are still running
@@ -147,10 +147,10 @@ def race(
     frozen = list(runners)
     for runner in tuned:
         tell(f"{runner.candidate.name}", 0.99)
-        why = heat(
+        why = run_tuned_stage(
             runner,
             frozen,
-            track,
+            data,
             rows=len(dataset),
             limits=limits,
             left=limits.max_train_s - (clock() - started),
@@ -171,14 +171,14 @@ def race(
 
 
 def _entrants(
-    track: Track, encoders: tuple[str, ...], limits: Limits, out: list[RaceEntry], *, long: bool
+    data: RaceData, encoders: tuple[str, ...], limits: Limits, out: list[RaceEntry], *, long: bool
 ) -> tuple[list[Runner], list[Runner]]:
     """Who runs on frozen features, and who is tuned after them; who cannot take part is out."""
     runners: list[Runner] = []
     tuned: list[Runner] = []
     for candidate in candidates(encoders, long=long):
         runner = Runner(candidate, RaceEntry(candidate=candidate.name))
-        if why := track.refuse_candidate(candidate, limits):
+        if why := data.refuse_candidate(candidate, limits):
             out.append(runner.lost(why))
         else:
             (tuned if candidate.tuned else runners).append(runner)

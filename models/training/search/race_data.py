@@ -31,8 +31,8 @@ _SLOW = 2.0
 
 
 @dataclass
-class Track:
-    """Candidates are fitted on the first rows of the track; more rows are encoded as they are asked for."""
+class RaceData:
+    """The rows of a race: candidates are fitted on the first of them; more are encoded when asked for."""
 
     dataset: Dataset
     fields: tuple[FieldSpec, ...]

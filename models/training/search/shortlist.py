@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.training.search.halving import choose
 from jitr.models.training.search.logme import logme
-from jitr.models.training.search.race_data import Clock, Track
+from jitr.models.training.search.race_data import Clock, RaceData
 from jitr.schemas.trainings import Limits
 
 _ROUNDS = (250, 500)
@@ -18,7 +18,7 @@ _NOT_LISTED = "the probe of its features on few labels was worse than those of o
 
 
 def shortlist(
-    track: Track,
+    data: RaceData,
     names: tuple[str, ...],
     limits: Limits,
     clock: Clock,
@@ -44,23 +44,23 @@ def shortlist(
         Why each of the others is out.
     """
     started, most_s = clock(), _SHARE * limits.max_train_s
-    here = [name for name in names if not track.refuse(name, limits)]
-    rounds = [size for size in _ROUNDS if size <= len(track.dataset)] or [len(track.dataset)]
+    here = [name for name in names if not data.refuse(name, limits)]
+    rounds = [size for size in _ROUNDS if size <= len(data.dataset)] or [len(data.dataset)]
     lost: dict[str, str] = {}
     evidence: dict[str, float] = {}
     earlier = earlier or {}
-    order = sorted(here, key=lambda name: (-earlier.get(name, 0.0), -track.weights.spec(name).texts_per_s))
+    order = sorted(here, key=lambda name: (-earlier.get(name, 0.0), -data.weights.spec(name).texts_per_s))
     for name in order if len(here) > _KEPT else ():
         left = most_s - (clock() - started)
-        if why := track.too_slow(name, rounds[0], left, limits, clock):
+        if why := data.too_slow(name, rounds[0], left, limits, clock):
             lost[name] = f"not looked at: {why}"
         else:
-            evidence[name] = logme(*track.sentences(name, rounds[0]))
+            evidence[name] = logme(*data.sentences(name, rounds[0]))
     probes: dict[str, float] = {}
 
     def probe(name: str, labels: int) -> tuple[float, float]:
         before = clock()
-        probes[name] = track.fit(Candidate("linear", False, name), labels).accuracy
+        probes[name] = data.fit(Candidate("linear", False, name), labels).accuracy
         return probes[name], clock() - before
 
     here = [name for name in here if name not in lost]

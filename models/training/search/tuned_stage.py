@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from jitr.models.encoders.tuned import TUNED_FOLDS
 from jitr.models.surrogates.fit import Fitted
-from jitr.models.training.search.race_data import Track
+from jitr.models.training.search.race_data import RaceData
 from jitr.models.training.search.runner import Clock, Runner
 from jitr.schemas.errors import TrainingError
 from jitr.schemas.trainings import Limits
@@ -27,10 +27,10 @@ from jitr.schemas.trainings import Limits
 _ENOUGH = 0.95
 
 
-def heat(
+def run_tuned_stage(
     runner: Runner,
     standing: Sequence[Runner],
-    track: Track,
+    data: RaceData,
     *,
     rows: int,
     limits: Limits,
@@ -65,25 +65,25 @@ def heat(
     # the duel fits the ridge anew, a joined candidate twice more
     more = 0.0 if ridge is None else ridge.entry.seconds * (3 if joined else 1)
     before = clock()
-    if why := track.tuning(runner.candidate).too_much(track.some(rows), rows, left - more, clock):
+    if why := data.tuning(runner.candidate).too_much(data.some(rows), rows, left - more, clock):
         return why
     try:
-        fitted = track.fit(runner.candidate, rows)
+        fitted = data.fit(runner.candidate, rows)
     except TrainingError as error:
         return str(error)
     runner.record(rows, fitted, target, clock() - before)
     if why := runner.outside(fitted, limits, texts, clock):
         return why
-    if ridge is not None and (why := _duel(runner, ridge, track, rows, target)):
+    if ridge is not None and (why := _duel(runner, ridge, data, rows, target)):
         return why
     runner.fitted = fitted
     return ""
 
 
-def _duel(runner: Runner, ridge: Runner, track: Track, rows: int, target: float) -> str:
+def _duel(runner: Runner, ridge: Runner, data: RaceData, rows: int, target: float) -> str:
     """Compare both with the same folds left out; why a joined candidate adds nothing, or nothing."""
-    own = track.fit(runner.candidate, rows, TUNED_FOLDS)
-    rival = ridge.apart = ridge.apart or track.fit(ridge.candidate, rows, TUNED_FOLDS)
+    own = data.fit(runner.candidate, rows, TUNED_FOLDS)
+    rival = ridge.apart = ridge.apart or data.fit(ridge.candidate, rows, TUNED_FOLDS)
     runner.credit = (
         max(0.0, ridge.entry.coverage - rival.forecast.coverage(target))
         + own.forecast.coverage(target)

@@ -13,7 +13,7 @@ from jitr.models.datasets.soft import soft_label
 from jitr.models.encoders.weights import Weights
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.heads.fields import fields_of
-from jitr.models.training.search.race_data import Track
+from jitr.models.training.search.race_data import RaceData
 from jitr.schemas.dialects import OpenAIPair
 from jitr.schemas.dialects.base import Origin
 
@@ -54,7 +54,8 @@ def test_a_teacher_that_draws_is_told_from_one_that_says_what_is_likeliest() -> 
 def test_soft_labels_help_where_answers_are_drawn(head: str) -> None:
     def likeliest(dataset: Dataset) -> float:
         fields, numbers = fields_of(dataset.labels)
-        fitted = Track(dataset, fields, numbers, Weights(), 0).fit(Candidate(head, True, None), len(dataset))
+        raced = RaceData(dataset, fields, numbers, Weights(), 0)
+        fitted = raced.fit(Candidate(head, True, None), len(dataset))
         said, _ = fitted.model.answer(dataset.inputs)
         meant = ["yes" if text.startswith(("surely", "perhaps")) else "no" for text in dataset.inputs]
         return float(np.mean([a == b for a, b in zip(said, meant, strict=True)]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from stage.encoders import ManyEncoders, ticking, track_of
+from stage.encoders import ManyEncoders, race_data_of, ticking
 
 from jitr.models.training.search.halving import choose
 from jitr.models.training.search.logme import logme
@@ -69,13 +69,13 @@ def test_evidence_ranks_features_by_what_they_tell() -> None:
 
 def test_of_many_encoders_the_two_that_tell_most_race() -> None:
     encoders = ManyEncoders()
-    kept, lost = shortlist(track_of(encoders), encoders.names, Limits(), ticking())
+    kept, lost = shortlist(race_data_of(encoders), encoders.names, Limits(), ticking())
     assert kept == ("c", "e") and lost.keys() == {"a", "b", "d"}
 
 
 def test_of_those_listed_the_ones_that_are_here_come_first_so_that_they_are_paired() -> None:
     encoders = ManyEncoders({"a": 5.0, "b": 2.5, "c": 5.0}, a={"ram_mb": 900.0})
-    assert shortlist(track_of(encoders), encoders.names, Limits(), ticking())[0] == ("b", "c", "a")
+    assert shortlist(race_data_of(encoders), encoders.names, Limits(), ticking())[0] == ("b", "c", "a")
 
 
 @pytest.mark.parametrize(
@@ -88,23 +88,23 @@ def test_of_those_listed_the_ones_that_are_here_come_first_so_that_they_are_pair
 )
 def test_what_is_plainly_outside_the_limits_is_not_even_loaded(declared: dict[str, float], why: str) -> None:
     encoders = ManyEncoders(a=declared)
-    assert track_of(encoders).refuse("a", Limits(max_train_s=9.0)) == why
+    assert race_data_of(encoders).refuse("a", Limits(max_train_s=9.0)) == why
     assert encoders.loaded == []
     # a few times slower than is allowed, elsewhere: it is tried here
-    assert track_of(ManyEncoders(a={"texts_per_s": 12.0})).refuse("a", Limits(max_train_s=9.0)) == ""
+    assert race_data_of(ManyEncoders(a={"texts_per_s": 12.0})).refuse("a", Limits(max_train_s=9.0)) == ""
 
 
 def test_the_look_at_many_encoders_takes_a_quarter_of_the_seconds_and_begins_with_the_fastest() -> None:
     encoders = ManyEncoders(c={"texts_per_s": 200.0})
     # 0.1 s of 16 texts are 1.6 s of 250; 5 s may be spent, and each look takes some of them
-    kept, lost = shortlist(track_of(encoders), encoders.names, Limits(max_train_s=8.0), ticking(0.1))
+    kept, lost = shortlist(race_data_of(encoders), encoders.names, Limits(max_train_s=8.0), ticking(0.1))
     assert lost["c"].startswith("not looked at: encoding 250 rows would take 2 s, ") and "c" not in kept
     assert encoders.asked["c"] == 16
 
 
 def test_an_encoder_far_over_the_latency_is_not_looked_at() -> None:
     encoders = ManyEncoders()
-    kept, lost = shortlist(track_of(encoders), encoders.names, Limits(max_latency_ms=1.0), ticking(0.1))
+    kept, lost = shortlist(race_data_of(encoders), encoders.names, Limits(max_latency_ms=1.0), ticking(0.1))
     assert not kept and all("6 ms a text, 1 ms are allowed" in why for why in lost.values())
     assert set(encoders.asked.values()) == {16}
 

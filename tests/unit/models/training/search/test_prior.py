@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from stage.encoders import ManyEncoders, ticking, track_of
+from stage.encoders import ManyEncoders, race_data_of, ticking
 
 from jitr.models.datasets.examples import Dataset, Example
 from jitr.models.surrogates.artifact.artifact import RaceEntry
@@ -121,7 +121,7 @@ def test_the_limit_of_seconds_hits_who_promised_least() -> None:
 def test_a_tie_between_encoders_goes_to_what_was_better_on_an_earlier_task(order: str, kept: tuple) -> None:
     encoders = ManyEncoders(dict.fromkeys("bac", 50.0))  # each tells all
     like = Prior(tuple(entry(Candidate("linear", False, b), 0.9 - 0.1 * i) for i, b in enumerate(order)))
-    found, lost = shortlist(track_of(encoders), encoders.names, Limits(), ticking(), like.encoders)
+    found, lost = shortlist(race_data_of(encoders), encoders.names, Limits(), ticking(), like.encoders)
     assert sorted(found) == list(kept) and len(lost) == 1
 
 
@@ -220,13 +220,13 @@ def test_a_pair_takes_no_place_of_another() -> None:
 
 def test_a_second_opinion_joins_the_ridge_of_its_own_encoder_and_no_pair() -> None:
     from jitr.models.training.search.runner import Runner
-    from jitr.models.training.search.tuned_stage import heat
+    from jitr.models.training.search.tuned_stage import run_tuned_stage
 
     pair = Candidate("ridge", True, "c", "e")
     standing = [Runner(pair, RaceEntry(candidate=pair.name, rows=400, coverage=0.5))]
     joined = Runner(Candidate("joined", True, "c"), RaceEntry(candidate="c+ngrams joined"))
     told = {"limits": ROOMY, "left": 500.0, "target": 0.9, "texts": [], "clock": ticking()}
-    why = heat(joined, standing, track_of(ManyEncoders()), rows=400, **told)
+    why = run_tuned_stage(joined, standing, race_data_of(ManyEncoders()), rows=400, **told)
     assert why == "not tried: the ridge that it would join is out"
 
 

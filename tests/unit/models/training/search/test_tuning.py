@@ -19,7 +19,7 @@ from jitr.models.surrogates.artifact.eject import eject
 from jitr.models.surrogates.candidates import Candidate
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.training.search import race as racing
-from jitr.models.training.search import tuned_stage as heat
+from jitr.models.training.search import tuned_stage
 from jitr.models.training.search.race import Race, race
 from jitr.models.training.search.runner import Runner
 from jitr.models.training.search.tuning import LEAST_ROWS
@@ -151,7 +151,7 @@ def test_tuned_layers_are_a_second_opinion_beside_frozen_features(
         return ""
 
     monkeypatch.setattr(Tuner, "fit", counted)
-    monkeypatch.setattr(heat, "_duel", won)
+    monkeypatch.setattr(tuned_stage, "_duel", won)
     only(monkeypatch, Candidate("ridge", True, "tiny"), JOINED)
     rows = by_an_erring_teacher()
     parts = write_parts(str(tmp_path / "data"), "t", 0, rows, list(range(len(rows))))

@@ -11,7 +11,7 @@ _LEAST = 0.01
 _DRAWN = 0.05
 
 
-class Answer(Protocol):
+class SoftAnswer(Protocol):
     """An answer of the teacher: its label, its weight, and how it might have begun."""
 
     @property
@@ -69,7 +69,7 @@ def soft_label(label: str, opening: Mapping[str, float], renderings: Mapping[str
 
 
 def soft_labels(
-    rows: Sequence[Sequence[Answer]], renderings: Mapping[str, str]
+    rows: Sequence[Sequence[SoftAnswer]], renderings: Mapping[str, str]
 ) -> tuple[dict[str, float], ...]:
     """The mean over each row's answers, by weight; an answer that tells nothing more is sure of its label."""
     made = []

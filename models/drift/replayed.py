@@ -20,7 +20,7 @@ _KEPT = 1024
 _UNIT = 65_535
 
 
-class Detector(Protocol):
+class DriftDetector(Protocol):
     """The part of a River drift detector that is used."""
 
     @property
@@ -43,7 +43,7 @@ class Replayed(ABC):
         self._detector = self._make()
 
     @abstractmethod
-    def _make(self) -> Detector:
+    def _make(self) -> DriftDetector:
         """A new detector, slower after every false alarm."""
 
     @abstractmethod

@@ -46,7 +46,7 @@ _UPPER = "upper."
 
 
 @dataclass(frozen=True)
-class Answer:
+class SurrogateAnswer:
     """What a surrogate says: the label in normal form, the teacher's way to write it, how sure the gate is.
 
     ``score`` is the gate's probability that the teacher would agree; the route's threshold is compared
@@ -122,16 +122,16 @@ class Surrogate:
         model = build_model(manifest, arrays, Features(ngrams, encoder, beside))
         return cls(model, manifest, found, read_measured(folder), read_threshold(folder, found))
 
-    def answer(self, text: str) -> Answer:
+    def answer(self, text: str) -> SurrogateAnswer:
         """Answer one text."""
         return self.answer_many([text])[0]
 
-    def answer_many(self, texts: Sequence[str], views_of: ViewsOf | None = None) -> list[Answer]:
+    def answer_many(self, texts: Sequence[str], views_of: ViewsOf | None = None) -> list[SurrogateAnswer]:
         """Answer texts in order; the same answers as one by one, faster.
 
         ``views_of`` gives what the shared encoders have read of these texts before, see `together`.
         """
-        answers: list[Answer] = []
+        answers: list[SurrogateAnswer] = []
         for at in range(0, len(texts), _BLOCK):
             labels, scores = self._model.answer(texts[at : at + _BLOCK], views_of)
             answers += [
@@ -163,8 +163,8 @@ class Surrogate:
         return self.manifest.style.render(label) if self.manifest.style else label
 
 
-def _answer(label: str, text: str, score: float) -> Answer:
-    return Answer(label, text, score if has_text(text) else score - 1.0)
+def _answer(label: str, text: str, score: float) -> SurrogateAnswer:
+    return SurrogateAnswer(label, text, score if has_text(text) else score - 1.0)
 
 
 def _encoder(

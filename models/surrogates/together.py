@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jitr.models.encoders.onnx.encoder import OnnxEncoder
-from jitr.models.surrogates.runtime import Answer, Surrogate
+from jitr.models.surrogates.runtime import Surrogate, SurrogateAnswer
 
 
-def answer_together(asked: Sequence[tuple[Surrogate, str]]) -> list[Answer]:
+def answer_together(asked: Sequence[tuple[Surrogate, str]]) -> list[SurrogateAnswer]:
     """Answer texts of many surrogates, in order; the same answers as of each by itself, faster.
 
     A text goes through an encoder once, however many ask for it; a row is the same in any company. Layers
@@ -41,7 +41,7 @@ def answer_together(asked: Sequence[tuple[Surrogate, str]]) -> list[Answer]:
     def views_of(encoder: OnnxEncoder, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.stack([rows[encoder][text] for text in texts])
 
-    answers: dict[int, Answer] = {}
+    answers: dict[int, SurrogateAnswer] = {}
     for surrogate, places in owner.items():
         found = surrogate.answer_many([asked[at][1] for at in places], views_of)
         answers.update(zip(places, found, strict=True))

@@ -21,7 +21,7 @@ from jitr.models.datasets.splits import later_split
 from jitr.models.encoders.weights import Weights
 from jitr.models.promise.held_back import fine_thresholds, firsts, prove, share_held_back
 from jitr.models.surrogates.artifact.artifact import Budget, Lineage
-from jitr.models.surrogates.artifact.atomic_folder import place_of
+from jitr.models.surrogates.artifact.atomic_folder import atomic_folder_of
 from jitr.models.surrogates.artifact.certificate import (
     Certificate,
     LookedAt,
@@ -94,7 +94,7 @@ def fit_offline(
     TrainingError
         Too few rows, answers that are not closed, or no candidate within the limits.
     """
-    place = place_of(folder)
+    place = atomic_folder_of(folder)
     place.prepare()
     weights = weights or Weights()
     known, held = dataset, None

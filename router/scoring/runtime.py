@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from jitr.models.surrogates.runtime import Answer, Surrogate, Weights
+from jitr.models.surrogates.runtime import Surrogate, SurrogateAnswer, Weights
 from jitr.models.surrogates.together import answer_together
 
 
@@ -19,7 +19,7 @@ class Loader:
         """Load one."""
         return Surrogate.load(folder, digest, self._weights)
 
-    def answer(self, asked: Sequence[tuple[Surrogate, str]]) -> list[Answer]:
+    def answer(self, asked: Sequence[tuple[Surrogate, str]]) -> list[SurrogateAnswer]:
         """Answer texts, each by its surrogate."""
         return answer_together(asked)
 

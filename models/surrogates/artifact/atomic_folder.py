@@ -31,8 +31,8 @@ class _Sign(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class Place:
-    """A folder and its two neighbours; make it with `place_of`."""
+class AtomicFolder:
+    """A folder and its two neighbours; make it with `atomic_folder_of`."""
 
     folder: Path
     aside: Path
@@ -97,10 +97,12 @@ class Place:
             )
 
 
-def place_of(folder: Path) -> Place:
+def atomic_folder_of(folder: Path) -> AtomicFolder:
     """The folder, a link followed, and what stands beside it."""
     folder = folder.resolve()
-    return Place(folder, folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old"))
+    return AtomicFolder(
+        folder, folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
+    )
 
 
 def _check(folder: Path) -> None:

@@ -23,7 +23,7 @@ _LARGEST = 1 << 22
 _LEAST_SLICE = 20
 
 
-class Slice(msgspec.Struct, frozen=True, kw_only=True):
+class LabelSlice(msgspec.Struct, frozen=True, kw_only=True):
     """The accepted answers of one label, near-duplicates once, and a lower ``bound`` of their agreement."""
 
     label: str
@@ -74,7 +74,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     rows: str
     coverage: float
     bound: float
-    slices: tuple[Slice, ...] = ()
+    slices: tuple[LabelSlice, ...] = ()
     looked_at: LookedAt
     proof_history: ProofHistory = ProofHistory()
 
@@ -138,7 +138,7 @@ def of_route(ref: SurrogateRef, candidates: int) -> Certificate:
 
 def slices(
     labels: Sequence[str], accepted: NDArray[np.bool_], agrees: NDArray[np.bool_], delta: float
-) -> tuple[Slice, ...]:
+) -> tuple[LabelSlice, ...]:
     """Counts and bounds by the label said, those with enough accepted calls; most calls first.
 
     The bounds hold together with probability 1 - delta: each slice has an equal part of it, and which slices
@@ -166,7 +166,7 @@ def slices(
     kept = {label: found for label, found in rows.items() if len(found) >= _LEAST_SLICE}
     part = delta / max(1, len(kept))
     made = [
-        Slice(
+        LabelSlice(
             label=label, calls=len(found), agreed=sum(found), bound=lower_bound(sum(found), len(found), part)
         )
         for label, found in kept.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jitr.models.datasets.examples import Dataset, Example
-from jitr.models.surrogates.artifact.atomic_folder import place_of
+from jitr.models.surrogates.artifact.atomic_folder import atomic_folder_of
 from jitr.models.surrogates.artifact.certificate import read_certificate
 from jitr.models.surrogates.runtime import Surrogate
 from jitr.models.training import offline
@@ -106,11 +106,11 @@ def test_a_crash_leaves_a_certified_surrogate_and_the_next_fit_finds_it(
     monkeypatch.setattr(Path, "rename", breaks)
     monkeypatch.setattr(Path, "unlink", removes)
     with pytest.raises(KeyboardInterrupt):
-        place_of(standing).put()
+        atomic_folder_of(standing).put()
     monkeypatch.undo()
     if crash == "first rename":  # nothing has happened yet
         shutil.rmtree(standing.with_name("s.new"))
-    place_of(standing).prepare()
+    atomic_folder_of(standing).prepare()
     certificate = read_certificate(standing)
     assert certificate is not None and certificate.proof is not None
     Surrogate.load(standing, certificate.digest)
@@ -121,5 +121,5 @@ def test_a_crash_leaves_a_certified_surrogate_and_the_next_fit_finds_it(
 def test_what_was_moved_away_comes_back_where_nothing_is_there_to_replace_it(standing: Path) -> None:
     (standing / "replaced").touch()
     standing.rename(standing.with_name("s.old"))
-    place_of(standing).prepare()
+    atomic_folder_of(standing).prepare()
     assert Surrogate.load(standing).manifest.task == "t" and not (standing / "replaced").exists()

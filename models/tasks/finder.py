@@ -14,7 +14,7 @@ from jitr.models.tasks.mining.miner import Miner
 from jitr.models.tasks.records import curation, state
 from jitr.models.tasks.records.lineage import Found, WaitingCalls
 from jitr.models.tasks.records.named import Named
-from jitr.models.tasks.records.pool import Pool
+from jitr.models.tasks.records.pool import SignaturePool
 from jitr.models.tasks.records.task_record import TaskCandidate, record
 from jitr.schemas.calls import Call
 from jitr.schemas.errors import ConfigError, NotFoundError, RecordError
@@ -76,7 +76,7 @@ class TaskFinder:
         self.tenant = tenant
         self.policy = policy or FinderPolicy()
         self._seq = 0
-        self._pools: dict[SignatureKey, Pool] = {}
+        self._pools: dict[SignatureKey, SignaturePool] = {}
         self._named: dict[SignatureKey, Named] = {}
         self._waiting = 0
 
@@ -165,7 +165,7 @@ class TaskFinder:
             pool.bring_back(id, gone.task.id, word)
         return pool.flush()
 
-    def _whose(self, task: str) -> tuple[Pool, int]:
+    def _whose(self, task: str) -> tuple[SignaturePool, int]:
         for pool in self._pools.values():
             for id, candidate in pool.candidates.items():
                 if candidate.task is not None and candidate.task.id == task:
@@ -263,11 +263,13 @@ class TaskFinder:
             finder._named[named_of(kept.key, kept.name)] = named
         return finder
 
-    def _new_pool(self, key: SignatureKey, miner: Miner) -> Pool:
-        pool = self._pools[key] = Pool(key, miner, self.policy.support, self.policy.keep, self._names)
+    def _new_pool(self, key: SignatureKey, miner: Miner) -> SignaturePool:
+        pool = self._pools[key] = SignaturePool(
+            key, miner, self.policy.support, self.policy.keep, self._names
+        )
         return pool
 
-    def _pool(self, key: SignatureKey) -> Pool:
+    def _pool(self, key: SignatureKey) -> SignaturePool:
         """The pool of a signature; the least recently used one without a task makes room."""
         pool = self._pools.pop(key, None)
         if pool is not None:

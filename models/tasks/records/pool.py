@@ -18,7 +18,7 @@ from jitr.schemas.tasks import Task
 _PATIENCE = 4
 
 
-class Pool(ManualEdits):
+class SignaturePool(ManualEdits):
     """Learns from the calls of one signature.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Agreement: whether two answers say the same."""
+"""Decides whether two answers say the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kind of answers a task gets: one label or several, numbers, spans, objects or free text."""
+"""Tells what kind of answers a task gets: one label or several, numbers, spans, objects or free text."""
 
 from __future__ import annotations
 

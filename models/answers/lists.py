@@ -1,4 +1,4 @@
-"""Answers that are a set of labels: a JSON list, or labels with commas, semicolons, bars or lines between."""
+"""Reads answers that are a set of labels: a JSON list, or labels with commas, semicolons, bars or lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The normal form of an answer: what makes two answers the same."""
+"""Brings an answer to its normal form, in which equal answers are equal texts."""
 
 import re
 from typing import Any

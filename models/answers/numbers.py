@@ -1,4 +1,4 @@
-"""Answers that are a number: what it is, and what the teacher writes around it."""
+"""Reads answers that are a number, and what the teacher writes around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the teacher writes a label: byte for byte what it tends to answer."""
+"""Learns how the teacher writes a label, byte for byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the tasks of one tenant: the mine agent is a shell round this."""
+"""Finds the tasks of one tenant in its calls; the mine agent feeds it."""
 
 from __future__ import annotations
 
@@ -264,9 +264,8 @@ class TaskFinder:
         return finder
 
     def _new_pool(self, key: SignatureKey, miner: Miner) -> SignaturePool:
-        pool = self._pools[key] = SignaturePool(
-            key, miner, self.policy.support, self.policy.keep, self._names
-        )
+        policy = self.policy
+        pool = self._pools[key] = SignaturePool(key, miner, policy.support, policy.keep, self._names)
         return pool
 
     def _pool(self, key: SignatureKey) -> SignaturePool:

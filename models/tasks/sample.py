@@ -1,4 +1,4 @@
-"""A bounded sample of a task's answered calls, evenly over a log."""
+"""Samples a task's answered calls, bounded in number and evenly over a log."""
 
 from __future__ import annotations
 

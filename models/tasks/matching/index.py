@@ -1,4 +1,4 @@
-"""Which templates can match a text: a dict on the start or the end of their literals."""
+"""Looks up the templates that can match a text, by the start or the end of their literals."""
 
 from typing import Generic, TypeVar
 

@@ -1,4 +1,4 @@
-"""The compiled matcher: which task is this call? The same code in the detector and in the router."""
+"""Says which task a call belongs to; detector and router run the same code."""
 
 from collections.abc import Iterable
 

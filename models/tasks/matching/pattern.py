@@ -1,4 +1,4 @@
-"""A template at work: the constant runs of a prompt, and the slots between them."""
+"""Matches texts against a compiled template: its constant runs, and the slots between them."""
 
 from typing import Final
 

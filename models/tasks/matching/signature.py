@@ -1,4 +1,4 @@
-"""What must match for two calls to be one task, besides the template; and the one text a call is read as."""
+"""Computes what calls of one task share besides the template, and the one text a call is read as."""
 
 from collections.abc import Sequence
 from hashlib import blake2b

@@ -1,4 +1,4 @@
-"""The one text a call is seen as: white space folded, roles as control characters, words and clauses."""
+"""Renders a call as one text, white space folded and roles as control characters; finds its clauses."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""When a template says all that matters of another, it takes it over."""
+"""Lets a template take over another where it says all that matters of it."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What the answers say of the question: whether it is closed, and whether two questions are one."""
+"""Compares answers: whether a question is closed, and whether two questions are one."""
 
 from collections import Counter
 from collections.abc import Sequence

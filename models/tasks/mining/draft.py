@@ -1,4 +1,4 @@
-"""From a group of prompts to the template they share."""
+"""Drafts the template that a group of prompts shares."""
 
 from collections import Counter
 from collections.abc import Sequence

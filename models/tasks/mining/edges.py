@@ -1,4 +1,4 @@
-"""How a run of constant text begins and ends: at a sentence's edge, at a comma, or in mid sentence."""
+"""Grades how a run of constant text begins and ends: at a sentence's edge, at a comma, or in mid sentence."""
 
 import re
 from collections.abc import Sequence

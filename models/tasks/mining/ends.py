@@ -1,4 +1,4 @@
-"""What many texts have in common at their start and at their end."""
+"""Finds what many texts have in common at their start and at their end."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The features a prompt is mined by: its clauses, and the word runs at its two ends."""
+"""Extracts the features that a prompt is mined by: its clauses, and the word runs at its two ends."""
 
 from itertools import accumulate
 

@@ -1,4 +1,4 @@
-"""The online loop: a prompt goes in, and now and then a template comes out."""
+"""Mines templates online: prompts go in one by one, and a template comes out once enough of them share it."""
 
 from collections.abc import Iterable, Sequence
 from zlib import crc32

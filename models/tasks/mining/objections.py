@@ -1,4 +1,4 @@
-"""What speaks against a draft: runs that are pieces of a slot value, or two templates in one."""
+"""Tests a draft for signs that its runs are pieces of a slot value, or that it mixes two templates."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A second look at an established template: is it two templates, or one with a slot of its own?"""
+"""Splits an established template where its members turn out to have two."""
 
 import re
 from collections import Counter

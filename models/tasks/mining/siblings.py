@@ -1,4 +1,4 @@
-"""Templates that differ in one and the same word: four of them are one template with a slot there."""
+"""Joins templates that differ in one and the same word: four of them are one template with a slot there."""
 
 from collections.abc import Iterator, Mapping
 

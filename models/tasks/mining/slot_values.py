@@ -1,4 +1,4 @@
-"""Which clauses are slot values: seen in a slot of a known template, and constant in no template."""
+"""Remembers which clauses are slot values: seen in a slot of a known template, and constant in none."""
 
 from collections import Counter
 from collections.abc import Container, Mapping

@@ -1,4 +1,4 @@
-"""How many prompts must share a draft before it may become a template."""
+"""Counts how many prompts must share a draft before it may become a template."""
 
 from collections import Counter
 from collections.abc import Sequence

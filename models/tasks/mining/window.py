@@ -1,4 +1,4 @@
-"""The last prompts that no template explains, and which of them hold which item."""
+"""Keeps the last prompts that no template explains, and which of them hold which item."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable

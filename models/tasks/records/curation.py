@@ -1,4 +1,4 @@
-"""A person's word on tasks: two are one, or one is two; each undoes the other."""
+"""Applies a person's word to task records: merges two, or splits one; each undoes the other."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Is a new task an old one whose prompt was edited?"""
+"""Recognises a new task as an old one whose prompt was edited."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Tasks that their callers name."""
+"""Keeps the tasks that their callers name."""
 
 from collections.abc import Sequence
 

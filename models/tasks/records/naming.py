@@ -1,4 +1,4 @@
-"""A short name for a task, read off its template."""
+"""Makes a short name for a task from the words of its template."""
 
 import re
 

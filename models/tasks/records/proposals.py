@@ -1,4 +1,4 @@
-"""Which tasks may be one in other words: by the meaning of their templates, shown to people."""
+"""Proposes tasks that may be one in other words, by the meaning of their templates; people decide."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence

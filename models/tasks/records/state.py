@@ -1,4 +1,4 @@
-"""What a miner and a finder must remember to go on as if they had never stopped: plain records, no pickle."""
+"""Saves and loads what a miner and a finder need to go on as if they had never stopped, as plain records."""
 
 from __future__ import annotations
 

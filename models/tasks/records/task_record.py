@@ -1,4 +1,4 @@
-"""The record of a task: an id that lasts, a version that counts, and what is known of it."""
+"""Writes the record of a task: an id that lasts, a version that counts, and what is known of it."""
 
 from collections.abc import Sequence
 from typing import Literal

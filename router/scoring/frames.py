@@ -87,7 +87,7 @@ def frame(message: Request | Reply) -> bytes:
     Examples
     --------
     >>> frame(Unload(key=1))[:4], [msgspec.msgpack.decode(body) for body in Frames().feed(frame(Unload(1)))]
-    (b'\\x00\\x00\\x00\\x10', [{'type': 'Unload', 'key': 1}])
+    (b'\\x00\\x00\\x00\\x12', [{'type': 'Unload', 'key': 1}])
     """
     body = _encoder.encode(message)
     return len(body).to_bytes(_LENGTH) + body

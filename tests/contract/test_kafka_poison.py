@@ -161,7 +161,7 @@ async def test_a_worker_reads_every_codec_and_lives_on_through_poison(
                     if await put(kafka, topic, data) == 0:
                         expected += reason is not None
         await wire.done("detect")
-        assert worker.deliveries[0].failure.done() is False
+        assert worker.runners[0].failure.done() is False
         letters = [
             DeadLetter.read(r.value, r.key, r.headers)
             for r in await wire.read(settings.topics.dead_letters.name)

@@ -11,6 +11,8 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+# a broker may delete what is older than the topic's retention at any moment
+AN_HOUR_AGO_MS = int(time.time() * 1000) - 3_600_000
 CORRUPT, COORDINATOR_LOADS, OUT_OF_ORDER, INVALID_RECORD = 2, 14, 45, 87
 
 
@@ -32,13 +34,13 @@ async def test_key_value_headers_and_timestamp_come_back(kafka: Any) -> None:
     producer = await kafka.producer()
     headers = [("content-type", b"application/json"), ("empty", b""), ("content-type", b"twice")]
     sent = await producer.send_and_wait(
-        topic, value="größe".encode(), key=b"\x00k", headers=headers, timestamp_ms=1_700_000_000_123
+        topic, value="größe".encode(), key=b"\x00k", headers=headers, timestamp_ms=AN_HOUR_AGO_MS + 123
     )
     (record,) = await kafka.all_records(topic)
     assert sent.offset == record.offset == 0
     assert (record.key, record.value) == (b"\x00k", "größe".encode())
     assert list(record.headers) == headers
-    assert record.timestamp == 1_700_000_000_123
+    assert record.timestamp == AN_HOUR_AGO_MS + 123
 
 
 async def test_a_null_value_is_not_an_empty_one(kafka: Any) -> None:
@@ -93,7 +95,7 @@ async def test_offsets_are_found_by_time(kafka: Any) -> None:
     topic = await kafka.topic()
     producer = await kafka.producer()
     for i in range(10):
-        await producer.send_and_wait(topic, b"%d" % i, timestamp_ms=1_700_000_000_000 + 1000 * i)
+        await producer.send_and_wait(topic, b"%d" % i, timestamp_ms=AN_HOUR_AGO_MS + 1000 * i)
     partition = TopicPartition(topic, 0)
     consumer = await kafka.consumer(topic)
     assert await consumer.beginning_offsets([partition]) == {partition: 0}
@@ -112,12 +114,12 @@ async def test_offsets_are_found_by_time(kafka: Any) -> None:
 async def test_a_time_inside_a_batch_finds_its_record(kafka: Any) -> None:
     topic = await kafka.topic()
     producer = await kafka.producer(linger_ms=100)
-    sends = [await producer.send(topic, b"x", timestamp_ms=1_700_000_000_000 + i) for i in range(10)]
+    sends = [await producer.send(topic, b"x", timestamp_ms=AN_HOUR_AGO_MS + i) for i in range(10)]
     for send in sends:
         await send
     consumer = await kafka.consumer(topic)
     partition = TopicPartition(topic, 0)
-    found = await consumer.offsets_for_times({partition: 1_700_000_000_007})
+    found = await consumer.offsets_for_times({partition: AN_HOUR_AGO_MS + 7})
     assert found[partition].offset == 7
 
 

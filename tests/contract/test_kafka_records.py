@@ -105,10 +105,10 @@ async def test_offsets_are_found_by_time(kafka: Any) -> None:
         return (await consumer.offsets_for_times({partition: timestamp_ms}))[partition]
 
     assert (await at(0)).offset == 0
-    exact, between = await at(1_700_000_004_000), await at(1_700_000_004_001)
-    assert (exact.offset, exact.timestamp) == (4, 1_700_000_004_000)
-    assert (between.offset, between.timestamp) == (5, 1_700_000_005_000)
-    assert await at(1_700_000_009_001) is None
+    exact, between = await at(AN_HOUR_AGO_MS + 4000), await at(AN_HOUR_AGO_MS + 4001)
+    assert (exact.offset, exact.timestamp) == (4, AN_HOUR_AGO_MS + 4000)
+    assert (between.offset, between.timestamp) == (5, AN_HOUR_AGO_MS + 5000)
+    assert await at(AN_HOUR_AGO_MS + 9001) is None
 
 
 async def test_a_time_inside_a_batch_finds_its_record(kafka: Any) -> None:

@@ -3,13 +3,13 @@
 Cases: `lookup/tasks=1000` (`p50_us`, `p99_us` of `Matcher.match` on 70-word prompts); `gateway/rate=N` (the
 same requests sent straight to an upstream that answers at once, then through a bare forwarder and through the
 gateway in front of it, an open loop at N requests a second; `overhead_p50_ms` and `overhead_p99_ms` are the
-differences to the first);
-`route_change` (`p50_s`, `worst_s` from a row in Redis to the first decision under it); `most/clients=N`,
-`streams/clients=N` and `surrogate/clients=N` (the highest rate on one core in a closed loop of N clients:
-answers of the LLM, streams, answers of a surrogate); `mixed/clients=1000` (half of them streams, ten minutes:
-errors and memory) and `memory` (resident memory before and after 200,000 requests); `burst/words=N` (50 calls
-at once of a surrogate that reads through MiniLM, N words each, beside an LLM that takes 0.6 s: how many of
-them the surrogate answers, `answered_median` and `answered_least` of all bursts, and how long they take).
+differences to the first); `route_change` (`p50_s`, `worst_s` from a row in Redis to the first decision under
+it); `most/clients=N`, `streams/clients=N` and `surrogate/clients=N` (the highest rate on one core in a closed
+loop of N clients: answers of the LLM, streams, answers of a surrogate); `mixed/clients=1000` (half of them
+streams, ten minutes: errors and memory) and `memory` (resident memory before and after 200,000 requests);
+`burst/words=N` (50 calls at once of a surrogate that reads through MiniLM, N words each, beside an LLM that
+takes 0.6 s: how many of them the surrogate answers, `answered_median` and `answered_least` of all bursts, and
+how long they take).
 
 Systems: `jitr`; `direct` without anything between; `bare`, an aiohttp server that forwards by an aiohttp
 client and does nothing else; `litellm`, `tensorzero` and `portkey` where `make bench` could install them. All

@@ -84,7 +84,9 @@ class Listener:
                 return
             except OSError as error:
                 if error.errno not in _SHORT:
-                    raise
+                    # it concerns the one who wanted to be connected
+                    log.warning("a caller could not be connected: %s", error)
+                    return
                 log.error("callers wait: no more connections can be accepted (%s)", error)
                 loop.remove_reader(listening)
                 loop.call_later(RETRY_S, self._resume, listening)

@@ -177,7 +177,8 @@ class EventStream:
         ----------
         call : Call
         redacted : bool
-            Whether the request is redacted, as `Router` leaves it; then only what was answered is looked at.
+            Whether the request is redacted, as `Router` leaves it; then only what was answered is looked at,
+            and the event is not read back: a field to which a program gave another type makes a dead letter.
 
         Returns
         -------

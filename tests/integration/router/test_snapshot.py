@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -161,9 +162,10 @@ async def test_an_artifact_named_by_another_scheme_is_fetched(
     row = route("active")
     assert row.surrogate is not None
     memory = fsspec.filesystem("memory")
-    memory.rm("/far", recursive=True) if memory.exists("/far") else None
-    memory.put(row.surrogate.uri, "/far/v1", recursive=True)
-    far = msgspec.structs.replace(row.surrogate, uri="memory://far/v1")
+    # of its own: what lies in memory stays there for all tests of a process
+    place = f"far-{secrets.token_hex(4)}/v1"
+    memory.put(row.surrogate.uri, f"/{place}", recursive=True)
+    far = msgspec.structs.replace(row.surrogate, uri=f"memory://{place}")
     await table.apply_route(msgspec.structs.replace(row, surrogate=far))
     await until(lambda: live(snapshot) and live(snapshot).reason is not Reason.ARTIFACT_LOADING)
     assert live(snapshot).reason is Reason.ASK

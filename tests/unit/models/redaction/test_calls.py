@@ -68,6 +68,7 @@ def test_the_answer_alone_is_redacted_where_the_request_is_already() -> None:
 def test_the_bound_counts_every_text() -> None:
     call = full(Call)
     assert length(call) > 25 * len(MAIL)
+    assert length(call) == sum(map(len, collected(call, OWN_ID)[0])), "no field is left out that is read"
     for name in ("tools", "response_format", "error", "model", "task"):
         longer = msgspec.structs.replace(call, **{name: "y" * 1000})
         assert length(longer) == length(call) + 1000 - len(getattr(call, name)), name
